@@ -1,0 +1,68 @@
+// Generated from the facts by src/api/schema/generate.ts; do not edit.
+import type { StoredMeta } from "../meta/object.ts";
+
+export interface BoundObjectReference {
+  apiVersion?: string;
+  kind?: string;
+  name?: string;
+  uid?: string;
+}
+
+export type ExtraValue = string[];
+
+export interface SelfSubjectReview {
+  apiVersion: "authentication.k8s.io/v1";
+  kind: "SelfSubjectReview";
+  metadata: StoredMeta;
+  status: SelfSubjectReviewStatus;
+}
+
+export interface SelfSubjectReviewStatus {
+  userInfo?: UserInfo;
+}
+
+export interface TokenRequest {
+  apiVersion: "authentication.k8s.io/v1";
+  kind: "TokenRequest";
+  metadata: StoredMeta;
+  spec: TokenRequestSpec;
+  status: TokenRequestStatus;
+}
+
+export interface TokenRequestSpec {
+  audiences?: string[];
+  boundObjectRef?: BoundObjectReference;
+  expirationSeconds?: number;
+}
+
+export interface TokenRequestStatus {
+  expirationTimestamp?: string;
+  token?: string;
+}
+
+export interface TokenReview {
+  apiVersion: "authentication.k8s.io/v1";
+  kind: "TokenReview";
+  metadata: StoredMeta;
+  spec: TokenReviewSpec;
+  status: TokenReviewStatus;
+}
+
+export interface TokenReviewSpec {
+  audiences?: string[];
+  token: string;
+}
+
+export interface TokenReviewStatus {
+  audiences?: string[];
+  authenticated?: boolean;
+  error?: string;
+  user?: UserInfo;
+}
+
+export interface UserInfo {
+  extra?: Record<string, ExtraValue>;
+  groups?: string[];
+  uid?: string;
+  username?: string;
+}

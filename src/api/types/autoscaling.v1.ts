@@ -1,0 +1,56 @@
+// Generated from the facts by src/api/schema/generate.ts; do not edit.
+import type { ListMeta } from "./meta.v1.ts";
+import type { NamespacedMeta, StoredMeta } from "../meta/object.ts";
+
+export interface CrossVersionObjectReference {
+  apiVersion?: string;
+  kind: string;
+  name: string;
+}
+
+export interface HorizontalPodAutoscaler {
+  apiVersion: "autoscaling/v1";
+  kind: "HorizontalPodAutoscaler";
+  metadata: NamespacedMeta;
+  spec: HorizontalPodAutoscalerSpec;
+  status: HorizontalPodAutoscalerStatus;
+}
+
+export interface HorizontalPodAutoscalerList {
+  apiVersion: "autoscaling/v1";
+  items: HorizontalPodAutoscaler[];
+  kind: "HorizontalPodAutoscalerList";
+  metadata: ListMeta;
+}
+
+export interface HorizontalPodAutoscalerSpec {
+  maxReplicas: number;
+  minReplicas?: number;
+  scaleTargetRef: CrossVersionObjectReference;
+  targetCPUUtilizationPercentage?: number;
+}
+
+export interface HorizontalPodAutoscalerStatus {
+  currentCPUUtilizationPercentage?: number;
+  currentReplicas: number;
+  desiredReplicas: number;
+  lastScaleTime?: string;
+  observedGeneration?: number;
+}
+
+export interface Scale {
+  apiVersion: "autoscaling/v1";
+  kind: "Scale";
+  metadata: StoredMeta;
+  spec: ScaleSpec;
+  status: ScaleStatus;
+}
+
+export interface ScaleSpec {
+  replicas?: number;
+}
+
+export interface ScaleStatus {
+  replicas: number;
+  selector?: string;
+}

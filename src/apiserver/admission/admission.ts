@@ -1,0 +1,31 @@
+import type { KubeObject } from "../../api/meta/object.ts";
+import type { ResourceInfo } from "../../api/resource.ts";
+import type { UserInfo } from "../../api/user.ts";
+
+/** A write on its way through admission (KEP-less, see "Admission Control in Kubernetes"). */
+export interface AdmissionRequest {
+  operation: "CREATE" | "UPDATE" | "DELETE" | "CONNECT";
+  resource: ResourceInfo;
+  subresource: string;
+  namespace: string;
+  /** "" for a create with generateName. */
+  name: string;
+  /** The new object, which admit may change in place; undefined for DELETE. For CONNECT the options (PodExecOptions). */
+  object: KubeObject | undefined;
+  /** The state before; undefined for CREATE and CONNECT. Frozen. */
+  old: KubeObject | undefined;
+  user: UserInfo;
+  dryRun: boolean;
+  /** Shows the client a warning. */
+  warn(message: string): void;
+  /** Registers what is to happen when the write fails after all: gives back a reservation. */
+  onFailure(undo: () => void): void;
+}
+
+/** One admission plugin; throws a StatusError (forbidden, ...) to refuse. All mutating steps run before all validating ones. */
+export interface AdmissionPlugin {
+  /** As upstream names it: NamespaceLifecycle, ServiceAccount, ... */
+  name: string;
+  admit?(request: AdmissionRequest): Promise<void> | void;
+  validate?(request: AdmissionRequest): Promise<void> | void;
+}

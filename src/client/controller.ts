@@ -1,0 +1,51 @@
+import type { KubeObject } from "../api/meta/object.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Cache, Caches } from "./cache.ts";
+import type { Client } from "./client.ts";
+import type { EventRecorder } from "./events.ts";
+import type { Logger } from "../lib/log.ts";
+
+/** What a controller gets to work with. */
+export interface ControllerContext {
+  client: Client;
+  caches: Caches;
+  events: EventRecorder;
+  clock: Clock;
+  log: Logger;
+}
+
+/** One resource that wakes a controller. */
+export interface Watch<T extends KubeObject = KubeObject> {
+  cache: Cache<T>;
+  /** The keys to reconcile after a change of this object; called for the old and for the new state. */
+  keys: (object: T) => readonly string[];
+}
+
+/**
+ * A controller brings the world to what the objects ask for, key by key ("namespace/name" or "name").
+ * It never learns which event woke it.
+ */
+export interface Controller {
+  /** As in upstream's list of controllers: "deployment", "replicaset", ... */
+  name: string;
+  watches: readonly Watch[];
+  /** How many keys are reconciled side by side; one key never runs twice at once. Default 5. */
+  workers?: number;
+  /**
+   * Compares what is with what should be, and writes the difference. Returns in how many milliseconds to look again, or nothing.
+   * When it throws, the key comes again with exponential back-off (5 ms to 1000 s); a Conflict is not logged.
+   */
+  reconcile(key: string): Promise<number | void>;
+  /** Runs once when all watched caches are synced, before the first reconcile. */
+  start?(): void;
+  /** Stops what start began. */
+  stop?(): void;
+}
+
+/** One file a controller exports a function of this shape; src/controllers/index.ts lists them all. */
+export type ControllerFactory = (context: ControllerContext) => Controller;
+
+/** Typed helper: the watches of a controller are of different types, its list is not. */
+export function watch<T extends KubeObject>(cache: Cache<T>, keys: (object: T) => readonly string[]): Watch {
+  return { cache, keys } as unknown as Watch;
+}

@@ -1,0 +1,119 @@
+import type { KubeObject } from "../api/meta/object.ts";
+
+/** Where an object lives: resource is "group/plural" ("/pods", "apps/deployments"), namespace "" outside namespaces. */
+export interface Key {
+  resource: string;
+  namespace: string;
+  name: string;
+}
+
+/** One object at one revision. Never changes: a later state is another StoredObject. */
+export interface StoredObject {
+  readonly key: Key;
+  /** The revision of the write that made it: its metadata.resourceVersion. */
+  readonly revision: number;
+  /** Its JSON text, metadata.resourceVersion included; encoded once for everybody. */
+  readonly text: string;
+  /** Its parsed, deep-frozen form: made when first asked for, then shared by everybody. */
+  readonly object: Readonly<KubeObject>;
+}
+
+/** A create, update or delete on its way. */
+export interface Write {
+  key: Key;
+  /**
+   * What must be there now, checked against the newest state including writes still on their way to the disk:
+   * a revision, or 0 for "nothing is there". Otherwise the write fails with a PreconditionFailed.
+   */
+  expect: number;
+  /** The new state, or undefined to delete. metadata.resourceVersion is set by the store. The caller gives the object away. */
+  object: KubeObject | undefined;
+}
+
+/** The newest state is not what the write expected; `current` is what is there. */
+export class PreconditionFailed extends Error {
+  readonly current: StoredObject | undefined;
+
+  constructor(key: Key, current: StoredObject | undefined) {
+    super(`${key.resource} ${key.namespace}/${key.name} is at revision ${current?.revision ?? 0}`);
+    this.current = current;
+  }
+}
+
+/** The revision asked for is older than the history kept. */
+export class Compacted extends Error {
+  readonly oldest: number;
+
+  constructor(revision: number, oldest: number) {
+    super(`revision ${revision} has been compacted; the oldest is ${oldest}`);
+    this.oldest = oldest;
+  }
+}
+
+/** What to list. */
+export interface ListQuery {
+  resource: string;
+  /** Undefined: all namespaces. */
+  namespace?: string;
+  /** Only keys after this one, in the order (namespace, name): where a page goes on. */
+  after?: { namespace: string; name: string };
+  /** At most that many matching objects. */
+  limit?: number;
+  /** The state at that revision; undefined: the newest committed one. Throws Compacted when too old. */
+  revision?: number;
+  /** Counted towards the limit only when it says yes. */
+  match?: (object: StoredObject) => boolean;
+}
+
+/** Objects in the order (namespace, name). */
+export interface ListResult {
+  objects: StoredObject[];
+  /** The revision that the list shows. */
+  revision: number;
+  /** How many matching objects come after the last one. */
+  remaining: number;
+}
+
+/** One committed change. */
+export interface StoreEvent {
+  type: "ADDED" | "MODIFIED" | "DELETED";
+  /** The new state; for DELETED the last state, carrying the deletion's revision. */
+  object: StoredObject;
+  /** The state before, for ADDED undefined. */
+  previous: StoredObject | undefined;
+}
+
+/** A running watch. */
+export interface StoreWatch {
+  /** No event is delivered after this returns. */
+  stop(): void;
+}
+
+/** The store: a log of revisions, and an index of the newest states in memory. Reads are synchronous; writes are durable when they resolve. */
+export interface Store {
+  /** The newest committed revision. */
+  readonly revision: number;
+  /** The oldest revision that list and watch can go back to. */
+  readonly oldestRevision: number;
+  /** The newest committed state. */
+  get(key: Key): StoredObject | undefined;
+  /** The newest state, including writes still on their way to the disk: what the next write's `expect` is checked against. */
+  latest(key: Key): StoredObject | undefined;
+  list(query: ListQuery): ListResult;
+  /** How many objects of the resource there are. */
+  count(resource: string): number;
+  /**
+   * Checks the expectation and takes the revision at once (throws PreconditionFailed synchronously), resolves after the fsync.
+   * Resolves to the new state; for a delete, to the last state carrying the deletion's revision.
+   */
+  write(write: Write): Promise<StoredObject>;
+  /**
+   * Every committed change after `from` of the resource (undefined: of all), in order, each once. Old ones are delivered before this
+   * returns. Handlers run synchronously after the commit and must not throw. Throws Compacted when `from` is too old.
+   */
+  watch(options: { resource?: string; namespace?: string; from: number }, handler: (event: StoreEvent) => void): StoreWatch;
+  /** Forgets history before that revision; newest states stay. */
+  compact(revision: number): Promise<void>;
+  /** Writes what is on its way, then closes files. Later calls fail. */
+  close(): Promise<void>;
+}
