@@ -13,6 +13,8 @@ export interface Cache<T> {
   /** Resolves when everything that was there at the start has arrived. */
   readonly synced: Promise<void>;
   readonly isSynced: boolean;
+  /** Whether everything up to that resourceVersion has arrived: what a writer asks before it trusts the cache again (see written.ts). */
+  hasSeen(resourceVersion: string): boolean;
   get(namespace: string | undefined, name: string): T | undefined;
   /** By "namespace/name" or "name". */
   byKey(key: string): T | undefined;

@@ -45,7 +45,10 @@ export interface WatchEvent {
 /** What a watch tells its owner. Calls come in order, never one inside another. */
 export interface WatchHandler {
   event(event: WatchEvent): void;
-  /** All objects that were there at the start have been delivered (a watch with initial events). */
+  /**
+   * All objects that were there at the start have been delivered (a watch with initial events). A BOOKMARK event with the revision of
+   * that start comes right before it, so that the watch can be resumed from there.
+   */
   synced(): void;
   /** The watch has ended, by the server or by an error (a StatusError 410 when the revision is too old); never after stop(). */
   closed(error: unknown): void;
