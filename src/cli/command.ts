@@ -1,0 +1,20 @@
+import type { Option, OptionValues } from "./options.ts";
+
+/** What a command is started with. */
+export interface Invocation {
+  /** The words after the command's name. */
+  words: readonly string[];
+  options: OptionValues;
+  env: NodeJS.ProcessEnv;
+}
+
+/** One command of the command line: one file each in commands/, listed in commands/index.ts. */
+export interface CliCommand {
+  /** As cac wants it: "token <action> [id]". */
+  usage: string;
+  description: string;
+  options: readonly Option[];
+  examples?: readonly string[];
+  /** Gives the exit code; throws UsageError for a user's mistake. */
+  run(invocation: Invocation): Promise<number> | number;
+}

@@ -1,0 +1,21 @@
+import type { CliCommand } from "../command.ts";
+import { agentCommand } from "./agent.ts";
+import { cleanupCommand } from "./cleanup.ts";
+import { completionCommand } from "./completion.ts";
+import { kubeconfigCommand } from "./kubeconfig.ts";
+import { serverCommand } from "./server.ts";
+import { statusCommand } from "./status.ts";
+import { tokenCommand } from "./token.ts";
+import { versionCommand } from "./version.ts";
+
+/** All commands, in the order of --help. */
+export const commands: readonly CliCommand[] = [
+  serverCommand,
+  agentCommand,
+  tokenCommand,
+  kubeconfigCommand,
+  statusCommand,
+  cleanupCommand,
+  versionCommand,
+  completionCommand(() => commands),
+];

@@ -1,0 +1,95 @@
+import { isIP } from "node:net";
+import { join, resolve } from "node:path";
+import { disableable } from "../../agent/config.ts";
+import type { ServerConfig } from "../../server/config.ts";
+import { startServer } from "../../server/server.ts";
+import type { CliCommand } from "../command.ts";
+import { ensureDockerEngine } from "../docker-engine.ts";
+import { createLogger } from "../logger.ts";
+import type { OptionValues } from "../options.ts";
+import { untilSignal } from "../signals.ts";
+import { UsageError } from "../usage-error.ts";
+import { defaultDataDir, list, nodeConfig, nodeOptions, port, text } from "./node-options.ts";
+
+/** `hue server`: the whole cluster in this process. */
+export const serverCommand: CliCommand = {
+  usage: "server",
+  description: "Run a cluster: API server, scheduler, controllers and a node",
+  options: [
+    { flag: "https-listen-port", type: "number", value: "PORT", description: "Port of the API", default: 6443 },
+    { flag: "bind-address", type: "string", value: "IP", description: "Address the API listens on", default: "0.0.0.0" },
+    { flag: "advertise-address", type: "string", value: "IP", description: "Address at which pods and agents reach the API (default: the node's)" },
+    { flag: "write-kubeconfig", type: "string", value: "FILE", description: "Where the administrator's kubeconfig goes (default: kubeconfig.yaml in the data folder)" },
+    { flag: "token", type: "string", value: "TOKEN", description: "What agents join with (default: made at first start, kept in the data folder)" },
+    { flag: "token-auth-file", type: "string", value: "FILE", description: "CSV of static tokens: token,user,uid,\"group1,group2\"" },
+    { flag: "tls-san", type: "list", value: "NAME", description: "Further name or address for the API's certificate; may be repeated" },
+    { flag: "cluster-cidr", type: "string", value: "CIDR", description: "Range of pod addresses", default: "10.42.0.0/16" },
+    { flag: "service-cidr", type: "string", value: "CIDR", description: "Range of Service addresses", default: "10.43.0.0/16" },
+    { flag: "service-node-port-range", type: "string", value: "RANGE", description: "Range of node ports", default: "30000-32767" },
+    { flag: "cluster-dns", type: "string", value: "IP", description: "Address of the cluster's DNS", default: "10.43.0.10" },
+    { flag: "cluster-domain", type: "string", value: "DOMAIN", description: "DNS domain of the cluster", default: "cluster.local" },
+    { flag: "datastore-endpoint", type: "string", value: "URL", description: "Where the state is kept; empty or sqlite: the SQLite file in the data folder" },
+    { flag: "disable", type: "list", value: "PART", description: `Parts to leave out: ${disableable.join(", ")}` },
+    { flag: "simulated-nodes", type: "number", value: "N", description: "Further nodes without containers inside this process", default: 0 },
+    { flag: "install-engine", type: "boolean", description: "Install and start Debian's docker.io when no Docker Engine answers (root only)" },
+    ...nodeOptions,
+  ],
+  examples: ["server", "server --runtime=simulated --data-dir /tmp/hue --https-listen-port 7443", "server --disable ingress --node-label disk=ssd"],
+  async run({ options, env }) {
+    const config = serverConfig(options, env);
+    if (config.node.runtime === "docker") await ensureDockerEngine(config.node.dockerHost, options["install-engine"] === true);
+    const log = createLogger(text(options, "log-level"));
+    const server = await startServer(config, log);
+    console.log(welcome(server.url, config.writeKubeconfig));
+    await untilSignal();
+    await server.stop();
+    return 0;
+  },
+};
+
+function welcome(url: string, kubeconfig: string): string {
+  const next = kubeconfig ? `\n  export KUBECONFIG=${kubeconfig}\n  kubectl get nodes` : "";
+  return `hue: the cluster is up at ${url}${next}`;
+}
+
+/** Reads the server's options. Throws UsageError, naming the flag. */
+function serverConfig(options: OptionValues, env: NodeJS.ProcessEnv): ServerConfig {
+  const dataDir = resolve(text(options, "data-dir") || defaultDataDir(env));
+  const disable = list(options, "disable");
+  const unknown = disable.find((part) => !disableable.some((known) => known === part));
+  if (unknown !== undefined) throw new UsageError(`--disable: "${unknown}" must be one of ${disableable.join(", ")}`);
+  const datastore = text(options, "datastore-endpoint");
+  if (datastore !== "" && datastore !== "sqlite")
+    throw new UsageError(`--datastore-endpoint: "${datastore}" is not supported; leave it out to keep the state in SQLite in the data folder`);
+  for (const flag of ["bind-address", "advertise-address", "node-ip", "cluster-dns"])
+    if (text(options, flag) && !isIP(text(options, flag))) throw new UsageError(`--${flag}: "${text(options, flag)}" is not an IP address`);
+  if (!/^\d+-\d+$/.test(text(options, "service-node-port-range")))
+    throw new UsageError(`--service-node-port-range: "${text(options, "service-node-port-range")}" must be FIRST-LAST, such as 30000-32767`);
+  const simulatedNodes = Number(options["simulated-nodes"]);
+  if (simulatedNodes < 0) throw new UsageError(`--simulated-nodes: ${simulatedNodes} must not be negative`);
+  return {
+    dataDir,
+    bindAddress: text(options, "bind-address"),
+    httpsPort: port(options, "https-listen-port"),
+    advertiseAddress: text(options, "advertise-address"),
+    writeKubeconfig: resolve(text(options, "write-kubeconfig") || join(dataDir, "kubeconfig.yaml")),
+    token: text(options, "token"),
+    tokenAuthFile: text(options, "token-auth-file"),
+    tlsSans: list(options, "tls-san"),
+    clusterCIDR: cidr(options, "cluster-cidr"),
+    serviceCIDR: cidr(options, "service-cidr"),
+    clusterDNS: text(options, "cluster-dns"),
+    clusterDomain: text(options, "cluster-domain"),
+    nodePortRange: text(options, "service-node-port-range"),
+    disable,
+    node: nodeConfig(options),
+    simulatedNodes,
+  };
+}
+
+function cidr(options: OptionValues, flag: string): string {
+  const value = text(options, flag);
+  const [address = "", bits = ""] = value.split("/");
+  if (isIP(address) !== 4 || !/^\d+$/.test(bits) || Number(bits) > 28) throw new UsageError(`--${flag}: "${value}" is not an IPv4 range such as 10.42.0.0/16`);
+  return value;
+}

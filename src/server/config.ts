@@ -1,0 +1,29 @@
+import type { NodeConfig } from "../agent/config.ts";
+
+/** Everything that a server can be told. Defaults: serverDefaults. */
+export interface ServerConfig {
+  /** Where everything is kept: the store, certificates, volumes. "" keeps the store in memory and certificates in a temporary folder. */
+  dataDir: string;
+  bindAddress: string;
+  /** 0: any free port. */
+  httpsPort: number;
+  /** The address that agents and pods reach the server at; "" finds the machine's own. */
+  advertiseAddress: string;
+  /** Where the administrator's kubeconfig is written; "" writes none. */
+  writeKubeconfig: string;
+  /** What agents join with; "" makes one and keeps it in the data folder. */
+  token: string;
+  tokenAuthFile: string;
+  tlsSans: readonly string[];
+  clusterCIDR: string;
+  serviceCIDR: string;
+  clusterDNS: string;
+  clusterDomain: string;
+  /** "30000-32767" */
+  nodePortRange: string;
+  /** Parts that are not to run: see disableable. */
+  disable: readonly string[];
+  node: NodeConfig;
+  /** How many further nodes with the simulated runtime run inside the server. */
+  simulatedNodes: number;
+}

@@ -1,0 +1,100 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Kubectl, kubectlFor } from "./kubectl.ts";
+
+const root = new URL("../..", import.meta.url).pathname;
+
+/** A hue process of its own, as a user starts it. */
+export interface HueProcess {
+  dataDir: string;
+  kubeconfig: string;
+  port: number;
+  kubectl: Kubectl;
+  process: ChildProcess;
+  /** What it has printed so far. */
+  output(): string;
+  /** SIGTERM, and waits for the end. */
+  stop(): Promise<void>;
+  /** kill -9, and waits for the end. */
+  kill(): Promise<void>;
+  /** Starts again on the same data folder. */
+  restart(): Promise<HueProcess>;
+  /** `hue cleanup`, then removes the data folder. */
+  cleanup(): Promise<void>;
+}
+
+/** A port that is free now. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  return typeof address === "object" && address ? address.port : 0;
+}
+
+/** A folder that the test removes by itself. */
+export function temporaryFolder(): string {
+  return mkdtempSync(join(tmpdir(), "hue-test-"));
+}
+
+/** Runs `hue` with these arguments to its end. */
+export async function hue(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const child = spawn(join(root, "bin/hue"), args, { stdio: ["ignore", "pipe", "pipe"] });
+  let stdout = "";
+  let stderr = "";
+  child.stdout.on("data", (data) => (stdout += data));
+  child.stderr.on("data", (data) => (stderr += data));
+  const [code] = await once(child, "close");
+  return { code, stdout, stderr };
+}
+
+/** Starts `hue server` and waits until it says that the cluster is up. */
+export async function startHue(args: readonly string[] = [], options: { dataDir?: string; port?: number } = {}): Promise<HueProcess> {
+  const dataDir = options.dataDir ?? temporaryFolder();
+  const port = options.port ?? (await freePort());
+  const kubeconfig = join(dataDir, "kubeconfig.yaml");
+  const all = ["server", "--data-dir", dataDir, "--https-listen-port", String(port), "--kubelet-port", "0", ...args];
+  const child = await startProcess(all, /the cluster is up/);
+  return {
+    dataDir,
+    kubeconfig,
+    port,
+    kubectl: kubectlFor(kubeconfig),
+    ...child,
+    restart: () => startHue(args, { dataDir, port }),
+    async cleanup() {
+      const result = await hue("cleanup", "--data-dir", dataDir);
+      if (result.code !== 0) throw new Error(`hue cleanup: ${result.stderr}`);
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Starts `hue` with these arguments and waits until it prints what is awaited. Throws when it ends before. */
+export async function startProcess(
+  args: readonly string[],
+  awaited: RegExp,
+): Promise<Pick<HueProcess, "process" | "output" | "stop" | "kill">> {
+  const child = spawn(join(root, "bin/hue"), args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, HUE_SOURCES: "1" } });
+  let output = "";
+  const ended = once(child, "exit");
+  await new Promise<void>((resolve, reject) => {
+    const read = (data: Buffer): void => {
+      output += data;
+      if (awaited.test(output)) resolve();
+    };
+    child.stdout.on("data", read);
+    child.stderr.on("data", read);
+    child.on("exit", (code) => reject(new Error(`hue ${args.join(" ")} ended with ${code}:\n${output}`)));
+  });
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+    await ended;
+  };
+  return { process: child, output: () => output, stop: () => end("SIGTERM"), kill: () => end("SIGKILL") };
+}
