@@ -80,10 +80,11 @@ class Recorder implements EventRecorder {
     if (this.waiting >= limits.waiting || !this.mayTell([object.kind, namespace, name, uid].join("\n"))) return;
     const combined = this.isFlood(about, message);
     const text = combined ? `(combined from similar events): ${message}` : message;
+    const now = new Date(this.clock.now()).toISOString().replace(/\.\d+Z$/, "Z");
     this.waiting++;
     // One after the other: a count must not overtake the event that it counts.
     this.writing = this.writing
-      .then(() => this.write(involved, { type, reason, message: text }, combined ? about : `${about}\n${message}`))
+      .then(() => this.write(involved, { type, reason, message: text }, now, combined ? about : `${about}\n${message}`))
       .catch((error: unknown) => this.log.debug({ reason, name, error: String(error) }, "event lost"))
       .finally(() => this.waiting--);
   }
@@ -111,9 +112,9 @@ class Recorder implements EventRecorder {
   private async write(
     involvedObject: ObjectReference,
     what: { type: Severity; reason: string; message: string },
+    now: string,
     key: string,
   ): Promise<void> {
-    const now = new Date(this.clock.now()).toISOString().replace(/\.\d+Z$/, "Z");
     const namespace = involvedObject.namespace ?? "default";
     const before = this.told.get(key);
     if (before) {
