@@ -1,0 +1,62 @@
+import { hash, X509Certificate } from "node:crypto";
+import type { IncomingHttpHeaders } from "node:http";
+import { unauthorized } from "../../api/errors.ts";
+import type { UserInfo } from "../../api/user.ts";
+import { BoundedMap } from "../../lib/bounded-map.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { Authenticator } from "./authenticator.ts";
+import { isSignedBy, parseAuthorities, subjectOf } from "./authorities.ts";
+
+const extraPrefix = "x-remote-extra-";
+
+/**
+ * A front proxy that has authenticated its client and says who it is by X-Remote-User, X-Remote-Group, X-Remote-Uid and
+ * X-Remote-Extra-*. Believed only from a certificate of the front proxy's own authority, with one of the allowed names.
+ */
+export function requestHeaders(options: { authorities: string; allowedNames: readonly string[]; clock: Clock }): Authenticator {
+  const authorities = parseAuthorities(options.authorities);
+  const proxies = new BoundedMap<string, { trusted: boolean; to: number }>(1_000);
+  const isProxy = (der: Buffer): boolean => {
+    const fingerprint = hash("sha256", der, "hex");
+    let entry = proxies.get(fingerprint);
+    if (!entry) {
+      const certificate = new X509Certificate(der);
+      const named = options.allowedNames.length === 0 || options.allowedNames.includes(subjectOf(certificate).commonName);
+      entry = { trusted: named && isSignedBy(certificate, authorities), to: Date.parse(certificate.validTo) };
+      proxies.set(fingerprint, entry);
+    }
+    return entry.trusted && options.clock.now() <= entry.to;
+  };
+  return {
+    name: "request-header",
+    authenticate({ headers, clientCertificate }) {
+      if (!clientCertificate || !isProxy(clientCertificate)) return undefined;
+      const user = userOf(headers);
+      if (!user) throw unauthorized();
+      return user;
+    },
+  };
+}
+
+function userOf(headers: IncomingHttpHeaders): UserInfo | undefined {
+  const name = values(headers["x-remote-user"])[0];
+  if (!name) return undefined;
+  const extra: Record<string, string[]> = {};
+  for (const [header, value] of Object.entries(headers))
+    if (header.startsWith(extraPrefix)) extra[decode(header.slice(extraPrefix.length))] = values(value);
+  const uid = values(headers["x-remote-uid"])[0];
+  return { name, groups: values(headers["x-remote-group"]), ...(uid ? { uid } : {}), ...(Object.keys(extra).length > 0 ? { extra } : {}) };
+}
+
+/** Node joins repeated headers with a comma and a space. */
+function values(header: string | string[] | undefined): string[] {
+  return [header ?? []].flat().flatMap((text) => text.split(", "));
+}
+
+function decode(key: string): string {
+  try {
+    return decodeURIComponent(key);
+  } catch {
+    return key;
+  }
+}
