@@ -1,0 +1,117 @@
+import type { FieldError } from "../errors.ts";
+import type { ObjectMeta, OwnerReference } from "../types/meta.v1.ts";
+import { deepEqual } from "./equality.ts";
+import { forbiddenField, immutable, invalidForEach, invalidValue, requiredValue, tooLong } from "./field-errors.ts";
+import { validateLabels } from "./labels.ts";
+import { checkQualifiedName } from "./names.ts";
+import { nameCheckOf } from "./object-names.ts";
+
+const annotationsLimit = 256 * 1024;
+const standardFinalizers = new Set(["kubernetes", "orphan", "foregroundDeletion"]);
+
+/** What is wrong with the metadata of a new object of that resource. */
+export function validateMetadata(meta: ObjectMeta, resource: { group: string; plural: string; namespaced: boolean }): FieldError[] {
+  const check = nameCheckOf(resource);
+  const errors: FieldError[] = [];
+  if (meta.generateName) {
+    const base = meta.generateName.replace(/-+$/, "a");
+    errors.push(...invalidForEach("metadata.generateName", meta.generateName, check(base)));
+  }
+  if (!meta.name) errors.push(requiredValue("metadata.name", "name or generateName is required"));
+  else errors.push(...invalidForEach("metadata.name", meta.name, check(meta.name)));
+  if (resource.namespaced && !meta.namespace) errors.push(requiredValue("metadata.namespace"));
+  if (!resource.namespaced && meta.namespace) errors.push(forbiddenField("metadata.namespace", "not allowed on this type"));
+  errors.push(...validateMutableMetadata(meta));
+  return errors;
+}
+
+/** What is wrong with the metadata of an object that replaces another. */
+export function validateMetadataUpdate(meta: ObjectMeta, old: ObjectMeta): FieldError[] {
+  const errors: FieldError[] = [];
+  if (old.deletionTimestamp) errors.push(...newFinalizers(meta, old));
+  if (meta.generation !== undefined && old.generation !== undefined && meta.generation < old.generation)
+    errors.push(invalidValue("metadata.generation", meta.generation, "must not be decremented"));
+  for (const key of ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] as const)
+    errors.push(...immutable(`metadata.${key}`, (meta[key] || undefined) === (old[key] || undefined), meta[key] ?? ""));
+  errors.push(...validateMutableMetadata(meta));
+  return errors;
+}
+
+function newFinalizers(meta: ObjectMeta, old: ObjectMeta): FieldError[] {
+  const added = (meta.finalizers ?? []).filter((finalizer) => !old.finalizers?.includes(finalizer));
+  if (added.length === 0) return [];
+  const detail = `no new finalizers can be added if the object is being deleted, found new finalizers ${goStrings(added)}`;
+  return [forbiddenField("metadata.finalizers", detail)];
+}
+
+function validateMutableMetadata(meta: ObjectMeta): FieldError[] {
+  return [
+    ...validateLabels("metadata.labels", meta.labels),
+    ...validateAnnotations("metadata.annotations", meta.annotations),
+    ...validateOwners(meta.ownerReferences ?? []),
+    ...validateFinalizers(meta.finalizers ?? []),
+  ];
+}
+
+/** What is wrong with annotations: their keys, and more than 256 KiB in all. */
+export function validateAnnotations(field: string, annotations: Readonly<Record<string, string>> | undefined): FieldError[] {
+  const errors: FieldError[] = [];
+  let size = 0;
+  for (const [key, value] of Object.entries(annotations ?? {})) {
+    // The keys are checked without regard to case, as upstream does.
+    errors.push(...invalidForEach(field, key, checkQualifiedName(key.toLowerCase())));
+    size += Buffer.byteLength(key) + Buffer.byteLength(value);
+  }
+  if (size > annotationsLimit) errors.push(tooLong(field, annotationsLimit));
+  return errors;
+}
+
+function validateOwners(owners: readonly OwnerReference[]): FieldError[] {
+  const field = "metadata.ownerReferences";
+  const errors: FieldError[] = [];
+  let controller: OwnerReference | undefined;
+  for (const owner of owners) {
+    if (!owner.apiVersion) errors.push(invalidValue(`${field}.apiVersion`, "", "version must not be empty"));
+    for (const key of ["kind", "name", "uid"] as const)
+      if (!owner[key]) errors.push(invalidValue(`${field}.${key}`, "", "must not be empty"));
+    if (owner.apiVersion === "v1" && owner.kind === "Event")
+      errors.push(invalidValue(field, owner, "/v1, Kind=Event is disallowed from being an owner"));
+    if (!owner.controller) continue;
+    if (controller)
+      errors.push(
+        invalidValue(
+          field,
+          owners,
+          `Only one reference can have Controller set to true. Found "true" in references for ${controller.kind}/${controller.name} and ${owner.kind}/${owner.name}`,
+        ),
+      );
+    controller = owner;
+  }
+  return errors;
+}
+
+function validateFinalizers(finalizers: readonly string[]): FieldError[] {
+  const field = "metadata.finalizers";
+  const errors: FieldError[] = [];
+  if (finalizers.includes("orphan") && finalizers.includes("foregroundDeletion"))
+    errors.push(invalidValue(field, finalizers, "finalizer orphan and foregroundDeletion cannot be both set"));
+  for (const [i, finalizer] of finalizers.entries()) {
+    errors.push(...invalidForEach(`${field}[${i}]`, finalizer, checkQualifiedName(finalizer)));
+    if (!finalizer.includes("/") && !standardFinalizers.has(finalizer))
+      errors.push(invalidValue(`${field}[${i}]`, finalizer, "name is neither a standard finalizer name nor is it fully qualified"));
+  }
+  return errors;
+}
+
+/** Whether two objects' metadata are the same apart from what every write changes. */
+export function sameMetadata(a: ObjectMeta, b: ObjectMeta): boolean {
+  return deepEqual(stable(a), stable(b));
+}
+
+function stable({ managedFields: _m, resourceVersion: _r, generation: _g, ...rest }: ObjectMeta): ObjectMeta {
+  return rest;
+}
+
+function goStrings(list: readonly string[]): string {
+  return `[]string{${list.map((s) => JSON.stringify(s)).join(", ")}}`;
+}

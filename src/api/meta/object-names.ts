@@ -1,0 +1,21 @@
+import { checkDnsLabel, checkDnsSubdomain, checkPathSegment } from "./names.ts";
+
+type Check = (name: string) => string[];
+
+// Everything else is named by a DNS subdomain.
+const checks: Readonly<Record<string, Check>> = {
+  namespaces: checkDnsLabel,
+  services: checkDnsLabel,
+  "roles.rbac.authorization.k8s.io": checkPathSegment,
+  "rolebindings.rbac.authorization.k8s.io": checkPathSegment,
+  "clusterroles.rbac.authorization.k8s.io": checkPathSegment,
+  "clusterrolebindings.rbac.authorization.k8s.io": checkPathSegment,
+  "certificatesigningrequests.certificates.k8s.io": () => [],
+  "apiservices.apiregistration.k8s.io": checkPathSegment,
+  "statefulsets.apps": checkDnsLabel,
+};
+
+/** How names of a resource are checked: the group ("" for core) and the plural. */
+export function nameCheckOf({ group, plural }: { group: string; plural: string }): Check {
+  return checks[group ? `${plural}.${group}` : plural] ?? checkDnsSubdomain;
+}
