@@ -1,0 +1,63 @@
+import { execFile } from "node:child_process";
+import { writeFile } from "node:fs/promises";
+import { networkInterfaces } from "node:os";
+
+/**
+ * The one door to the machine's network: links, routes, rules, sysctls. On Linux the machine itself (linuxHost); where the containers
+ * run inside a virtual machine, a helper inside it can implement the same.
+ */
+export interface NetworkHost {
+  /** Runs `ip` with these arguments. Throws with what it printed. */
+  ip(...args: string[]): Promise<string>;
+  /** Runs `bridge` (of iproute2) with these arguments. Throws with what it printed. */
+  bridge(...args: string[]): Promise<string>;
+  /** Feeds iptables-restore --noflush: chains that the text declares are replaced in one step, all others are left alone. */
+  restore(text: string): Promise<void>;
+  /** What iptables-save prints of one table. */
+  save(table: "nat" | "filter" | "mangle"): Promise<string>;
+  /** Runs `iptables -w` with these arguments; tells whether it succeeded. */
+  iptables(...args: string[]): Promise<boolean>;
+  /** Sets a sysctl, given as its path ("net/ipv4/ip_forward"). A key that does not exist is passed over. */
+  sysctl(path: string, value: string): Promise<void>;
+  /** The machine's own IPv4 addresses. */
+  addresses(): string[];
+}
+
+/** The Linux machine that this process runs on. Needs root (CAP_NET_ADMIN). */
+export const linuxHost: NetworkHost = {
+  ip: (...args) => run("ip", args),
+  bridge: (...args) => run("bridge", args),
+  async restore(text) {
+    await run("iptables-restore", ["--noflush", "-w", "10"], text);
+  },
+  save: (table) => run("iptables-save", ["-t", table]),
+  async iptables(...args) {
+    try {
+      await run("iptables", ["-w", "10", ...args]);
+      return true;
+    } catch {
+      return false;
+    }
+  },
+  async sysctl(path, value) {
+    try {
+      await writeFile(`/proc/sys/${path}`, value);
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+    }
+  },
+  addresses() {
+    const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+    return all.filter((a) => a.family === "IPv4").map((a) => a.address);
+  },
+};
+
+function run(program: string, args: readonly string[], input?: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = execFile(program, args, { maxBuffer: 64 << 20 }, (error, stdout, stderr) => {
+      if (error) reject(new Error(`${program} ${args.join(" ")}: ${stderr.trim() || error.message}`));
+      else resolve(stdout);
+    });
+    if (input !== undefined) child.stdin?.end(input);
+  });
+}

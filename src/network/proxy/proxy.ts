@@ -1,0 +1,158 @@
+import type { Cache, Caches } from "../../client/cache.ts";
+import type { Node, Pod, Service } from "../../api/types/core.v1.ts";
+import type { EndpointSlice } from "../../api/types/discovery.v1.ts";
+import { EndpointSlices, Nodes, Pods, Services } from "../../api/types/resources.ts";
+import { keyOf } from "../../api/meta/object.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { Logger } from "../../lib/log.ts";
+import type { NetworkHost } from "../host/host.ts";
+import { buildRules, hooks, type HostPort, type ProxyConfig, type RuleSet, restoreText } from "./rules.ts";
+import { type ServicePortRules, servicePorts } from "./services.ts";
+
+/** How long changes are gathered before rules are written, in milliseconds. */
+const gatherMilliseconds = 20;
+
+/** Keeps the machine's rules in step with Services, their endpoints and the host ports of the machine's pods. */
+export class ServiceProxy {
+  private readonly config: ProxyConfig;
+  private readonly host: NetworkHost;
+  private readonly clock: Clock;
+  private readonly log: Logger;
+  private readonly services: Cache<Service>;
+  private readonly slices: Cache<EndpointSlice>;
+  private readonly nodes: Cache<Node>;
+  private readonly pods: Cache<Pod>;
+  private readonly ports = new Map<string, ServicePortRules[]>();
+  private readonly stale = new Set<string>();
+  private written: RuleSet | undefined;
+  private cancelTimer: (() => void) | undefined;
+  private writing: Promise<void> = Promise.resolve();
+  private ends: (() => void)[] = [];
+
+  constructor(options: { config: ProxyConfig; host: NetworkHost; caches: Caches; clock: Clock; log: Logger }) {
+    this.config = options.config;
+    this.host = options.host;
+    this.clock = options.clock;
+    this.log = options.log;
+    this.services = options.caches.of(Services);
+    this.slices = options.caches.of(EndpointSlices);
+    this.nodes = options.caches.of(Nodes);
+    this.pods = options.caches.of(Pods);
+    this.slices.addIndex("service", (slice) => [serviceOf(slice)]);
+  }
+
+  /** Writes the first rules and follows changes from then on. */
+  async start(): Promise<void> {
+    await Promise.all([this.services.synced, this.slices.synced, this.nodes.synced, this.pods.synced]);
+    await this.hook();
+    this.ends = [
+      this.services.onChange(({ object, old }) => this.touch(keyOf(object ?? old ?? { metadata: {} }))),
+      this.slices.onChange(({ object, old }) => this.touch(serviceOf(object ?? old))),
+      this.nodes.onChange(({ object, old }) => {
+        if (!object || !old) for (const service of this.services.list()) this.touch(keyOf(service));
+      }),
+      this.pods.onChange(({ object, old }) => {
+        if ((object && hasHostPort(object)) || (old && hasHostPort(old))) this.touch("");
+      }),
+    ];
+    await this.write();
+  }
+
+  /** Leaves the rules as they are: pods go on talking to each other. */
+  async stop(): Promise<void> {
+    for (const end of this.ends) end();
+    this.cancelTimer?.();
+    await this.writing;
+  }
+
+  private touch(service: string): void {
+    if (service) this.stale.add(service);
+    this.cancelTimer ??= this.clock.after(gatherMilliseconds, () => {
+      this.cancelTimer = undefined;
+      this.writing = this.writing.then(() => this.write());
+    });
+  }
+
+  private async write(): Promise<void> {
+    for (const key of this.stale) this.refresh(key);
+    this.stale.clear();
+    const rules = buildRules(this.config, [...this.ports.values()].flat(), this.hostPorts());
+    const text = restoreText(this.written, rules);
+    if (!text) return;
+    try {
+      await this.host.restore(text);
+      this.written = rules;
+    } catch (error) {
+      // Somebody else may have removed our chains: begin from nothing next time.
+      this.written = undefined;
+      this.log.warn({ error: String(error) }, "iptables rules could not be written; trying again");
+      await this.hook();
+      this.cancelTimer ??= this.clock.after(1000, () => {
+        this.cancelTimer = undefined;
+        this.writing = this.writing.then(() => this.write());
+      });
+    }
+  }
+
+  private refresh(key: string): void {
+    const service = this.services.byKey(key);
+    if (service)
+      this.ports.set(
+        key,
+        servicePorts(service, this.slices.byIndex("service", key), (node) => this.isLocal(node)),
+      );
+    else this.ports.delete(key);
+  }
+
+  private isLocal(node: string): boolean {
+    const own = this.host.addresses();
+    return (this.nodes.get(undefined, node)?.status.addresses ?? []).some((a) => a.type === "InternalIP" && own.includes(a.address));
+  }
+
+  private hostPorts(): HostPort[] {
+    const ports: HostPort[] = [];
+    for (const pod of this.pods.list()) {
+      if (!hasHostPort(pod) || !pod.status.podIP || pod.status.phase === "Succeeded" || pod.status.phase === "Failed") continue;
+      if (!pod.spec.nodeName || !this.isLocal(pod.spec.nodeName)) continue;
+      for (const container of [...pod.spec.containers, ...(pod.spec.initContainers ?? [])])
+        for (const port of container.ports ?? [])
+          if (port.hostPort)
+            ports.push({
+              hostIP: port.hostIP ?? "",
+              hostPort: port.hostPort,
+              protocol: port.protocol === "UDP" ? "udp" : port.protocol === "SCTP" ? "sctp" : "tcp",
+              podIP: pod.status.podIP,
+              containerPort: port.containerPort,
+            });
+    }
+    return ports;
+  }
+
+  /** Makes our chains and, once, the jumps to them, ahead of everybody else's. */
+  private async hook(): Promise<void> {
+    const all = hooks(this.config.tag);
+    const declare = (table: string): string =>
+      `*${table}\n${all
+        .filter((h) => h.table === table)
+        .map((h) => `:${h.to} - [0:0]\n`)
+        .join("")}COMMIT\n`;
+    await this.host.restore(declare("nat") + declare("filter"));
+    for (const { table, from, to } of all) {
+      // Docker drops what passes between its bridges after it has asked DOCKER-USER: what is ours has to be said there.
+      const inDockerUser = from === "FORWARD" && (await this.host.iptables("-t", table, "-n", "-L", "DOCKER-USER", "1"));
+      const chain = inDockerUser ? "DOCKER-USER" : from;
+      if (!(await this.host.iptables("-t", table, "-C", chain, "-j", to)))
+        await this.host.iptables("-t", table, "-I", chain, "1", "-j", to);
+    }
+  }
+}
+
+function serviceOf(slice: EndpointSlice | undefined): string {
+  const service = slice?.metadata.labels?.["kubernetes.io/service-name"];
+  return slice && service ? `${slice.metadata.namespace}/${service}` : "";
+}
+
+function hasHostPort(pod: Pod): boolean {
+  if (pod.spec.hostNetwork) return false;
+  return [...pod.spec.containers, ...(pod.spec.initContainers ?? [])].some((c) => (c.ports ?? []).some((p) => p.hostPort));
+}
