@@ -50,12 +50,18 @@ export class Compacted extends Error {
   }
 }
 
+/**
+ * The store cannot go on: the disk is full or broken, another process has the file, the file is damaged or not ours.
+ * The message is one sentence that says what happened and what to do. Nothing that was acknowledged is lost; reads go on.
+ */
+export class StoreFailed extends Error {}
+
 /** What to list. */
 export interface ListQuery {
   resource: string;
   /** Undefined: all namespaces. */
   namespace?: string;
-  /** Only keys after this one, in the order (namespace, name): where a page goes on. */
+  /** Only keys after this one, in the order of "namespace/name": where a page goes on. */
   after?: { namespace: string; name: string };
   /** At most that many matching objects. */
   limit?: number;
@@ -65,7 +71,7 @@ export interface ListQuery {
   match?: (object: StoredObject) => boolean;
 }
 
-/** Objects in the order (namespace, name). */
+/** Objects in the order of "namespace/name", as in etcd: all of a namespace side by side. */
 export interface ListResult {
   objects: StoredObject[];
   /** The revision that the list shows. */
@@ -91,7 +97,7 @@ export interface StoreWatch {
 
 /** The store: a log of revisions, and an index of the newest states in memory. Reads are synchronous; writes are durable when they resolve. */
 export interface Store {
-  /** The newest committed revision. */
+  /** The newest committed revision; 1 for a new store, as in etcd. */
   readonly revision: number;
   /** The oldest revision that list and watch can go back to. */
   readonly oldestRevision: number;
@@ -105,6 +111,7 @@ export interface Store {
   /**
    * Checks the expectation and takes the revision at once (throws PreconditionFailed synchronously), resolves after the fsync.
    * Resolves to the new state; for a delete, to the last state carrying the deletion's revision.
+   * Throws or rejects with StoreFailed when the disk does not take it.
    */
   write(write: Write): Promise<StoredObject>;
   /**
@@ -114,6 +121,8 @@ export interface Store {
   watch(options: { resource?: string; namespace?: string; from: number }, handler: (event: StoreEvent) => void): StoreWatch;
   /** Forgets history before that revision; newest states stay. */
   compact(revision: number): Promise<void>;
-  /** Writes what is on its way, then closes files. Later calls fail. */
+  /** Writes a consistent copy of everything committed to a new file, which openStore can open. Fails when the file exists. */
+  backup(path: string): Promise<void>;
+  /** Writes what is on its way, then closes files. Later writes and watches fail. */
   close(): Promise<void>;
 }

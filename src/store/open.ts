@@ -1,0 +1,26 @@
+import { mkdir } from "node:fs/promises";
+import { dirname } from "node:path";
+import { memoryLog } from "./memory-log.ts";
+import { RevisionStore } from "./revision-store.ts";
+import { SqliteLog } from "./sqlite-log.ts";
+import { type Store, StoreFailed } from "./store.ts";
+
+/** Where the store keeps its log. */
+export interface StoreOptions {
+  /** The SQLite file, made when it is not there; or "memory": nothing outlives the process. */
+  path: string;
+  /** The most that the file may grow to, in bytes; default: what the disk holds. */
+  maxBytes?: number;
+}
+
+/**
+ * Opens the store, alone: a second process on the same file is refused. Rejects with StoreFailed, whose message is one sentence
+ * that says what to do, when the file is in use, damaged, not a store, of a newer version, or cannot be written.
+ */
+export async function openStore({ path, maxBytes }: StoreOptions): Promise<Store> {
+  if (path === "memory") return RevisionStore.open(memoryLog, "the store");
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 }).catch((error: Error) => {
+    throw new StoreFailed(`the folder of ${path} cannot be made: ${error.message}`);
+  });
+  return RevisionStore.open(new SqliteLog(path, maxBytes === undefined ? {} : { maxBytes }), path);
+}

@@ -1,0 +1,207 @@
+import { GroupCommit } from "./group-commit.ts";
+import type { Log, LogRecord } from "./log.ts";
+import { DeletedState, deepFreeze, State, withRevision } from "./state.ts";
+import {
+  Compacted,
+  type Key,
+  type ListQuery,
+  type ListResult,
+  PreconditionFailed,
+  type Store,
+  type StoredObject,
+  type StoreEvent,
+  StoreFailed,
+  type StoreWatch,
+  type Write,
+} from "./store.ts";
+import { idOf, Tables } from "./table.ts";
+import { Watchers } from "./watchers.ts";
+
+/** How many revisions the log forgets in one step: writes go on between two steps. */
+const compactionStep = 5000;
+
+/** A write that has its revision and waits for the disk. */
+interface PendingWrite {
+  readonly record: LogRecord;
+  readonly id: string;
+  /** The new state; undefined for a deletion. */
+  readonly state: State | undefined;
+  resolve(stored: StoredObject): void;
+  reject(error: unknown): void;
+}
+
+/** The store above any log: revisions, preconditions, group commit, index, history and watches, all in memory. */
+export class RevisionStore implements Store {
+  private readonly log: Log;
+  private readonly tables = new Tables();
+  private readonly watchers = new Watchers();
+  private readonly commits: GroupCommit<PendingWrite>;
+  /** The newest write of each key that is still on its way, by resource and id. */
+  private readonly pending = new Map<string, PendingWrite>();
+  /** The revision given to the last write, committed or not. */
+  private given = 1;
+  private committed = 1;
+  private oldest = 1;
+  /** Why no more writes are taken. */
+  private ended: StoreFailed | undefined;
+  private closing: Promise<void> | undefined;
+
+  private constructor(log: Log) {
+    this.log = log;
+    this.commits = new GroupCommit(
+      log,
+      (batch) => this.commit(batch),
+      (error, lost) => this.fail(error, lost),
+    );
+  }
+
+  /** Opens the log and reads it. Rejects with StoreFailed when it cannot be used or does not hold together. `name` is for that message. */
+  static async open(log: Log, name: string): Promise<RevisionStore> {
+    const store = new RevisionStore(log);
+    try {
+      const { compacted } = await log.open();
+      store.oldest = store.committed = compacted;
+      for (let after = 0; ; ) {
+        const records = await log.read(after);
+        const last = records.at(-1);
+        if (!last) break;
+        for (const record of records)
+          if (!store.replay(record))
+            throw new StoreFailed(`${name} is damaged: revision ${record.revision} does not follow what is before it; restore a backup`);
+        after = last.revision;
+      }
+      store.given = store.committed;
+      return store;
+    } catch (error) {
+      await log.close().catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Takes in a record of the log; says no when what it was written upon is not there: a log with a hole is not the cluster. */
+  private replay(record: LogRecord): boolean {
+    const table = this.tables.of(record.key.resource);
+    const id = idOf(record.key);
+    const there = table.get(id)?.revision ?? 0;
+    const state = record.text === undefined ? undefined : new State(record.key, record.revision, record.text);
+    if (record.revision <= this.oldest) {
+      if (!state || there > 0) return false;
+      table.restore(id, record, state);
+      return true;
+    }
+    if (record.revision !== this.committed + 1 || record.replaces !== there || !(state || there)) return false;
+    table.apply(id, record, state);
+    this.committed = record.revision;
+    return true;
+  }
+
+  get revision(): number {
+    return this.committed;
+  }
+
+  get oldestRevision(): number {
+    return this.oldest;
+  }
+
+  get(key: Key): StoredObject | undefined {
+    return this.tables.get(key);
+  }
+
+  latest(key: Key): StoredObject | undefined {
+    const pending = this.pending.size > 0 ? this.pending.get(pendingKey(key)) : undefined;
+    return pending ? pending.state : this.tables.get(key);
+  }
+
+  list(query: ListQuery): ListResult {
+    const revision = query.revision ?? this.committed;
+    if (revision < this.oldest) throw new Compacted(revision, this.oldest);
+    if (revision > this.committed) throw new RangeError(`revision ${revision} is not there yet; the newest is ${this.committed}`);
+    const past = revision === this.committed ? undefined : revision;
+    const page = this.tables.find(query.resource)?.list({ ...query, revision: past }) ?? { objects: [], remaining: 0 };
+    return { ...page, revision };
+  }
+
+  count(resource: string): number {
+    return this.tables.find(resource)?.size ?? 0;
+  }
+
+  write({ key, expect, object }: Write): Promise<StoredObject> {
+    if (this.ended) throw this.ended;
+    const current = this.latest(key);
+    const replaces = current?.revision ?? 0;
+    if (replaces !== expect || !(current || object)) throw new PreconditionFailed(key, current);
+    const revision = this.given + 1;
+    const state = object && encode(key, revision, object);
+    this.given = revision;
+    const record = { revision, key, replaces, text: state?.text };
+    return new Promise((resolve, reject) => {
+      const write = { record, id: idOf(key), state, resolve, reject };
+      this.pending.set(pendingKey(key), write);
+      this.commits.add(write);
+    });
+  }
+
+  /** A batch is durable: each write becomes visible, is told to the watchers, and then to its writer. */
+  private commit(batch: readonly PendingWrite[]): void {
+    for (const write of batch) {
+      const { record, id, state } = write;
+      const event = this.tables.of(record.key.resource).apply(id, record, state);
+      this.committed = record.revision;
+      const key = pendingKey(record.key);
+      if (this.pending.get(key) === write) this.pending.delete(key);
+      this.watchers.tell(event);
+      forgetParsed(event);
+      write.resolve(event.object);
+    }
+  }
+
+  private fail(error: unknown, lost: readonly PendingWrite[]): void {
+    this.ended = error instanceof StoreFailed ? error : new StoreFailed(`the store failed: ${String(error)}; restart the server`);
+    this.pending.clear();
+    this.given = this.committed;
+    for (const write of lost) write.reject(this.ended);
+  }
+
+  watch(options: { resource?: string; namespace?: string; from: number }, handler: (event: StoreEvent) => void): StoreWatch {
+    if (this.closing) throw new StoreFailed("the store is closed");
+    if (options.from < this.oldest) throw new Compacted(options.from, this.oldest);
+    return this.watchers.add(options, this.tables.changesAfter(options.resource, options.from), handler);
+  }
+
+  async compact(revision: number): Promise<void> {
+    if (this.ended) throw this.ended;
+    if (revision > this.committed) throw new RangeError(`revision ${revision} is not there yet; the newest is ${this.committed}`);
+    const from = this.oldest;
+    if (revision <= from) return;
+    this.oldest = revision;
+    this.tables.forget(revision);
+    for (let step = from; step < revision; ) {
+      step = Math.min(step + compactionStep, revision);
+      await this.log.compact(step);
+    }
+  }
+
+  backup(path: string): Promise<void> {
+    return this.log.backup(path);
+  }
+
+  close(): Promise<void> {
+    this.ended ??= new StoreFailed("the store is closed");
+    this.closing ??= this.commits.idle().then(() => this.log.close());
+    return this.closing;
+  }
+}
+
+function pendingKey(key: Key): string {
+  return `${key.resource}/${key.namespace}/${key.name}`;
+}
+
+function encode(key: Key, revision: number, object: Write["object"] & object): State {
+  const numbered = withRevision(object, revision);
+  return new State(key, revision, JSON.stringify(numbered), deepFreeze(numbered));
+}
+
+/** Once everybody has been told, what was replaced is history. */
+function forgetParsed({ previous, object }: StoreEvent): void {
+  if (previous instanceof State && !(object instanceof DeletedState)) previous.forgetParsed();
+}

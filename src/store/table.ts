@@ -1,0 +1,153 @@
+import type { LogRecord } from "./log.ts";
+import { SortedList } from "./sorted-list.ts";
+import { DeletedState, type State } from "./state.ts";
+import type { Key, ListQuery, StoredObject, StoreEvent } from "./store.ts";
+
+/** "namespace/name": what an object is called inside its resource, and the order of lists. */
+export function idOf(key: { namespace: string; name: string }): string {
+  return `${key.namespace}/${key.name}`;
+}
+
+/** An object that is there, with its newest committed state. */
+interface Entry {
+  readonly id: string;
+  state: State;
+}
+
+/** The committed objects of one resource: their newest states in order, and the changes since the oldest revision kept. */
+export class Table {
+  private readonly entries = new Map<string, Entry>();
+  private readonly order = new SortedList<Entry>();
+  private history: StoreEvent[] = [];
+
+  get size(): number {
+    return this.entries.size;
+  }
+
+  get(id: string): State | undefined {
+    return this.entries.get(id)?.state;
+  }
+
+  /** Takes in a committed change; `state` is undefined for a deletion. Gives the event, which is now part of the history. */
+  apply(id: string, record: LogRecord, state: State | undefined): StoreEvent {
+    const event = this.put(id, record, state);
+    this.history.push(event);
+    return event;
+  }
+
+  /** Takes in a state from before the oldest revision kept. */
+  restore(id: string, record: LogRecord, state: State): void {
+    this.put(id, record, state);
+  }
+
+  private put(id: string, record: LogRecord, state: State | undefined): StoreEvent {
+    const entry = this.entries.get(id);
+    const previous = entry?.state;
+    if (state) {
+      if (entry) entry.state = state;
+      else this.insert({ id, state });
+      return { type: previous ? "MODIFIED" : "ADDED", object: state, previous };
+    }
+    if (!previous) throw new Error(`revision ${record.revision} deletes ${record.key.resource} ${id}, which is not there`);
+    this.entries.delete(id);
+    this.order.remove(id);
+    return { type: "DELETED", object: new DeletedState(previous, record.revision), previous };
+  }
+
+  private insert(entry: Entry): void {
+    this.entries.set(entry.id, entry);
+    this.order.add(entry);
+  }
+
+  /** The changes after that revision, in order. */
+  changesAfter(revision: number): StoreEvent[] {
+    return this.history.slice(this.firstAfter(revision));
+  }
+
+  /** Forgets the changes up to that revision. */
+  forget(revision: number): void {
+    const first = this.firstAfter(revision);
+    if (first > 0) this.history = this.history.slice(first);
+  }
+
+  private firstAfter(revision: number): number {
+    let low = 0;
+    let high = this.history.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const event = this.history[middle];
+      if (event && event.object.revision <= revision) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** The page that the query asks for, as of the query's revision or the newest one. */
+  list(query: ListQuery): { objects: StoredObject[]; remaining: number } {
+    const { namespace, after, match } = query;
+    const limit = query.limit || Number.POSITIVE_INFINITY;
+    const prefix = namespace === undefined ? "" : `${namespace}/`;
+    // No name holds a control character: the id with one appended comes directly after the id.
+    const afterId = after && `${idOf(after)}\0`;
+    const start = afterId !== undefined && afterId > prefix ? afterId : prefix;
+    const objects: StoredObject[] = [];
+    let remaining = 0;
+    for (const { id, state } of query.revision === undefined ? this.order.from(start) : this.pastFrom(start, query.revision)) {
+      if (prefix && !id.startsWith(prefix)) break;
+      if (match && !match(state)) continue;
+      if (objects.length < limit) objects.push(state);
+      else remaining++;
+    }
+    return { objects, remaining };
+  }
+
+  /** The objects as they were at a past revision, from that id on, in order: the newest states with later changes undone. */
+  private *pastFrom(start: string, revision: number): Generator<{ id: string; state: StoredObject }, void> {
+    const before = new Map<string, StoredObject | undefined>();
+    for (let i = this.history.length - 1; i >= 0; i--) {
+      const event = this.history[i];
+      if (!event || event.object.revision <= revision) break;
+      before.set(idOf(event.object.key), event.previous);
+    }
+    const gone: { id: string; state: StoredObject }[] = [];
+    for (const [id, state] of before) if (state && id >= start && !this.entries.has(id)) gone.push({ id, state });
+    gone.sort((a, b) => (a.id < b.id ? -1 : 1));
+    let next = 0;
+    for (const entry of this.order.from(start)) {
+      for (let item = gone[next]; item && item.id < entry.id; item = gone[++next]) yield item;
+      const state = before.has(entry.id) ? before.get(entry.id) : entry.state;
+      if (state) yield { id: entry.id, state };
+    }
+    yield* gone.slice(next);
+  }
+}
+
+/** The tables of all resources, made when first needed. */
+export class Tables {
+  private readonly byResource = new Map<string, Table>();
+
+  of(resource: string): Table {
+    let table = this.byResource.get(resource);
+    if (!table) this.byResource.set(resource, (table = new Table()));
+    return table;
+  }
+
+  find(resource: string): Table | undefined {
+    return this.byResource.get(resource);
+  }
+
+  get(key: Key): State | undefined {
+    return this.byResource.get(key.resource)?.get(idOf(key));
+  }
+
+  /** The changes of one resource, or of all, after that revision, in order. */
+  changesAfter(resource: string | undefined, revision: number): StoreEvent[] {
+    if (resource !== undefined) return this.find(resource)?.changesAfter(revision) ?? [];
+    const changes = [...this.byResource.values()].flatMap((table) => table.changesAfter(revision));
+    return changes.sort((a, b) => a.object.revision - b.object.revision);
+  }
+
+  forget(revision: number): void {
+    for (const table of this.byResource.values()) table.forget(revision);
+  }
+}
