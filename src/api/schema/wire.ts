@@ -1,0 +1,81 @@
+/** A reader of protobuf's wire format. Numbers beyond 2^53 lose their last bits; texts are UTF-8. Throws WireError on broken input. */
+export class WireReader {
+  pos: number;
+  readonly end: number;
+  private readonly buffer: Buffer;
+
+  constructor(buffer: Buffer, pos = 0, end = buffer.length) {
+    this.buffer = buffer;
+    this.pos = pos;
+    this.end = end;
+  }
+
+  /** The next tag: field number times 8 plus wire type. */
+  tag(): number {
+    const tag = this.varint();
+    if (tag < 8) throw new WireError(`proto: illegal tag ${tag}`);
+    return tag;
+  }
+
+  /** A varint as a number, two's complement for negative ones. */
+  varint(): number {
+    let low = 0;
+    let high = 0;
+    for (let shift = 0; shift < 70; shift += 7) {
+      if (this.pos >= this.end) throw new WireError("unexpected EOF");
+      const byte = this.buffer[this.pos++] as number; // in range: checked above
+      if (shift < 28) low |= (byte & 0x7f) << shift;
+      else if (shift === 28) {
+        low |= (byte & 0x0f) << 28;
+        high = (byte & 0x7f) >> 4;
+      } else if (shift < 63) high |= (byte & 0x7f) << (shift - 32);
+      else high |= (byte & 1) << 31;
+      if (byte < 0x80) return (high | 0) * 4294967296 + (low >>> 0);
+    }
+    throw new WireError("proto: integer overflow");
+  }
+
+  double(): number {
+    const at = this.skip(8);
+    return this.buffer.readDoubleLE(at);
+  }
+
+  text(): string {
+    const length = this.varint();
+    const at = this.skip(length);
+    return this.buffer.toString("utf8", at, at + length);
+  }
+
+  /** The bytes of a length-delimited field; a view, not a copy. */
+  bytes(): Buffer {
+    const length = this.varint();
+    const at = this.skip(length);
+    return this.buffer.subarray(at, at + length);
+  }
+
+  /** A reader of the message that begins here; this one goes on after it. */
+  message(): WireReader {
+    const length = this.varint();
+    const at = this.skip(length);
+    return new WireReader(this.buffer, at, at + length);
+  }
+
+  /** Steps over a field of that wire type. */
+  skipField(wireType: number): void {
+    if (wireType === 0) this.varint();
+    else if (wireType === 1) this.skip(8);
+    else if (wireType === 2) this.skip(this.varint());
+    else if (wireType === 5) this.skip(4);
+    else throw new WireError(`proto: illegal wireType ${wireType}`);
+  }
+
+  private skip(length: number): number {
+    const at = this.pos;
+    if (length < 0 || at + length > this.end) throw new WireError("unexpected EOF");
+    this.pos = at + length;
+    return at;
+  }
+}
+
+/** Bytes that are no protobuf message. */
+export class WireError extends Error {}
