@@ -20,4 +20,6 @@ export interface RequestAttributes {
   subresource: string;
   namespace: string;
   name: string;
+  /** The field selector of a list, watch or deletecollection, as the client sent it: a node may list only what is its own. */
+  fieldSelector?: string;
 }
