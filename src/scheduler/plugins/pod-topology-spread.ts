@@ -1,0 +1,191 @@
+import { type Selector, selectorOfLabelSelector } from "../../api/meta/labels.ts";
+import type { TopologySpreadConstraint } from "../../api/types/core.v1.ts";
+import type { LabelSelector } from "../../api/types/meta.v1.ts";
+import { type NodeFilter, type Plugin, unresolvable, unschedulable } from "../framework.ts";
+import type { NodeInfo } from "../node-info.ts";
+import type { SelectableNode } from "../../api/core/node-selector.ts";
+import { extremes } from "../normalize.ts";
+import type { PodInfo } from "../pod-info.ts";
+import type { World } from "../world.ts";
+import { requiredNodeMatcher } from "./node-affinity.ts";
+import { untolerated } from "../../api/core/tolerations.ts";
+
+const skewRejected = unschedulable("node(s) didn't match pod topology spread constraints");
+const labelRejected = unresolvable("node(s) didn't match pod topology spread constraints (missing required label)");
+const hostname = "kubernetes.io/hostname";
+const zone = "topology.kubernetes.io/zone";
+
+/** One constraint, compiled for one pod. */
+interface Spread {
+  topologyKey: string;
+  maxSkew: number;
+  minDomains: number;
+  selector: Selector;
+  /** 1 when the pod itself is among those counted. */
+  self: 0 | 1;
+  /** Whether the node's pods count and its domain exists, by the constraint's nodeAffinityPolicy and nodeTaintsPolicy. */
+  includes(node: NodeInfo): boolean;
+}
+
+function compile(constraint: TopologySpreadConstraint, pod: PodInfo): Spread {
+  const selector = selectorOfLabelSelector(withLabelKeys(constraint, pod.labels));
+  const affinity: ((node: SelectableNode) => boolean) | undefined =
+    constraint.nodeAffinityPolicy === "Ignore" ? undefined : requiredNodeMatcher(pod.pod);
+  const tolerations = pod.pod.spec.tolerations ?? [];
+  return {
+    topologyKey: constraint.topologyKey,
+    maxSkew: constraint.maxSkew,
+    minDomains: constraint.minDomains ?? 1,
+    selector,
+    self: selector.matches(pod.labels) ? 1 : 0,
+    includes: (node) =>
+      (!affinity || affinity(node)) &&
+      !(constraint.nodeTaintsPolicy === "Honor" && untolerated(node.taints, tolerations, ["NoSchedule", "NoExecute"])),
+  };
+}
+
+function withLabelKeys(constraint: TopologySpreadConstraint, labels: Readonly<Record<string, string>>): LabelSelector | undefined {
+  const keys = (constraint.matchLabelKeys ?? []).filter((key) => labels[key] !== undefined);
+  if (!constraint.labelSelector || keys.length === 0) return constraint.labelSelector;
+  const added = keys.map((key) => ({ key, operator: "In", values: [labels[key] ?? ""] }));
+  return { ...constraint.labelSelector, matchExpressions: [...(constraint.labelSelector.matchExpressions ?? []), ...added] };
+}
+
+/** The pods of one constraint in each domain. */
+class Domains {
+  readonly counts = new Map<string, number>();
+  private least: number | undefined;
+
+  exists(value: string): void {
+    if (!this.counts.has(value)) this.counts.set(value, 0);
+  }
+
+  /** Only domains that exist are counted. */
+  add(value: string, by: number): void {
+    const count = this.counts.get(value);
+    if (count === undefined) return;
+    this.counts.set(value, count + by);
+    this.least = undefined;
+  }
+
+  min(minDomains: number): number {
+    if (this.counts.size < minDomains) return 0;
+    return (this.least ??= this.counts.size === 0 ? 0 : extremes([...this.counts.values()])[0]);
+  }
+}
+
+function counts(pod: PodInfo, other: PodInfo, spread: Spread): boolean {
+  return other.namespace === pod.namespace && !other.pod.metadata.deletionTimestamp && spread.selector.matches(other.labels);
+}
+
+/** The domains of each constraint, with the pods counted. Nodes without one of the required labels do not count. */
+function countDomains(pod: PodInfo, world: World, spreads: readonly Spread[], allLabels: boolean): Domains[] {
+  const eligible = (node: NodeInfo): boolean => !allLabels || spreads.every((s) => node.labels[s.topologyKey] !== undefined);
+  return spreads.map((spread) => {
+    const domains = new Domains();
+    const counting = new Set<NodeInfo>();
+    for (const node of world.nodes) {
+      const value = node.labels[spread.topologyKey];
+      if (value === undefined || !eligible(node) || !spread.includes(node)) continue;
+      counting.add(node);
+      domains.exists(value);
+    }
+    for (const other of world.podsIn(pod.namespace)) {
+      const node = world.node(other.nodeName);
+      if (node && counting.has(node) && counts(pod, other, spread)) domains.add(node.labels[spread.topologyKey] ?? "", 1);
+    }
+    return domains;
+  });
+}
+
+function hardFilter(pod: PodInfo, world: World, spreads: readonly Spread[]): NodeFilter {
+  const all = countDomains(pod, world, spreads, true).map((domains, i) => ({ domains, spread: spreads[i] as Spread }));
+  const change = (by: number) => (other: PodInfo, node: NodeInfo) => {
+    if (!spreads.every((s) => node.labels[s.topologyKey] !== undefined)) return;
+    for (const { domains, spread } of all)
+      if (spread.includes(node) && counts(pod, other, spread)) domains.add(node.labels[spread.topologyKey] ?? "", by);
+  };
+  return {
+    check(node) {
+      for (const { domains, spread } of all) {
+        const value = node.labels[spread.topologyKey];
+        if (value === undefined) return labelRejected;
+        const skew = (domains.counts.get(value) ?? 0) + spread.self - domains.min(spread.minDomains);
+        if (skew > spread.maxSkew) return skewRejected;
+      }
+      return undefined;
+    },
+    add: change(1),
+    remove: change(-1),
+  };
+}
+
+/** What the cluster wants for pods that say nothing: spread those of one service or controller over hosts and zones, softly. */
+function defaultConstraints(pod: PodInfo, world: World): TopologySpreadConstraint[] {
+  const matchLabels: Record<string, string> = {};
+  for (const service of world.lookups.services(pod.namespace)) {
+    const selector = Object.entries(service.spec.selector ?? {});
+    if (selector.length > 0 && selector.every(([key, value]) => pod.labels[key] === value))
+      Object.assign(matchLabels, service.spec.selector);
+  }
+  const controller = world.lookups.controllerSelector(pod.pod);
+  Object.assign(matchLabels, controller?.matchLabels);
+  const matchExpressions = controller?.matchExpressions ?? [];
+  if (Object.keys(matchLabels).length === 0 && matchExpressions.length === 0) return [];
+  const common = { labelSelector: { matchLabels, matchExpressions }, whenUnsatisfiable: "ScheduleAnyway" } as const;
+  return [
+    { ...common, topologyKey: hostname, maxSkew: 3 },
+    { ...common, topologyKey: zone, maxSkew: 5 },
+  ];
+}
+
+/** PodTopologySpread: keeps groups of pods evenly spread over domains, strictly or as a preference. KEP-895, 3022, 3094, 3243. */
+export const podTopologySpread: Plugin = {
+  name: "PodTopologySpread",
+  weight: 2,
+  filter(pod, world) {
+    const hard = (pod.pod.spec.topologySpreadConstraints ?? []).filter((c) => c.whenUnsatisfiable === "DoNotSchedule");
+    return hard.length === 0
+      ? undefined
+      : hardFilter(
+          pod,
+          world,
+          hard.map((c) => compile(c, pod)),
+        );
+  },
+  score(pod, world, feasible) {
+    const own = pod.pod.spec.topologySpreadConstraints ?? [];
+    const soft = own.length > 0 ? own.filter((c) => c.whenUnsatisfiable === "ScheduleAnyway") : defaultConstraints(pod, world);
+    if (soft.length === 0) return undefined;
+    const spreads = soft.map((c) => compile(c, pod));
+    const ignored = (node: NodeInfo): boolean => own.length > 0 && spreads.some((s) => node.labels[s.topologyKey] === undefined);
+    const weighed = countDomains(pod, world, spreads, own.length > 0).map((domains, i) => {
+      const spread = spreads[i] as Spread;
+      const values = new Set(feasible.filter((n) => !ignored(n)).map((n) => n.labels[spread.topologyKey]));
+      values.delete(undefined);
+      return { domains, spread, weight: Math.log(values.size + 2) };
+    });
+    return {
+      score: (node) => {
+        if (ignored(node)) return Number.NaN;
+        let sum = 0;
+        for (const { domains, spread, weight } of weighed) {
+          const value = node.labels[spread.topologyKey];
+          if (value !== undefined) sum += (domains.counts.get(value) ?? 0) * weight + spread.maxSkew - 1;
+        }
+        return Math.round(sum);
+      },
+      normalize: normalizeSpread,
+    };
+  },
+  wakes: (pod, event) => event.type === "node" || (event.type === "pod" && (event.pod ?? event.old)?.metadata.namespace === pod.namespace),
+};
+
+/** The fuller, the lower; ignored nodes (NaN) get 0. */
+function normalizeSpread(scores: number[]): void {
+  const [min, max] = extremes(scores.filter((s) => !Number.isNaN(s)));
+  for (let i = 0; i < scores.length; i++) {
+    const score = scores[i] ?? 0;
+    scores[i] = Number.isNaN(score) ? 0 : max === 0 ? 100 : Math.floor((100 * (max + min - score)) / max);
+  }
+}
