@@ -1,0 +1,62 @@
+import type { ContainerInspectInfo } from "dockerode";
+import type { ContainerState, PodRef, SandboxState } from "../runtime.ts";
+import { label } from "./engine.ts";
+
+/** The pod that a thing of the engine belongs to, from its labels. */
+export function podOf(labels: Record<string, string>): PodRef {
+  return { uid: labels[label.podUid] ?? "", name: labels[label.podName] ?? "", namespace: labels[label.podNamespace] ?? "" };
+}
+
+/** A sandbox as the engine tells of it. */
+export function sandboxState(info: ContainerInspectInfo): SandboxState {
+  const addresses = Object.values(info.NetworkSettings.Networks ?? {}).map((n) => n.IPAddress);
+  return {
+    id: info.Id,
+    attempt: Number(info.Config.Labels[label.attempt] ?? 0),
+    running: info.State.Running,
+    createdAt: time(info.Created),
+    ip: info.State.Running ? addresses.find((ip) => ip) : undefined,
+    pid: info.State.Pid,
+  };
+}
+
+/** A container as the engine tells of it. */
+export function containerState(info: ContainerInspectInfo, imageId: string): ContainerState {
+  const labels = info.Config.Labels;
+  const annotations: Record<string, string> = {};
+  for (const [name, value] of Object.entries(labels))
+    if (name.startsWith(label.annotation)) annotations[name.slice(label.annotation.length)] = value;
+  const { State, HostConfig } = info;
+  return {
+    id: info.Id,
+    name: labels[label.container] ?? "",
+    attempt: Number(labels[label.attempt] ?? 0),
+    specHash: labels[label.specHash] ?? "",
+    sandboxId: labels[label.sandbox] ?? "",
+    state:
+      State.Running || State.Paused || State.Restarting ? "running" : State.Status === "created" && !State.Error ? "created" : "exited",
+    createdAt: time(info.Created),
+    startedAt: time(State.StartedAt),
+    finishedAt: time(State.FinishedAt) || (State.Error ? time(info.Created) : 0),
+    exitCode: State.ExitCode,
+    oomKilled: State.OOMKilled,
+    // An error beside a start time is about the end ("signal: killed"), not about the start.
+    error: time(State.StartedAt) ? "" : State.Error,
+    image: labels[label.image] ?? info.Config.Image,
+    imageId,
+    resources: {
+      cpuShares: HostConfig.CpuShares ?? 0,
+      cpuQuota: Math.max(HostConfig.CpuQuota ?? 0, 0),
+      cpuPeriod: HostConfig.CpuPeriod ?? 0,
+      memory: HostConfig.Memory ?? 0,
+    },
+    pid: State.Pid,
+    annotations,
+  };
+}
+
+/** Milliseconds of a Go timestamp, 0 for its zero time. */
+function time(text: string | undefined): number {
+  if (!text || text.startsWith("0001-")) return 0;
+  return Date.parse(text);
+}
