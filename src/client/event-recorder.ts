@@ -1,5 +1,6 @@
 import { isReason } from "../api/errors.ts";
 import type { KubeObject } from "../api/meta/object.ts";
+import { now } from "../api/meta/time.ts";
 import type { Event, ObjectReference } from "../api/types/core.v1.ts";
 import { Events } from "../api/types/resources.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -80,11 +81,11 @@ class Recorder implements EventRecorder {
     if (this.waiting >= limits.waiting || !this.mayTell([object.kind, namespace, name, uid].join("\n"))) return;
     const combined = this.isFlood(about, message);
     const text = combined ? `(combined from similar events): ${message}` : message;
-    const now = new Date(this.clock.now()).toISOString().replace(/\.\d+Z$/, "Z");
+    const time = now(this.clock);
     this.waiting++;
     // One after the other: a count must not overtake the event that it counts.
     this.writing = this.writing
-      .then(() => this.write(involved, { type, reason, message: text }, now, combined ? about : `${about}\n${message}`))
+      .then(() => this.write(involved, { type, reason, message: text }, time, combined ? about : `${about}\n${message}`))
       .catch((error: unknown) => this.log.debug({ reason, name, error: String(error) }, "event lost"))
       .finally(() => this.waiting--);
   }
@@ -112,7 +113,7 @@ class Recorder implements EventRecorder {
   private async write(
     involvedObject: ObjectReference,
     what: { type: Severity; reason: string; message: string },
-    now: string,
+    time: string,
     key: string,
   ): Promise<void> {
     const namespace = involvedObject.namespace ?? "default";
@@ -120,7 +121,7 @@ class Recorder implements EventRecorder {
     if (before) {
       const count = before.count + 1;
       try {
-        const body = { count, lastTimestamp: now, message: what.message };
+        const body = { count, lastTimestamp: time, message: what.message };
         await this.client.patch(Events, { namespace, name: before.name }, { type: "strategic", body });
         this.told.set(key, { ...before, count });
         return;
@@ -129,7 +130,7 @@ class Recorder implements EventRecorder {
       }
     }
     const count = (before?.count ?? 0) + 1;
-    const firstTimestamp = before?.firstTimestamp ?? now;
+    const firstTimestamp = before?.firstTimestamp ?? time;
     const name = `${involvedObject.name}.${this.stamp()}`;
     const event: Omit<Event, "metadata"> & { metadata: { name: string; namespace: string } } = {
       apiVersion: "v1",
@@ -139,7 +140,7 @@ class Recorder implements EventRecorder {
       ...what,
       source: this.source.host ? { component: this.source.component, host: this.source.host } : { component: this.source.component },
       firstTimestamp,
-      lastTimestamp: now,
+      lastTimestamp: time,
       count,
       reportingComponent: this.source.component,
       reportingInstance: this.source.host ?? "",

@@ -1,4 +1,5 @@
 import { isReason } from "../api/errors.ts";
+import { formatMicroTime } from "../api/meta/time.ts";
 import type { OwnerReference } from "../api/types/meta.v1.ts";
 import type { Lease, LeaseSpec } from "../api/types/coordination.v1.ts";
 import { Leases } from "../api/types/resources.ts";
@@ -16,11 +17,6 @@ export interface LeaseOptions {
   durationSeconds: number;
 }
 
-/** A moment in the API's format with microseconds, as Leases carry it. */
-export function microTime(milliseconds: number): string {
-  return new Date(milliseconds).toISOString().replace("Z", "000Z");
-}
-
 /** The spec that a lease gets when `identity` takes or renews it now, or undefined while another holder's lease is good. */
 export function nextLeaseSpec(
   spec: LeaseSpec | undefined,
@@ -30,7 +26,7 @@ export function nextLeaseSpec(
   const holder = spec?.holderIdentity;
   const held = holder ? Date.parse(spec?.renewTime ?? "") + (spec?.leaseDurationSeconds ?? 0) * 1000 > now : false;
   if (holder && holder !== identity && held) return undefined;
-  const time = microTime(now);
+  const time = formatMicroTime(now);
   if (holder === identity) return { ...spec, leaseDurationSeconds: durationSeconds, renewTime: time };
   return {
     holderIdentity: identity,
@@ -66,7 +62,7 @@ export async function releaseLease(client: Client, { namespace, name, identity }
   try {
     const lease = await client.get(Leases, { namespace, name });
     if (lease.spec.holderIdentity !== identity) return;
-    const time = microTime(now);
+    const time = formatMicroTime(now);
     const spec = { ...lease.spec, holderIdentity: "", leaseDurationSeconds: 1, renewTime: time, acquireTime: time };
     await client.update(Leases, { ...lease, spec });
   } catch (error) {

@@ -68,6 +68,7 @@ export class MemoryAPI implements Transport {
       creationTimestamp: new Date(this.clock.now()).toISOString().replace(".000Z", "Z"),
       generation: 1,
     };
+    if (copy.kind === "Pod") copy.status = { phase: "Pending", ...(copy.status as object | undefined) };
     return this.store(target, id, copy, "ADDED");
   }
 
@@ -166,15 +167,15 @@ export class MemoryAPI implements Transport {
   }
 
   private replace(target: Target, old: Stored, next: Stored): KubeObject {
-    next.metadata.resourceVersion = old.metadata.resourceVersion;
+    next.metadata = { ...next.metadata, resourceVersion: old.metadata.resourceVersion };
     if (!isDeepStrictEqual(next.spec, old.spec)) next.metadata.generation = (old.metadata.generation ?? 0) + 1;
     if (isDeepStrictEqual(next, old)) return old;
     const gone = next.metadata.deletionTimestamp !== undefined && !next.metadata.finalizers?.length && old.metadata.finalizers?.length;
     return this.store(target, identify(target), next, gone ? "DELETED" : "MODIFIED");
   }
 
-  private store(target: Target, id: string, object: Stored, type: WatchEvent["type"]): KubeObject {
-    object.metadata.resourceVersion = String(++this.revision);
+  private store(target: Target, id: string, given: Stored, type: WatchEvent["type"]): KubeObject {
+    const object = { ...given, metadata: { ...given.metadata, resourceVersion: String(++this.revision) } };
     freeze(object);
     const old = this.objects.get(id);
     if (type === "DELETED") this.objects.delete(id);

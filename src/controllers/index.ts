@@ -1,0 +1,33 @@
+import type { ControllerContext, ControllerFactory } from "../client/controller.ts";
+import { createEventRecorder } from "../client/event-recorder.ts";
+import { type Running, runController } from "../client/runner.ts";
+import { createDeploymentController } from "./deployment/deployment.ts";
+import { createReplicaSetController, createReplicationController } from "./replicaset.ts";
+
+/** A controller in the list, and the component that its events come from ("<name>-controller" when left out). */
+interface Entry {
+  create: ControllerFactory;
+  component?: string;
+}
+
+/** Every controller by its name in upstream's list. */
+export const controllers: Readonly<Record<string, Entry>> = {
+  deployment: { create: createDeploymentController },
+  replicaset: { create: createReplicaSetController },
+  replicationcontroller: { create: createReplicationController, component: "replication-controller" },
+};
+
+/** Starts all controllers, or those of the given names; stop() resolves when none reconciles any more. */
+export function startControllers(context: Omit<ControllerContext, "events">, names: readonly string[] = Object.keys(controllers)): Running {
+  const running = names.map((name) => {
+    const entry = controllers[name];
+    if (!entry) throw new Error(`there is no controller ${name}`);
+    const events = createEventRecorder(context.client, context.clock, context.log, { component: entry.component ?? `${name}-controller` });
+    return runController(entry.create({ ...context, events }), context);
+  });
+  return {
+    async stop() {
+      await Promise.all(running.map((controller) => controller.stop()));
+    },
+  };
+}
