@@ -18,7 +18,10 @@ export class Ownership {
   /** Resolves to true when this process owns the machine's network, to false when release() came first. */
   async acquire(): Promise<boolean> {
     while (!this.stopped) {
-      if (await this.listen()) return true;
+      if (await this.listen()) {
+        if (this.stopped) this.server?.close();
+        return !this.stopped;
+      }
       await this.ownerGone();
     }
     return false;
@@ -50,6 +53,7 @@ export class Ownership {
 
   private ownerGone(): Promise<void> {
     return new Promise((resolve) => {
+      if (this.stopped) return resolve();
       const socket = createConnection(this.address);
       socket.unref();
       const done = (): void => {
