@@ -198,12 +198,20 @@ function schemaPruner(): Pruner {
   return structPlan("apiextensions.v1.JSONSchemaProps").prune;
 }
 
+function isMonth(digits: string): boolean {
+  return Number(digits) >= 1 && Number(digits) <= 12;
+}
+
+const timeShape = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/;
+
 function timePruner(type: string, canonical: (text: string) => string | undefined, layout: string): Pruner {
   return (value, state) => {
     if (typeof value !== "string") throw mismatch(value, type, state);
     const text = canonical(value);
     if (text !== undefined) return text;
-    throw new DecodeError(`parsing time ${JSON.stringify(value)} as "${layout}": cannot parse ${JSON.stringify(value)} as "2006"`);
+    const shown = JSON.stringify(value);
+    if (timeShape.test(value)) throw new DecodeError(`parsing time ${shown}: ${isMonth(value.slice(5, 7)) ? "day" : "month"} out of range`);
+    throw new DecodeError(`parsing time ${shown} as "${layout}": cannot parse ${shown} as "2006"`);
   };
 }
 

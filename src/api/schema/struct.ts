@@ -77,3 +77,11 @@ const goScalars: Record<string, string> = {
   duration: "string",
   "int-or-string": "int32",
 };
+
+const kinds = new Map<string, string>();
+for (const [name, type] of Object.entries(types)) for (const gvk of type.gvk ?? []) kinds.set(gvk, name);
+
+/** The type of a kind ("apps/v1", "Deployment"), if it is built in. */
+export function typeOfKind(apiVersion: string, kind: string): string | undefined {
+  return kinds.get(`${apiVersion} ${kind}`);
+}
