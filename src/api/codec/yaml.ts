@@ -19,7 +19,9 @@ export function parseYaml(text: string): { value: unknown; duplicates: string[] 
   if (!document) return { value: null, duplicates: [] };
   const problem = document.errors[0];
   if (problem)
-    throw new YamlError(`yaml: line ${problem.linePos?.[0].line ?? 1}: ${problem.message.split("\n")[0]?.replace(/ at line.*$/, "")}`);
+    throw new YamlError(
+      `yaml: line ${problem.linePos?.[0].line ?? 1}: ${goWords[problem.code] ?? problem.message.replace(/ at line[^]*$/, "")}`,
+    );
   const duplicates: string[] = [];
   visit(document, {
     Map(_, map) {
