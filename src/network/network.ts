@@ -9,7 +9,6 @@ import type { NetworkHost } from "./host/host.ts";
 import { Ownership } from "./host/ownership.ts";
 import { IngressController } from "./ingress/controller.ts";
 import { ServiceProxy } from "./proxy/proxy.ts";
-import { hooks } from "./proxy/rules.ts";
 import { Routes } from "./routes.ts";
 
 /** What the network of a machine depends on. */
@@ -101,13 +100,13 @@ export async function cleanupNetwork(
   host: NetworkHost,
   config: Pick<NetworkConfig, "tag" | "clusterCIDR" | "serviceCIDR" | "clusterDNS">,
 ): Promise<void> {
-  for (const { table, from, to } of hooks(config.tag))
-    for (const chain of from === "FORWARD" ? [from, "DOCKER-USER"] : [from])
-      while (await host.iptables("-t", table, "-D", chain, "-j", to));
   for (const table of ["nat", "filter"] as const) {
-    const chains = [...(await host.save(table)).matchAll(/^:(HUE-\S+)/gm)]
-      .map((m) => m[1] ?? "")
-      .filter((c) => c.startsWith(`HUE-${config.tag}-`));
+    const saved = (await host.save(table)).split("\n");
+    const own = `HUE-${config.tag}-`;
+    for (const rule of saved)
+      if (rule.startsWith("-A ") && !rule.startsWith(`-A ${own}`) && rule.includes(`-j ${own}`))
+        await host.iptables("-t", table, "-D", ...rule.slice(3).split(" "));
+    const chains = saved.flatMap((line) => (line.startsWith(`:${own}`) ? [line.slice(1).split(" ")[0] ?? ""] : []));
     if (chains.length === 0) continue;
     const lines = [`*${table}`, ...chains.map((c) => `:${c} - [0:0]`), ...chains.map((c) => `-X ${c}`), "COMMIT"];
     await host.restore(`${lines.join("\n")}\n`);

@@ -1,18 +1,18 @@
 import type { Cache, Caches } from "../../client/cache.ts";
-import type { Node, Pod, Service } from "../../api/types/core.v1.ts";
+import type { Node, Service } from "../../api/types/core.v1.ts";
 import type { EndpointSlice } from "../../api/types/discovery.v1.ts";
-import { EndpointSlices, Nodes, Pods, Services } from "../../api/types/resources.ts";
+import { EndpointSlices, Nodes, Services } from "../../api/types/resources.ts";
 import { keyOf } from "../../api/meta/object.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { NetworkHost } from "../host/host.ts";
-import { buildRules, hooks, type HostPort, type ProxyConfig, type RuleSet, restoreText } from "./rules.ts";
+import { buildRules, hooks, type ProxyConfig, type RuleSet, restoreText } from "./rules.ts";
 import { type ServicePortRules, servicePorts } from "./services.ts";
 
 /** How long changes are gathered before rules are written, in milliseconds. */
 const gatherMilliseconds = 20;
 
-/** Keeps the machine's rules in step with Services, their endpoints and the host ports of the machine's pods. */
+/** Keeps the machine's rules in step with Services and their endpoints. */
 export class ServiceProxy {
   private readonly config: ProxyConfig;
   private readonly host: NetworkHost;
@@ -21,7 +21,6 @@ export class ServiceProxy {
   private readonly services: Cache<Service>;
   private readonly slices: Cache<EndpointSlice>;
   private readonly nodes: Cache<Node>;
-  private readonly pods: Cache<Pod>;
   private readonly ports = new Map<string, ServicePortRules[]>();
   private readonly stale = new Set<string>();
   private written: RuleSet | undefined;
@@ -37,22 +36,18 @@ export class ServiceProxy {
     this.services = options.caches.of(Services);
     this.slices = options.caches.of(EndpointSlices);
     this.nodes = options.caches.of(Nodes);
-    this.pods = options.caches.of(Pods);
     this.slices.addIndex("service", (slice) => [serviceOf(slice)]);
   }
 
   /** Writes the first rules and follows changes from then on. */
   async start(): Promise<void> {
-    await Promise.all([this.services.synced, this.slices.synced, this.nodes.synced, this.pods.synced]);
+    await Promise.all([this.services.synced, this.slices.synced, this.nodes.synced]);
     await this.hook();
     this.ends = [
       this.services.onChange(({ object, old }) => this.touch(keyOf(object ?? old ?? { metadata: {} }))),
       this.slices.onChange(({ object, old }) => this.touch(serviceOf(object ?? old))),
       this.nodes.onChange(({ object, old }) => {
         if (!object || !old) for (const service of this.services.list()) this.touch(keyOf(service));
-      }),
-      this.pods.onChange(({ object, old }) => {
-        if ((object && hasHostPort(object)) || (old && hasHostPort(old))) this.touch("");
       }),
     ];
     await this.write();
@@ -66,7 +61,7 @@ export class ServiceProxy {
   }
 
   private touch(service: string): void {
-    if (service) this.stale.add(service);
+    this.stale.add(service);
     this.cancelTimer ??= this.clock.after(gatherMilliseconds, () => {
       this.cancelTimer = undefined;
       this.writing = this.writing.then(() => this.write());
@@ -76,7 +71,7 @@ export class ServiceProxy {
   private async write(): Promise<void> {
     for (const key of this.stale) this.refresh(key);
     this.stale.clear();
-    const rules = buildRules(this.config, [...this.ports.values()].flat(), this.hostPorts());
+    const rules = buildRules(this.config, [...this.ports.values()].flat());
     const text = restoreText(this.written, rules);
     if (!text) return;
     try {
@@ -109,25 +104,6 @@ export class ServiceProxy {
     return (this.nodes.get(undefined, node)?.status.addresses ?? []).some((a) => a.type === "InternalIP" && own.includes(a.address));
   }
 
-  private hostPorts(): HostPort[] {
-    const ports: HostPort[] = [];
-    for (const pod of this.pods.list()) {
-      if (!hasHostPort(pod) || !pod.status.podIP || pod.status.phase === "Succeeded" || pod.status.phase === "Failed") continue;
-      if (!pod.spec.nodeName || !this.isLocal(pod.spec.nodeName)) continue;
-      for (const container of [...pod.spec.containers, ...(pod.spec.initContainers ?? [])])
-        for (const port of container.ports ?? [])
-          if (port.hostPort)
-            ports.push({
-              hostIP: port.hostIP ?? "",
-              hostPort: port.hostPort,
-              protocol: port.protocol === "UDP" ? "udp" : port.protocol === "SCTP" ? "sctp" : "tcp",
-              podIP: pod.status.podIP,
-              containerPort: port.containerPort,
-            });
-    }
-    return ports;
-  }
-
   /** Makes our chains and, once, the jumps to them, ahead of everybody else's. */
   private async hook(): Promise<void> {
     const all = hooks(this.config.tag);
@@ -150,9 +126,4 @@ export class ServiceProxy {
 function serviceOf(slice: EndpointSlice | undefined): string {
   const service = slice?.metadata.labels?.["kubernetes.io/service-name"];
   return slice && service ? `${slice.metadata.namespace}/${service}` : "";
-}
-
-function hasHostPort(pod: Pod): boolean {
-  if (pod.spec.hostNetwork) return false;
-  return [...pod.spec.containers, ...(pod.spec.initContainers ?? [])].some((c) => (c.ports ?? []).some((p) => p.hostPort));
 }

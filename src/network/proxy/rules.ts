@@ -20,18 +20,8 @@ export interface ProxyConfig {
   clusterDNS: string;
 }
 
-/** A port of a pod that is reached at the machine's own addresses. */
-export interface HostPort {
-  /** "" for all addresses. */
-  hostIP: string;
-  hostPort: number;
-  protocol: "tcp" | "udp" | "sctp";
-  podIP: string;
-  containerPort: number;
-}
-
 /** Packets with this mark get the machine's own source address on their way out. */
-const masqueradeMark = "0x4000/0x4000";
+export const masqueradeMark = "0x4000/0x4000";
 
 /** The chains that the built-in ones jump to, by table and built-in chain. */
 export function hooks(tag: string): { table: "nat" | "filter"; from: string; to: string }[] {
@@ -45,13 +35,12 @@ export function hooks(tag: string): { table: "nat" | "filter"; from: string; to:
   ];
 }
 
-/** The whole rule set for these Services and host ports; a pure function, so that what changes can be compared chain by chain. */
-export function buildRules(config: ProxyConfig, ports: readonly ServicePortRules[], hostPorts: readonly HostPort[]): RuleSet {
+/** The whole rule set for these Services; a pure function, so that what changes can be compared chain by chain. */
+export function buildRules(config: ProxyConfig, ports: readonly ServicePortRules[]): RuleSet {
   const rules = baseRules(config);
   for (const port of ports) addServicePort(rules, config, port);
-  for (const port of hostPorts) addHostPort(rules, config, port);
   const chain = name(config.tag);
-  // Node ports and host ports come last: only for packets to the machine itself.
+  // Node ports come last: only for packets to the machine itself.
   add(rules.nat, chain("SERVICES"), `-m addrtype --dst-type LOCAL -j ${chain("NODEPORTS")}`);
   add(rules.filter, chain("FORWARD"), `-d ${config.serviceCIDR} -j REJECT`);
   add(rules.filter, chain("FORWARD"), `-m mark --mark ${masqueradeMark} -j ACCEPT`);
@@ -174,16 +163,6 @@ function endpointRules(config: ProxyConfig, port: ServicePortRules, { backend, c
     `-s ${backend.ip}/32 -j ${name(config.tag)("MARK")}`,
     `-p ${port.protocol} -m ${port.protocol} ${remember}-j DNAT --to-destination ${backend.ip}:${backend.port}`,
   ];
-}
-
-function addHostPort({ nat }: RuleSet, config: ProxyConfig, port: HostPort): void {
-  const chain = name(config.tag);
-  const to = port.hostIP && port.hostIP !== "0.0.0.0" ? `-d ${port.hostIP}/32 ` : "";
-  const match = `${to}-p ${port.protocol} -m ${port.protocol} --dport ${port.hostPort}`;
-  // From the pod itself and from the machine's loopback the answer would not find back without a new source address.
-  add(nat, chain("NODEPORTS"), `-s ${port.podIP}/32 ${match} -j ${chain("MARK")}`);
-  add(nat, chain("NODEPORTS"), `-s 127.0.0.0/8 ${match} -j ${chain("MARK")}`);
-  add(nat, chain("NODEPORTS"), `${match} -j DNAT --to-destination ${port.podIP}:${port.containerPort}`);
 }
 
 function add(chains: Chains, chain: string, rule: string): void {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { hostPortRules } from "../../../src/network/host-ports.ts";
 import { buildRules, type ProxyConfig, restoreText } from "../../../src/network/proxy/rules.ts";
 import { servicePorts } from "../../../src/network/proxy/services.ts";
 import { service, slice } from "./objects.ts";
@@ -62,7 +63,7 @@ describe("what a Service leads to", () => {
 
 describe("rules", () => {
   it("spread a cluster IP evenly over its endpoints", () => {
-    const all = lines(buildRules(config, servicePorts(web, [two], onThisMachine), []));
+    const all = lines(buildRules(config, servicePorts(web, [two], onThisMachine)));
     expect(all.filter((l) => l.includes("--to-destination")).map((l) => l.split("--to-destination ")[1])).toEqual([
       "10.42.0.5:8080",
       "10.42.1.6:8080",
@@ -73,13 +74,13 @@ describe("rules", () => {
   });
 
   it("refuse a Service without endpoints at once, instead of letting clients wait", () => {
-    const all = lines(buildRules(config, servicePorts(web, [], onThisMachine), []));
+    const all = lines(buildRules(config, servicePorts(web, [], onThisMachine)));
     expect(all).toContain("HUE-ABCD-FORWARD -d 10.43.1.1/32 -p tcp -m tcp --dport 80 -j REJECT");
     expect(all).toContain("HUE-ABCD-OUTPUT -d 10.43.1.1/32 -p tcp -m tcp --dport 80 -j REJECT");
   });
 
   it("never let a packet for the Service range pass on, except to the cluster's DNS", () => {
-    const all = lines(buildRules(config, [], []));
+    const all = lines(buildRules(config, []));
     expect(all).toContain("HUE-ABCD-FORWARD -d 10.43.0.0/16 -j REJECT");
     expect(all).toContain("HUE-ABCD-SERVICES -d 10.43.0.10/32 -j RETURN");
   });
@@ -90,48 +91,55 @@ describe("rules", () => {
       sessionAffinity: "ClientIP",
       sessionAffinityConfig: { clientIP: { timeoutSeconds: 60 } },
     });
-    const all = lines(buildRules(config, servicePorts(sticky, [two], onThisMachine), []));
+    const all = lines(buildRules(config, servicePorts(sticky, [two], onThisMachine)));
     expect(all.filter((l) => l.includes("--rcheck --seconds 60"))).toHaveLength(2);
     expect(all.filter((l) => l.includes("--set --rsource"))).toHaveLength(2);
   });
 
   it("open node ports on the machine's own addresses, and keep the client's address with the Local policy", () => {
     const open = service("web", { ...web.spec, type: "NodePort", ports: [{ port: 80, nodePort: 30080 }] });
-    const cluster = lines(buildRules(config, servicePorts(open, [two], onThisMachine), []));
+    const cluster = lines(buildRules(config, servicePorts(open, [two], onThisMachine)));
     expect(cluster.some((l) => /NODEPORTS -p tcp -m tcp --dport 30080 -j HUE-ABCD-EXT-/.test(l))).toBe(true);
     expect(cluster.some((l) => /EXT-\w+ -j HUE-ABCD-MARK$/.test(l))).toBe(true);
     const local = service("web", { ...open.spec, externalTrafficPolicy: "Local" });
-    const rules = lines(buildRules(config, servicePorts(local, [two], onThisMachine), []));
+    const rules = lines(buildRules(config, servicePorts(local, [two], onThisMachine)));
     expect(rules.some((l) => /EXT-\w+ -j HUE-ABCD-MARK$/.test(l))).toBe(false);
     expect(rules.some((l) => /EXT-\w+ -j HUE-ABCD-SVL-/.test(l))).toBe(true);
   });
 
-  it("lead host ports to their pod, from the machine's loopback too", () => {
-    const port = { hostIP: "127.0.0.1", hostPort: 54323, protocol: "tcp" as const, podIP: "10.42.0.9", containerPort: 8080 };
-    const all = lines(buildRules(config, [], [port]));
-    expect(all).toContain("HUE-ABCD-NODEPORTS -d 127.0.0.1/32 -p tcp -m tcp --dport 54323 -j DNAT --to-destination 10.42.0.9:8080");
-    expect(all).toContain("HUE-ABCD-NODEPORTS -s 127.0.0.0/8 -d 127.0.0.1/32 -p tcp -m tcp --dport 54323 -j HUE-ABCD-MARK");
-  });
-
   it("have chain names that iptables takes", () => {
-    const rules = buildRules(config, servicePorts(web, [two], onThisMachine), []);
+    const rules = buildRules(config, servicePorts(web, [two], onThisMachine));
     for (const chain of [...rules.nat.keys(), ...rules.filter.keys()]) expect(chain.length).toBeLessThanOrEqual(28);
   });
 });
 
 describe("writing rules", () => {
-  const one = buildRules(config, servicePorts(web, [two], onThisMachine), []);
+  const one = buildRules(config, servicePorts(web, [two], onThisMachine));
 
   it("writes nothing when nothing differs", () => {
-    expect(restoreText(one, buildRules(config, servicePorts(web, [two], onThisMachine), []))).toBeUndefined();
+    expect(restoreText(one, buildRules(config, servicePorts(web, [two], onThisMachine)))).toBeUndefined();
   });
 
   it("writes only the chains that changed, and removes those that are gone", () => {
     const less = slice("web", (two.endpoints ?? []).slice(0, 1), two.ports ?? []);
-    const text = restoreText(one, buildRules(config, servicePorts(web, [less], onThisMachine), [])) ?? "";
+    const text = restoreText(one, buildRules(config, servicePorts(web, [less], onThisMachine))) ?? "";
     expect(text).not.toContain(":HUE-ABCD-SERVICES");
     expect(text.match(/^-X /gm)).toHaveLength(1);
     expect(text.match(/^:HUE-ABCD-SVC-/gm)).toHaveLength(1);
     expect(text).not.toContain("*filter");
+  });
+});
+
+describe("host ports", () => {
+  const port = { hostIP: "127.0.0.1", hostPort: 54323, protocol: "tcp" as const, podIP: "10.42.0.9", containerPort: 8080 };
+
+  it("lead to their pod, from the machine itself too", () => {
+    const rules = hostPortRules([port]);
+    expect(rules).toContain("-d 127.0.0.1/32 -p tcp -m tcp --dport 54323 -j DNAT --to-destination 10.42.0.9:8080");
+    expect(rules).toContain("-m addrtype --src-type LOCAL -d 127.0.0.1/32 -p tcp -m tcp --dport 54323 -j MARK --set-xmark 0x4000/0x4000");
+  });
+
+  it("answer at every address when the pod names none", () => {
+    expect(hostPortRules([{ ...port, hostIP: "" }])[2]).toBe("-p tcp -m tcp --dport 54323 -j DNAT --to-destination 10.42.0.9:8080");
   });
 });

@@ -1,0 +1,58 @@
+import { CertificateSigningRequests } from "../api/types/resources.ts";
+import type { CertificateSigningRequest } from "../api/types/certificates.v1.ts";
+import type { Client } from "../client/client.ts";
+import { createRequest, type Credentials, type LeafSpec } from "../pki/credentials.ts";
+
+/** Who signs what for nodes (see "Certificates and Certificate Signing Requests" in the Kubernetes documentation). */
+export const signers = {
+  client: { signerName: "kubernetes.io/kube-apiserver-client-kubelet", usages: ["digital signature", "client auth"] },
+  serving: { signerName: "kubernetes.io/kubelet-serving", usages: ["digital signature", "server auth"] },
+} as const;
+
+/** How long a signature is waited for, in milliseconds. */
+const patience = 60_000;
+
+/** Asks the cluster for a certificate with a new key and waits until it is signed. Rejects when it is denied, or not signed in time. */
+export async function requestCertificate(client: Client, kind: keyof typeof signers, spec: Omit<LeafSpec, "usages">): Promise<Credentials> {
+  const { key, request } = await createRequest(spec);
+  const signer = signers[kind];
+  const created = await client.create(CertificateSigningRequests, {
+    apiVersion: "certificates.k8s.io/v1",
+    kind: "CertificateSigningRequest",
+    metadata: { generateName: `node-${kind}-` },
+    spec: { request: Buffer.from(request).toString("base64"), signerName: signer.signerName, usages: [...signer.usages] },
+  });
+  return { key, certificate: await signed(client, created) };
+}
+
+function signed(client: Client, request: CertificateSigningRequest): Promise<string> {
+  const { name } = request.metadata;
+  return new Promise((resolve, reject) => {
+    let stop = (): void => {};
+    const end = (settle: () => void): void => {
+      clearTimeout(timer);
+      stop();
+      settle();
+    };
+    const timer = setTimeout(
+      () => end(() => reject(new Error(`the certificate request ${name} has not been signed in ${patience / 1000} s: kubectl describe csr ${name} tells more`))),
+      patience,
+    );
+    const look = (csr: CertificateSigningRequest): void => {
+      const refused = csr.status.conditions?.find((c) => c.type === "Denied" || c.type === "Failed");
+      if (refused) end(() => reject(new Error(`the certificate request ${name} is refused: ${refused.message ?? refused.reason}`)));
+      else if (csr.status.certificate) end(() => resolve(Buffer.from(csr.status.certificate ?? "", "base64").toString()));
+    };
+    stop = client.transport.watch(
+      { resource: CertificateSigningRequests },
+      {
+        event: ({ type, object }) => {
+          if (type === "ADDED" || type === "MODIFIED") look(object as CertificateSigningRequest);
+        },
+        synced: () => {},
+        closed: (error) => end(() => reject(error instanceof Error ? error : new Error("the server has ended the connection"))),
+      },
+      { fieldSelector: `metadata.name=${name}` },
+    );
+  });
+}
