@@ -20,7 +20,7 @@ export function parseYaml(text: string): { value: unknown; duplicates: string[] 
   const problem = document.errors[0];
   if (problem)
     throw new YamlError(
-      `yaml: line ${problem.linePos?.[0].line ?? 1}: ${goWords[problem.code] ?? problem.message.replace(/ at line[^]*$/, "")}`,
+      `yaml: line ${problem.linePos?.[0].line ?? 1}: ${goWords[problem.code] ?? problem.message.replace(/ at line.*$/s, "")}`,
     );
   const duplicates: string[] = [];
   visit(document, {
