@@ -79,6 +79,8 @@ export class Pki {
   private readonly kept = new Map<string, Kept>();
   private readonly handlers = new Set<() => void>();
   private cancel: () => void = () => {};
+  private stopped = false;
+  private changing: Promise<unknown> = Promise.resolve();
 
   /** See ensurePki. */
   constructor(folder: string, options: PkiOptions, serviceAccountKey: ServiceAccountKey) {
@@ -163,12 +165,11 @@ export class Pki {
   }
 
   /** Adds names or addresses to what the API server shows; a new certificate is there, and announced, when it resolves. */
-  async addServingNames(names: readonly string[]): Promise<void> {
-    const kept = this.kept.get("apiserver");
-    if (!kept) return;
-    const before = kept.now;
-    await this.keep(kept.file, kept.authority, { ...kept.spec, names: unique([...(kept.spec.names ?? []), ...names]) });
-    if (this.serving !== before) this.announce();
+  addServingNames(names: readonly string[]): Promise<boolean> {
+    return this.change(async () => {
+      const kept = this.kept.get("apiserver");
+      if (kept) await this.keep(kept.file, kept.authority, { ...kept.spec, names: unique([...(kept.spec.names ?? []), ...names]) });
+    });
   }
 
   /** Signs a certificate request (PEM) with all that it asks for; whether it may is the caller's decision. Rejects when it is malformed. */
@@ -183,29 +184,43 @@ export class Pki {
   }
 
   /** Renews what ends soon; true when something did. The timer calls it twice a day. */
-  async renew(): Promise<boolean> {
-    const before = [...this.authorities.values(), ...[...this.kept.values()].map((kept) => kept.now)].map((c) => c.certificate);
-    await this.ensureAuthorities();
-    await Promise.all([...this.kept.values()].map(({ file, authority, spec }) => this.keep(file, authority, spec)));
-    const after = [...this.authorities.values(), ...[...this.kept.values()].map((kept) => kept.now)].map((c) => c.certificate);
-    const changed = before.join() !== after.join();
-    if (changed) this.announce();
-    return changed;
+  renew(): Promise<boolean> {
+    return this.change(async () => {
+      await this.ensureAuthorities();
+      await Promise.all([...this.kept.values()].map(({ file, authority, spec }) => this.keep(file, authority, spec)));
+    });
   }
 
-  private announce(): void {
+  /** Does the work after what is being done already, and announces when certificates are others than before. */
+  private async change(work: () => Promise<void>): Promise<boolean> {
+    const changed = this.changing.then(async () => {
+      const before = this.fingerprint();
+      await work();
+      return this.fingerprint() !== before;
+    });
+    this.changing = changed.catch(() => {});
+    if (!(await changed)) return false;
     for (const handler of this.handlers) handler();
+    return true;
+  }
+
+  private fingerprint(): string {
+    return [...this.authorities.values(), ...[...this.kept.values()].map((kept) => kept.now)].map((c) => c.certificate).join("");
   }
 
   private schedule(): void {
     this.cancel = this.clock.after(renewalCheck, () => {
-      this.schedule();
-      this.renew().catch(this.failed);
+      this.renew()
+        .catch(this.failed)
+        .finally(() => {
+          if (!this.stopped) this.schedule();
+        });
     });
   }
 
   /** Ends the timer of renewals. */
   stop(): void {
+    this.stopped = true;
     this.cancel();
   }
 }
