@@ -4,7 +4,8 @@ import { join } from "node:path";
 import type { Clock } from "../lib/clock.ts";
 import { normalizeIp, parseCertificatePem } from "./certificate.ts";
 import { PkiFailed, readIfThere, writeAtomically } from "./files.ts";
-import type { Credentials, LeafSpec } from "./issue.ts";
+import { type Credentials, issueAuthority, issueLeaf, type LeafSpec, makeRequest, newKey } from "./issue.ts";
+import type { RequestFacts } from "./request.ts";
 
 export type { Credentials, LeafSpec, Usage } from "./issue.ts";
 
@@ -18,8 +19,6 @@ const leafMargin = 90 * day;
 /** Clocks of other machines may be behind by that much. */
 const backdate = 5 * 60_000;
 
-const issuing = (): Promise<typeof import("./issue.ts")> => import("./issue.ts");
-
 /**
  * The authority of that file name in the folder: read, made when there is none, its certificate renewed when it ends soon.
  * An authority that cannot be read is never replaced: all that trust it would be cut off. Rejects with PkiFailed then.
@@ -32,7 +31,7 @@ export async function ensureAuthority(folder: string, file: string, commonName: 
       `${keyPath} is missing beside its certificate; restore it, or remove the whole folder to begin with new authorities`,
     );
   if (key === undefined) {
-    key = (await issuing()).newKey();
+    key = newKey();
     // The key first: a key without a certificate can go on, the other way round cannot.
     await writeAtomically(keyPath, key, 0o600);
   }
@@ -41,7 +40,7 @@ export async function ensureAuthority(folder: string, file: string, commonName: 
   if (certificate === undefined || parseCertificatePem(certificate).notAfter - clock.now() < authorityMargin) {
     const name = certificate === undefined ? commonName : parseCertificatePem(certificate).commonName;
     const validity = { notBefore: clock.now() - day, notAfter: clock.now() + authorityLife };
-    certificate = await (await issuing()).issueAuthority(name, key, validity);
+    certificate = issueAuthority(name, key, validity);
     await writeAtomically(certificatePath, certificate, 0o644);
   }
   return { certificate, key };
@@ -73,10 +72,9 @@ export async function ensureLeaf(folder: string, file: string, authority: Creden
   const [certificate, key] = await Promise.all([readIfThere(certificatePath), readIfThere(keyPath)]);
   if (certificate !== undefined && key !== undefined && isFit({ certificate, key }, authority, spec, clock.now()))
     return { certificate, key };
-  const { issueLeaf, newKey } = await issuing();
   const fresh = newKey();
   const validity = { notBefore: clock.now() - backdate, notAfter: clock.now() + leafLife };
-  const issued = { certificate: await issueLeaf(authority, createPublicKey(fresh), spec, validity), key: fresh };
+  const issued = { certificate: issueLeaf(authority, createPublicKey(fresh), spec, validity), key: fresh };
   await Promise.all([writeAtomically(keyPath, fresh, 0o600), writeAtomically(certificatePath, issued.certificate, 0o644)]);
   return issued;
 }
@@ -112,21 +110,20 @@ export interface Grant {
  * is the caller's decision. Rejects when it is no request, or not signed by its own key.
  */
 export async function signRequest(authority: Credentials, request: string, grant: Grant, now: number): Promise<string> {
-  const { issueLeaf, readRequest } = await issuing();
-  const { commonName, organizations, dnsNames, ips, publicKey } = await readRequest(request);
+  const { commonName, organizations, dnsNames, ips, publicKey } = await parseRequest(request);
   const spec = { commonName, organizations, names: [...dnsNames, ...ips], usages: grant.usages };
   const life = grant.expirationSeconds === undefined ? leafLife : grant.expirationSeconds * 1000;
   return issueLeaf(authority, publicKey, spec, { notBefore: now - backdate, notAfter: now + life });
 }
 
 /** What a certificate request (PEM) asks for. Rejects when it is no request, or not signed by its own key. */
-export async function parseRequest(request: string): Promise<import("./issue.ts").RequestFacts> {
-  return (await issuing()).readRequest(request);
+export async function parseRequest(request: string): Promise<RequestFacts> {
+  const { readRequest } = await import("./request.ts");
+  return readRequest(request);
 }
 
 /** A new key and a certificate request for it: what a node that joins sends. */
-export async function createRequest(spec: Omit<LeafSpec, "usages">): Promise<{ key: string; request: string }> {
-  const { makeRequest, newKey } = await issuing();
+export function createRequest(spec: Omit<LeafSpec, "usages">): { key: string; request: string } {
   const key = newKey();
-  return { key, request: await makeRequest(key, spec) };
+  return { key, request: makeRequest(key, spec) };
 }

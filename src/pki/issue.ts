@@ -1,24 +1,19 @@
-import "reflect-metadata";
-import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, type KeyObject, type webcrypto } from "node:crypto";
-import { isIP } from "node:net";
 import {
-  AuthorityKeyIdentifierExtension,
-  BasicConstraintsExtension,
-  ExtendedKeyUsage,
-  ExtendedKeyUsageExtension,
-  type JsonGeneralNames,
-  type JsonName,
-  KeyUsageFlags,
-  KeyUsagesExtension,
-  Pkcs10CertificateRequest,
-  Pkcs10CertificateRequestGenerator,
-  SubjectAlternativeNameExtension,
-  SubjectKeyIdentifierExtension,
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+  sign,
   X509Certificate,
-  X509CertificateGenerator,
-} from "@peculiar/x509";
+} from "node:crypto";
+import { isIP } from "node:net";
+import ipaddr from "ipaddr.js";
+import { bits, element, elementsOf, integer, namedBits, nothing, octets, oid, sequence, set, tagged, time, utf8, yes } from "./der.ts";
 
-// Loading the library takes longer than everything else here. Only credentials.ts imports this file, when something is to be issued.
+// Certificates are encoded here and not by a library: a first start then takes milliseconds for all of them, where loading
+// one takes tenths of a second. What others send is read by libraries (request.ts, node:crypto).
 
 /** A certificate and its private key, PEM both. */
 export interface Credentials {
@@ -44,129 +39,118 @@ export interface Validity {
   notAfter: number;
 }
 
+const usageOids: Record<Usage, string> = { "server auth": "1.3.6.1.5.5.7.3.1", "client auth": "1.3.6.1.5.5.7.3.2" };
+const digitalSignature = 0;
+const keyEncipherment = 2;
+const keyCertSign = 5;
+
 /** A new ECDSA P-256 private key, PEM (PKCS #8). */
 export function newKey(): string {
   return generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ type: "pkcs8", format: "pem" }).toString();
 }
 
 /** A certificate for the authority with that key: a new one, or one more for an authority that goes on. */
-export async function issueAuthority(commonName: string, key: string, validity: Validity): Promise<string> {
+export function issueAuthority(commonName: string, key: string, validity: Validity): string {
   const name = nameOf({ commonName });
-  const publicKey = spkiOf(createPublicKey(key));
-  const certificate = await X509CertificateGenerator.create({
-    ...frame(validity),
-    subject: name,
-    issuer: name,
-    publicKey,
-    ...(await signer(key)),
-    extensions: [
-      new BasicConstraintsExtension(true, undefined, true),
-      new KeyUsagesExtension(KeyUsageFlags.digitalSignature | KeyUsageFlags.keyEncipherment | KeyUsageFlags.keyCertSign, true),
-      await SubjectKeyIdentifierExtension.create(publicKey),
-    ],
-  });
-  return pem(certificate);
+  const spki = spkiOf(createPublicKey(key));
+  return issue(key, name, name, spki, validity, [
+    extension("2.5.29.15", namedBits(digitalSignature, keyEncipherment, keyCertSign), true),
+    extension("2.5.29.19", sequence(yes), true),
+    extension("2.5.29.14", octets(keyIdentifier(spki))),
+  ]);
 }
 
 /** A certificate for that public key, signed by the authority; it never outlives the authority. */
-export async function issueLeaf(authority: Credentials, publicKey: KeyObject, spec: LeafSpec, validity: Validity): Promise<string> {
+export function issueLeaf(authority: Credentials, publicKey: KeyObject, spec: LeafSpec, { notBefore, notAfter }: Validity): string {
   const issuer = new X509Certificate(authority.certificate);
-  const names = alternativeNames(spec.names ?? []);
-  const usages = spec.usages.map((usage) => (usage === "client auth" ? ExtendedKeyUsage.clientAuth : ExtendedKeyUsage.serverAuth));
-  const encipher = publicKey.asymmetricKeyType === "rsa" ? KeyUsageFlags.keyEncipherment : 0;
-  const certificate = await X509CertificateGenerator.create({
-    ...frame({ notBefore: validity.notBefore, notAfter: Math.min(validity.notAfter, issuer.notAfter.getTime()) }),
-    subject: nameOf(spec),
-    issuer: issuer.subjectName,
-    publicKey: spkiOf(publicKey),
-    ...(await signer(authority.key)),
-    extensions: [
-      new KeyUsagesExtension(KeyUsageFlags.digitalSignature | encipher, true),
-      new ExtendedKeyUsageExtension(usages),
-      new BasicConstraintsExtension(false, undefined, true),
-      await AuthorityKeyIdentifierExtension.create(issuer.publicKey),
-      ...(names.length > 0 ? [new SubjectAlternativeNameExtension(names)] : []),
-    ],
-  });
-  return pem(certificate);
+  const { subject, identifier } = identityOf(issuer);
+  const validity = { notBefore, notAfter: Math.min(notAfter, Date.parse(issuer.validTo)) };
+  const keyUsages = publicKey.asymmetricKeyType === "rsa" ? [digitalSignature, keyEncipherment] : [digitalSignature];
+  return issue(authority.key, subject, nameOf(spec), spkiOf(publicKey), validity, [
+    extension("2.5.29.15", namedBits(...keyUsages), true),
+    extension("2.5.29.37", sequence(...spec.usages.map((usage) => oid(usageOids[usage])))),
+    extension("2.5.29.19", sequence(), true),
+    ...(identifier ? [extension("2.5.29.35", sequence(element(0x80, identifier)))] : []),
+    ...alternativeNames(spec.names),
+  ]);
 }
 
-/** A request for a certificate, signed with the key, PEM. */
-export async function makeRequest(key: string, spec: Omit<LeafSpec, "usages">): Promise<string> {
-  const names = alternativeNames(spec.names ?? []);
-  const publicKey = await createPublicKey(key).toCryptoKey({ name: "ECDSA", namedCurve: "P-256" }, true, ["verify"]);
-  const { signingKey, signingAlgorithm } = await signer(key);
-  const request = await Pkcs10CertificateRequestGenerator.create({
-    name: nameOf(spec),
-    keys: { publicKey, privateKey: signingKey },
-    signingAlgorithm,
-    extensions: names.length > 0 ? [new SubjectAlternativeNameExtension(names)] : [],
-  });
-  return `${request.toString("pem")}\n`;
+/** A request for a certificate (PKCS #10), signed with the key, PEM. */
+export function makeRequest(key: string, spec: Omit<LeafSpec, "usages">): string {
+  const names = alternativeNames(spec.names);
+  const attributes = names.length > 0 ? [sequence(oid("1.2.840.113549.1.9.14"), set(sequence(...names)))] : [];
+  const body = sequence(integer(0), nameOf(spec), spkiOf(createPublicKey(key)), tagged(0, ...attributes));
+  return pem("CERTIFICATE REQUEST", signed(body, createPrivateKey(key)));
 }
 
-/** What a request asks for. */
-export interface RequestFacts {
-  commonName: string;
-  organizations: string[];
-  dnsNames: string[];
-  ips: string[];
-  emails: string[];
-  uris: string[];
-  publicKey: KeyObject;
+function issue(signingKey: string, issuer: Buffer, subject: Buffer, spki: Buffer, validity: Validity, extensions: Buffer[]): string {
+  const key = createPrivateKey(signingKey);
+  const period = sequence(time(validity.notBefore), time(validity.notAfter));
+  const version = tagged(0, integer(2));
+  const body = sequence(version, serialNumber(), algorithmOf(key), issuer, period, subject, spki, tagged(3, sequence(...extensions)));
+  return pem("CERTIFICATE", signed(body, key));
 }
 
-/** What the request (PEM or DER) asks for, once its signature is verified. Rejects when it is no request or not signed by its own key. */
-export async function readRequest(request: string | Buffer): Promise<RequestFacts> {
-  const csr = new Pkcs10CertificateRequest(request);
-  if (!(await csr.verify())) throw new Error("the signature of the certificate request is not of its own key");
-  const names = csr.extensions.flatMap((extension) => (extension instanceof SubjectAlternativeNameExtension ? extension.names.items : []));
-  const of = (type: string): string[] => names.filter((name) => name.type === type).map((name) => name.value);
-  return {
-    commonName: csr.subjectName.getField("CN").at(-1) ?? "",
-    organizations: csr.subjectName.getField("O"),
-    dnsNames: of("dns"),
-    ips: of("ip"),
-    emails: of("email"),
-    uris: of("url"),
-    publicKey: createPublicKey({ key: Buffer.from(csr.publicKey.rawData), format: "der", type: "spki" }),
-  };
+function signed(body: Buffer, key: KeyObject): Buffer {
+  return sequence(body, algorithmOf(key), bits(sign("sha256", body, key)));
 }
 
-function frame({ notBefore, notAfter }: Validity): { serialNumber: string; notBefore: Date; notAfter: Date } {
-  // Positive and not zero: the first bit off, the second on.
+/** SHA-256 with ECDSA, or with RSA where an operator has put such a key in place. */
+function algorithmOf(key: KeyObject): Buffer {
+  return key.asymmetricKeyType === "rsa" ? sequence(oid("1.2.840.113549.1.1.11"), nothing) : sequence(oid("1.2.840.10045.4.3.2"));
+}
+
+/** Positive, and of 16 bytes also as DER: the first bit off, the second on. */
+function serialNumber(): Buffer {
   const serial = randomBytes(16);
   serial[0] = ((serial[0] ?? 0) & 0x3f) | 0x40;
-  return { serialNumber: serial.toString("hex"), notBefore: new Date(notBefore), notAfter: new Date(notAfter) };
-}
-
-/** How to sign with that private key, whatever kind an operator has put in place. */
-async function signer(key: string): Promise<{ signingKey: webcrypto.CryptoKey; signingAlgorithm: { name: string; hash: string } }> {
-  const keyObject = createPrivateKey(key);
-  if (keyObject.asymmetricKeyType === "rsa") {
-    const algorithm = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
-    return { signingKey: await keyObject.toCryptoKey(algorithm, false, ["sign"]), signingAlgorithm: algorithm };
-  }
-  const namedCurve = keyObject.asymmetricKeyDetails?.namedCurve === "secp384r1" ? "P-384" : "P-256";
-  const signingKey = await keyObject.toCryptoKey({ name: "ECDSA", namedCurve }, false, ["sign"]);
-  return { signingKey, signingAlgorithm: { name: "ECDSA", hash: "SHA-256" } };
+  return integer(serial);
 }
 
 function spkiOf(key: KeyObject): Buffer {
   return key.export({ type: "spki", format: "der" });
 }
 
-/** Values as UTF8String objects: taken as they are, without the escapes of the library's text form. */
-function nameOf({ commonName, organizations = [] }: { commonName: string; organizations?: readonly string[] }): JsonName {
-  const parts = [...organizations.map((o) => ({ O: [{ utf8String: o }] })), { CN: [{ utf8String: commonName }] }];
-  // The library takes values as objects too (its JsonNameParams), which its generators' types do not say.
-  return parts as unknown as JsonName;
+/** RFC 5280, 4.2.1.2: SHA-1 of the key's bits. It only helps to find the issuer; nothing is trusted because of it. */
+function keyIdentifier(spki: Buffer): Buffer {
+  const [, key] = elementsOf(elementsOf(spki)[0]?.content ?? Buffer.of());
+  return createHash("sha1")
+    .update(key?.content.subarray(1) ?? spki)
+    .digest();
 }
 
-function alternativeNames(names: readonly string[]): JsonGeneralNames {
-  return names.map((value) => ({ type: isIP(value) ? "ip" : "dns", value }));
+/** The authority's subject exactly as it stands in its certificate, and its key identifier: what it signs must repeat both. */
+function identityOf(certificate: X509Certificate): { subject: Buffer; identifier: Buffer | undefined } {
+  const body = elementsOf(elementsOf(elementsOf(certificate.raw)[0]?.content ?? Buffer.of())[0]?.content ?? Buffer.of());
+  const fields = body[0]?.tag === 0xa0 ? body.slice(1) : body;
+  const extensions = elementsOf(elementsOf(body.find(({ tag }) => tag === 0xa3)?.content ?? Buffer.of())[0]?.content ?? Buffer.of());
+  const identifier = extensions.map(({ content }) => elementsOf(content)).find(([id]) => id?.whole.equals(oid("2.5.29.14")));
+  // serialNumber, signature, issuer, validity, subject
+  return {
+    subject: fields[4]?.whole ?? sequence(),
+    identifier: identifier && elementsOf(identifier.at(-1)?.content ?? Buffer.of())[0]?.content,
+  };
 }
 
-function pem(certificate: X509Certificate): string {
-  return `${certificate.toString("pem")}\n`;
+function nameOf({ commonName, organizations = [] }: { commonName: string; organizations?: readonly string[] }): Buffer {
+  const part = (id: string, value: string): Buffer => set(sequence(oid(id), utf8(value)));
+  return sequence(...organizations.map((organization) => part("2.5.4.10", organization)), part("2.5.4.3", commonName));
+}
+
+function extension(id: string, value: Buffer, critical = false): Buffer {
+  return critical ? sequence(oid(id), yes, octets(value)) : sequence(oid(id), octets(value));
+}
+
+/** The extension with these DNS names and addresses; none for none. */
+function alternativeNames(names: readonly string[] = []): Buffer[] {
+  if (names.length === 0) return [];
+  const entries = names.map((name) =>
+    isIP(name) ? element(0x87, Buffer.from(ipaddr.parse(name).toByteArray())) : element(0x82, Buffer.from(name)),
+  );
+  return [extension("2.5.29.17", sequence(...entries))];
+}
+
+function pem(label: string, der: Buffer): string {
+  const lines = der.toString("base64").match(/.{1,64}/g) ?? [];
+  return `-----BEGIN ${label}-----\n${lines.join("\n")}\n-----END ${label}-----\n`;
 }

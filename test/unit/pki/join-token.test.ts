@@ -10,11 +10,11 @@ describe("join tokens", () => {
   let ours: string;
   let renewed: string;
   let other: string;
-  beforeAll(async () => {
+  beforeAll(() => {
     const ourKey = key();
-    ours = await issueAuthority("ca", ourKey, validity);
-    renewed = await issueAuthority("ca", ourKey, validity);
-    other = await issueAuthority("ca", key(), validity);
+    ours = issueAuthority("ca", ourKey, validity);
+    renewed = issueAuthority("ca", ourKey, validity);
+    other = issueAuthority("ca", key(), validity);
   });
 
   test("a new token is random, in the shape of a bootstrap token, and reads back", () => {

@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { FakeClock } from "../../../src/lib/clock.ts";
 import { parseCertificate, parseCertificatePem } from "../../../src/pki/certificate.ts";
 import { createRequest, parseRequest } from "../../../src/pki/credentials.ts";
+import { issueAuthority } from "../../../src/pki/issue.ts";
 import { ensurePki, type Pki, type PkiOptions } from "../../../src/pki/pki.ts";
 
 const day = 24 * 60 * 60_000;
@@ -96,6 +97,23 @@ describe("first start", () => {
     expect(await call(pki.client("admin"))).toBe("hello");
     expect(await call(pki.client("front-proxy-client")).catch(() => "refused")).not.toBe("hello");
     server.close();
+  });
+
+  test("an operator's own RSA authority is used, and certificates with many names and late ends are well-formed", async () => {
+    const key = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+    const authority = issueAuthority("Örg Ünit", key, { notBefore: clock.now(), notAfter: Date.UTC(2101, 0, 1) });
+    await mkdir(folder, { recursive: true });
+    await writeFile(join(folder, "server-ca.key"), key);
+    await writeFile(join(folder, "server-ca.crt"), authority);
+    const names = Array.from({ length: 300 }, (_, i) => `node-${i}.example.com`);
+    const pki = await start({ names });
+    expect(pki.authority("server")).toBe(authority);
+    expect(parseCertificatePem(authority)).toMatchObject({ commonName: "Örg Ünit", notAfter: Date.UTC(2101, 0, 1) });
+    const serving = new X509Certificate(pki.serving.certificate);
+    expect(parseCertificate(serving.raw).dnsNames).toEqual(expect.arrayContaining(names));
+    expect(serving.verify(createPublicKey(authority))).toBe(true);
+    expect(serving.checkIssued(new X509Certificate(authority))).toBe(true);
+    expect(new X509Certificate((await pki.nodeServing("n", [])).certificate).serialNumber).not.toBe(serving.serialNumber);
   });
 
   test("the service account key signs and keeps its id", async () => {
@@ -199,7 +217,7 @@ describe("later starts", () => {
 });
 
 describe("renewal", () => {
-  test("leaves are renewed by the timer when less than 90 days remain, and TLS goes on with the new ones", async () => {
+  test("leaves are renewed by the timer when less than 90 days remain", async () => {
     const pki = await start();
     let renewed = 0;
     pki.onRenewed(() => renewed++);
@@ -248,7 +266,7 @@ describe("certificate requests", () => {
   test("a node's request is signed with what it asks for, for as long as it is granted", async () => {
     const pki = await start();
     const asked = { commonName: "system:node:n2", organizations: ["system:nodes"], names: ["n2", "10.1.2.3", "fd00::3"] };
-    const { key, request } = await createRequest(asked);
+    const { key, request } = createRequest(asked);
     expect(await parseRequest(request)).toMatchObject({
       commonName: "system:node:n2",
       organizations: ["system:nodes"],
@@ -273,14 +291,14 @@ describe("certificate requests", () => {
 
   test("never outlives the authority", async () => {
     const pki = await start();
-    const { request } = await createRequest({ commonName: "x" });
+    const { request } = createRequest({ commonName: "x" });
     const signed = await pki.signRequest("client", request, { usages: ["client auth"], expirationSeconds: 100 * 365 * 86_400 });
     expect(parseCertificatePem(signed).notAfter).toBe(parseCertificatePem(pki.authority("client")).notAfter);
   });
 
   test("what is no request, or is not signed by its own key, is refused", async () => {
     const pki = await start();
-    const { request } = await createRequest({ commonName: "system:node:a" });
+    const { request } = createRequest({ commonName: "system:node:a" });
     const der = Buffer.from(request.replace(/-----[^-]+-----|\s/g, ""), "base64");
     der.write("b", der.indexOf("system:node:a") + 12);
     const forged = `-----BEGIN CERTIFICATE REQUEST-----\n${der.toString("base64")}\n-----END CERTIFICATE REQUEST-----\n`;
@@ -291,7 +309,7 @@ describe("certificate requests", () => {
   test("odd values are taken as they are, never as separators", async () => {
     const pki = await start();
     const odd = { commonName: "a,O=system:masters+x\\y#", organizations: ["g, CN=admin", "ü"] };
-    const { request } = await createRequest(odd);
+    const { request } = createRequest(odd);
     const facts = parseCertificatePem(await pki.signRequest("client", request, { usages: ["client auth"] }));
     expect(facts).toMatchObject(odd);
   });
