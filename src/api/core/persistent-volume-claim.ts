@@ -1,0 +1,111 @@
+import type { FieldError } from "../errors.ts";
+import type { KindRules } from "../kind.ts";
+import { semanticEqual } from "../meta/equality.ts";
+import { forbiddenField, invalidForEach, invalidValue, notSupported, oneOf, requiredValue } from "../meta/field-errors.ts";
+import { validateLabelSelector } from "../meta/labels.ts";
+import { checkDnsSubdomain } from "../meta/names.ts";
+import { canonicalQuantity, compareQuantities } from "../meta/quantity.ts";
+import { age } from "../meta/time.ts";
+import type { PersistentVolumeClaim, PersistentVolumeClaimSpec } from "../types/core.v1.ts";
+
+const protection = "kubernetes.io/pvc-protection";
+const accessModes = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
+const immutableText = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
+
+/** What is wrong with the spec of a claim or of a template of one. */
+export function validateClaimSpec(field: string, spec: PersistentVolumeClaimSpec | undefined): FieldError[] {
+  if (!spec) return [requiredValue(field)];
+  const errors: FieldError[] = validateAccessModes(`${field}.accessModes`, spec.accessModes);
+  if (spec.selector) errors.push(...validateLabelSelector(`${field}.selector`, spec.selector));
+  const storage = spec.resources?.requests?.["storage"];
+  if (storage === undefined) errors.push(requiredValue(`${field}.resources[storage]`));
+  else if (compareQuantities(storage, "0") <= 0)
+    errors.push(invalidValue(`${field}.resources[storage]`, storage, "must be greater than zero"));
+  if (spec.storageClassName)
+    errors.push(...invalidForEach(`${field}.storageClassName`, spec.storageClassName, checkDnsSubdomain(spec.storageClassName)));
+  if (spec.volumeMode) errors.push(...oneOf(`${field}.volumeMode`, spec.volumeMode, ["Block", "Filesystem"]));
+  return errors;
+}
+
+/** What is wrong with the access modes of a volume or claim. */
+export function validateAccessModes(field: string, modes: readonly string[] | undefined): FieldError[] {
+  if (!modes?.length) return [requiredValue(field, "at least 1 access mode is required")];
+  const errors = modes.filter((mode) => !accessModes.includes(mode)).map((mode) => notSupported(field, mode, accessModes));
+  if (modes.includes("ReadWriteOncePod") && modes.length > 1)
+    errors.push(forbiddenField(field, "may not use ReadWriteOncePod with other access modes"));
+  return errors;
+}
+
+const shortModes: Record<string, string> = { ReadWriteOnce: "RWO", ReadOnlyMany: "ROX", ReadWriteMany: "RWX", ReadWriteOncePod: "RWOP" };
+
+/** Access modes as tables print them: "RWO,RWX". */
+export function shortAccessModes(modes: readonly string[] | undefined): string {
+  return ["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"]
+    .filter((mode) => modes?.includes(mode))
+    .map((mode) => shortModes[mode])
+    .join(",");
+}
+
+/** The class that a claim or volume names in its spec or, as before v1.6, by annotation. */
+export function storageClassOf(object: {
+  metadata: { annotations?: Record<string, string> };
+  spec?: { storageClassName?: string };
+}): string {
+  return object.metadata.annotations?.["volume.beta.kubernetes.io/storage-class"] ?? object.spec?.storageClassName ?? "";
+}
+
+/** Fills in what the spec of a claim does not say. */
+export function defaultClaimSpec(spec: PersistentVolumeClaimSpec | undefined): void {
+  if (!spec) return;
+  spec.volumeMode ||= "Filesystem";
+  const { dataSource, dataSourceRef } = spec;
+  if (dataSource && !dataSourceRef) spec.dataSourceRef = { ...dataSource };
+  else if (!dataSource && dataSourceRef && !dataSourceRef.namespace)
+    spec.dataSource = { apiGroup: dataSourceRef.apiGroup, kind: dataSourceRef.kind, name: dataSourceRef.name };
+}
+
+/** The rules of PersistentVolumeClaims. */
+export const persistentVolumeClaimRules: KindRules<PersistentVolumeClaim> = {
+  default(claim) {
+    defaultClaimSpec(claim.spec);
+    claim.status ??= {};
+    claim.status.phase ||= "Pending";
+  },
+  prepareForCreate(claim) {
+    claim.status = { phase: "Pending" };
+    claim.metadata.finalizers ??= [];
+    if (!claim.metadata.finalizers.includes(protection)) claim.metadata.finalizers.push(protection);
+  },
+  validate: (claim) => validateClaimSpec("spec", claim.spec),
+  validateUpdate(claim, old) {
+    const { resources, volumeAttributesClassName, ...rest } = claim.spec;
+    const { resources: oldResources, volumeAttributesClassName: oldAttributes, volumeName, storageClassName, ...oldRest } = old.spec;
+    // A claim gets its volume and class once, after it was made.
+    const allowed = { ...oldRest, volumeName: volumeName || rest.volumeName, storageClassName: storageClassName ?? rest.storageClassName };
+    const bound = old.status?.phase === "Bound";
+    const sameSize = semanticEqual(resources, oldResources) && volumeAttributesClassName === oldAttributes;
+    if (!semanticEqual(rest, allowed) || !(bound || sameSize)) return [forbiddenField("spec", immutableText)];
+    const size = resources?.requests?.["storage"] ?? "0";
+    const before = oldResources?.requests?.["storage"] ?? "0";
+    const capacity = old.status?.capacity?.["storage"];
+    if (compareQuantities(size, before) < 0 && (capacity === undefined || compareQuantities(size, capacity) <= 0))
+      return [forbiddenField("spec.resources.requests.storage", "field can not be less than status.capacity")];
+    return [];
+  },
+  cells(claim, now) {
+    const { spec, status, metadata } = claim;
+    const bound = Boolean(spec.volumeName);
+    const storage = bound ? status?.capacity?.["storage"] : undefined;
+    return [
+      metadata.name,
+      metadata.deletionTimestamp ? "Terminating" : (status?.phase ?? ""),
+      spec.volumeName ?? "",
+      bound ? canonicalQuantity(storage ?? "0") : "",
+      bound ? shortAccessModes(status?.accessModes) : "",
+      storageClassOf(claim),
+      spec.volumeAttributesClassName ?? "<unset>",
+      age(metadata.creationTimestamp, now),
+      spec.volumeMode ?? "<unset>",
+    ];
+  },
+};

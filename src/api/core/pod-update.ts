@@ -1,0 +1,207 @@
+import { isIP } from "node:net";
+import type { FieldError } from "../errors.ts";
+import { deepEqual, semanticEqual } from "../meta/equality.ts";
+import { forbiddenField, immutable, invalidForEach, invalidValue } from "../meta/field-errors.ts";
+import { checkDnsSubdomain, checkQualifiedName } from "../meta/names.ts";
+import type { Container, ContainerStatus, NodeSelectorTerm, Pod, PodSpec, Toleration } from "../types/core.v1.ts";
+import { qosClassOf } from "./pod-defaults.ts";
+import { validateDeadline, validateEphemeralContainers } from "./pod-validation.ts";
+
+const mutableText =
+  "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
+
+/** What an update of a Pod may not change: everything but images, the deadline, more tolerations, fewer gates, and a few cases of those. */
+export function validatePodUpdate(pod: Pod, old: Pod): FieldError[] {
+  for (const list of ["containers", "initContainers"] as const)
+    if ((pod.spec[list]?.length ?? 0) !== (old.spec[list]?.length ?? 0))
+      return [
+        forbiddenField(`spec.${list}`, `pod updates may not add or remove ${list === "containers" ? "containers" : "initContainers"}`),
+      ];
+  const errors = [
+    ...validateDeadlineUpdate(pod.spec, old.spec),
+    ...validateTolerationsUpdate(pod.spec, old.spec),
+    ...validateGatesUpdate(pod.spec, old.spec),
+  ];
+  if (errors.length > 0) return errors;
+  const allowed = withAllowedChanges(pod.spec, old.spec);
+  const gated = (old.spec.schedulingGates?.length ?? 0) > 0;
+  if (gated) errors.push(...validateGatedUpdate(pod.spec, old.spec));
+  const before = gated ? { ...old.spec, nodeSelector: allowed.nodeSelector, affinity: allowed.affinity } : old.spec;
+  if (!semanticEqual(allowed, before)) errors.push(forbiddenField("spec", `${mutableText}\n${difference(before, allowed)}`));
+  return errors;
+}
+
+/** The new spec with everything that may change put back to what it was. */
+function withAllowedChanges(spec: PodSpec, old: PodSpec): PodSpec {
+  const images = (list: Container[] | undefined, before: Container[] | undefined): Container[] | undefined =>
+    list?.map((container, i) => ({ ...container, image: before?.[i]?.image }));
+  const grace = (old.terminationGracePeriodSeconds ?? 0) < 0 && spec.terminationGracePeriodSeconds === 1;
+  return {
+    ...spec,
+    containers: images(spec.containers, old.containers) ?? [],
+    initContainers: images(spec.initContainers, old.initContainers),
+    activeDeadlineSeconds: old.activeDeadlineSeconds,
+    tolerations: old.tolerations,
+    schedulingGates: old.schedulingGates,
+    ...(grace ? { terminationGracePeriodSeconds: old.terminationGracePeriodSeconds } : {}),
+  };
+}
+
+function validateDeadlineUpdate({ activeDeadlineSeconds: next }: PodSpec, { activeDeadlineSeconds: old }: PodSpec): FieldError[] {
+  const field = "spec.activeDeadlineSeconds";
+  if (next === undefined)
+    return old === undefined ? [] : [invalidValue(field, undefined, "must not update from a positive integer to nil value")];
+  if (next < 0 || next > 2 ** 31 - 1)
+    return validateDeadline(field, next).map((e) => ({ ...e, message: e.message.replace("between 1", "between 0") }));
+  return old !== undefined && old < next ? [invalidValue(field, next, "must be less than or equal to previous value")] : [];
+}
+
+function validateTolerationsUpdate({ tolerations = [] }: PodSpec, { tolerations: old = [] }: PodSpec): FieldError[] {
+  const same = (a: Toleration, b: Toleration): boolean => deepEqual({ ...a, tolerationSeconds: 0 }, { ...b, tolerationSeconds: 0 });
+  const kept = old.every((toleration) => tolerations.some((other) => same(toleration, other)));
+  return kept ? [] : [forbiddenField("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds")];
+}
+
+function validateGatesUpdate({ schedulingGates = [] }: PodSpec, { schedulingGates: old = [] }: PodSpec): FieldError[] {
+  const names = new Set(old.map((gate) => gate.name));
+  return schedulingGates.flatMap(({ name }, i) =>
+    names.has(name)
+      ? []
+      : [forbiddenField(`spec.schedulingGates[${i}].name`, `only deletion is allowed, but found new scheduling gate '${name}'`)],
+  );
+}
+
+/** A gated pod's node selector and required node affinity may only become narrower. */
+function validateGatedUpdate(spec: PodSpec, old: PodSpec): FieldError[] {
+  const errors: FieldError[] = [];
+  for (const [key, value] of Object.entries(old.nodeSelector ?? {}))
+    if (spec.nodeSelector?.[key] !== value)
+      return [
+        invalidValue(
+          "spec.nodeSelector",
+          spec.nodeSelector ?? {},
+          "only additions to spec.nodeSelector are allowed (no mutations or deletions)",
+        ),
+      ];
+  const terms = (s: PodSpec): NodeSelectorTerm[] =>
+    s.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? [];
+  const field = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms";
+  const before = terms(old);
+  const after = terms(spec);
+  if (before.length === 0) return errors;
+  if (before.length !== after.length)
+    return [invalidValue(field, after, "no additions/deletions to non-empty NodeSelectorTerms list are allowed")];
+  for (const [i, term] of before.entries())
+    for (const key of ["matchExpressions", "matchFields"] as const) {
+      const had = term[key] ?? [];
+      const has = after[i]?.[key] ?? [];
+      if (!had.every((requirement, j) => deepEqual(requirement, has[j])))
+        errors.push(invalidValue(`${field}[${i}]`, after[i], "only additions are allowed (no mutations or deletions)"));
+    }
+  return errors;
+}
+
+/** What is wrong with an update of a Pod's status. */
+export function validatePodStatusUpdate(pod: Pod, old: Pod): FieldError[] {
+  const { status } = pod;
+  const errors: FieldError[] = [];
+  for (const [i, condition] of (status.conditions ?? []).entries())
+    errors.push(...invalidForEach(`status.conditions[${i}].Type`, condition.type, checkQualifiedName(condition.type)));
+  if (status.nominatedNodeName && status.nominatedNodeName !== old.status.nominatedNodeName)
+    errors.push(...invalidForEach("status.nominatedNodeName", status.nominatedNodeName, checkDnsSubdomain(status.nominatedNodeName)));
+  if (old.status.qosClass) errors.push(...immutable("status.qosClass", status.qosClass === old.status.qosClass, status.qosClass ?? ""));
+  for (const list of ["containerStatuses", "initContainerStatuses"] as const)
+    errors.push(...validateTransitions(`status.${list}`, status[list] ?? [], old.status[list] ?? [], old.spec));
+  for (const [i, { ip }] of (status.podIPs ?? []).entries())
+    if (!isIP(ip)) errors.push(invalidValue(`status.podIPs[${i}]`, ip, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"));
+  return errors;
+}
+
+/** A container that ended for good does not run again. */
+function validateTransitions(
+  field: string,
+  statuses: readonly ContainerStatus[],
+  old: readonly ContainerStatus[],
+  spec: PodSpec,
+): FieldError[] {
+  if (spec.restartPolicy === "Always") return [];
+  const restartable = new Set((spec.initContainers ?? []).filter((c) => c.restartPolicy === "Always").map((c) => c.name));
+  return old.flatMap((before, i) => {
+    const ended = before.state?.terminated;
+    if (!ended || restartable.has(before.name) || (ended.exitCode !== 0 && spec.restartPolicy === "OnFailure")) return [];
+    const after = statuses.find((status) => status.name === before.name);
+    return after && !after.state?.terminated
+      ? [forbiddenField(`${field}[${i}].state`, "may not be transitioned to non-terminated state")]
+      : [];
+  });
+}
+
+/** What is wrong with an update by the subresource ephemeralcontainers: the containers there are may not change, the new ones must be sound. */
+export function validateEphemeralContainersUpdate(pod: Pod, old: Pod): FieldError[] {
+  const field = "spec.ephemeralContainers";
+  const containers = pod.spec.ephemeralContainers ?? [];
+  const errors = validateEphemeralContainers(field, containers, pod.spec);
+  for (const before of old.spec.ephemeralContainers ?? []) {
+    const after = containers.find((container) => container.name === before.name);
+    if (!after) errors.push(forbiddenField(field, `existing ephemeral containers "${before.name}" may not be removed\n`));
+    else if (!semanticEqual(after, before))
+      errors.push(forbiddenField(field, `existing ephemeral containers "${before.name}" may not be changed\n${difference(before, after)}`));
+  }
+  return errors;
+}
+
+/** What is wrong with an update by the subresource resize: only CPU and memory of running kinds of containers may change, not the QoS class. */
+export function validateResize(pod: Pod, old: Pod): FieldError[] {
+  if (old.metadata.annotations?.["kubernetes.io/config.mirror"]) return [forbiddenField("", "static pods cannot be resized")];
+  const errors: FieldError[] = [];
+  const now = qosClassOf(pod.spec);
+  if (qosClassOf(old.spec) !== now) errors.push(invalidValue("spec", now, "Pod QOS Class may not change as a result of resizing"));
+  for (const list of ["containers", "initContainers"] as const)
+    for (const [i, container] of (pod.spec[list] ?? []).entries()) {
+      const before = old.spec[list]?.[i];
+      for (const kind of ["limits", "requests"] as const)
+        for (const name of ["cpu", "memory"])
+          if (before?.resources?.[kind]?.[name] !== undefined && container.resources?.[kind]?.[name] === undefined)
+            errors.push(forbiddenField(`spec.${list}[${i}].resources.${kind}`, `resource ${kind} cannot be removed`));
+    }
+  if (!semanticEqual(withoutSizes(pod.spec), withoutSizes(old.spec)))
+    errors.push(forbiddenField("spec", "only cpu and memory resources are mutable"));
+  return errors;
+}
+
+function withoutSizes(spec: PodSpec): PodSpec {
+  const strip = (amounts: Record<string, string> | undefined): Record<string, string> =>
+    Object.fromEntries(Object.entries(amounts ?? {}).filter(([name]) => name !== "cpu" && name !== "memory"));
+  const stripped = (container: Container): Container => ({
+    ...container,
+    resources: { ...container.resources, limits: strip(container.resources?.limits), requests: strip(container.resources?.requests) },
+  });
+  return {
+    ...spec,
+    containers: (spec.containers ?? []).map(stripped),
+    initContainers: spec.initContainers?.map((c) => (c.restartPolicy === "Always" ? stripped(c) : c)),
+  };
+}
+
+/** The lines in which two values' JSON differ, as one hunk of a unified diff with three lines around it. */
+function difference(before: unknown, after: unknown): string {
+  const a = JSON.stringify(before, null, 1).split("\n");
+  const b = JSON.stringify(after, null, 1).split("\n");
+  let start = 0;
+  while (start < a.length && a[start] === b[start]) start++;
+  let end = 0;
+  while (end < Math.min(a.length, b.length) - start && a.at(-1 - end) === b.at(-1 - end)) end++;
+  const from = Math.max(0, start - 3);
+  const tail = Math.max(0, end - 3);
+  const removed = a.slice(start, a.length - end).map((line) => `-${line}`);
+  const added = b.slice(start, b.length - end).map((line) => `+${line}`);
+  const context = (lines: string[]): string[] => lines.map((line) => ` ${line}`);
+  return [
+    `@@ -${from + 1},${a.length - tail - from} +${from + 1},${b.length - tail - from} @@`,
+    ...context(a.slice(from, start)),
+    ...removed,
+    ...added,
+    ...context(a.slice(a.length - end, a.length - tail)),
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,59 @@
+import type { FieldError } from "../errors.ts";
+import type { KindRules } from "../kind.ts";
+import { forbiddenField } from "../meta/field-errors.ts";
+import type { Pod } from "../types/core.v1.ts";
+import { defaultPod, qosClassOf } from "./pod-defaults.ts";
+import { podCells } from "./pod-table.ts";
+import { validatePodStatusUpdate, validatePodUpdate } from "./pod-update.ts";
+import { validatePodSpec } from "./pod-validation.ts";
+
+/** The rules of Pods. */
+export const podRules: KindRules<Pod> = {
+  default: defaultPod,
+  prepareForCreate(pod) {
+    pod.status = { phase: "Pending", qosClass: qosClassOf(pod.spec) };
+    if (pod.spec.schedulingGates?.length)
+      pod.status.conditions = [
+        {
+          type: "PodScheduled",
+          status: "False",
+          reason: "SchedulingGated",
+          message: "Scheduling is blocked due to non-empty scheduling gates",
+        },
+      ];
+  },
+  prepareForUpdate(pod) {
+    // As upstream: a negative grace period, allowed long ago, means the shortest.
+    if ((pod.spec.terminationGracePeriodSeconds ?? 0) < 0) pod.spec.terminationGracePeriodSeconds = 1;
+  },
+  validate: (pod) => [...validatePodSpec("spec", pod.spec, pod.metadata.name ?? ""), ...validateCreateOnly(pod)],
+  validateUpdate: validatePodUpdate,
+  validateStatusUpdate: validatePodStatusUpdate,
+  cells: podCells,
+  fields: {
+    "spec.nodeName": (pod) => pod.spec.nodeName ?? "",
+    "spec.restartPolicy": (pod) => pod.spec.restartPolicy ?? "",
+    "spec.schedulerName": (pod) => pod.spec.schedulerName ?? "",
+    "spec.serviceAccountName": (pod) => pod.spec.serviceAccountName ?? "",
+    "spec.hostNetwork": (pod) => String(pod.spec.hostNetwork ?? false),
+    "status.phase": (pod) => pod.status?.phase ?? "",
+    "status.podIP": (pod) => pod.status?.podIPs?.[0]?.ip ?? pod.status?.podIP ?? "",
+    "status.podIPs": (pod) => pod.status?.podIPs?.[0]?.ip ?? pod.status?.podIP ?? "",
+    "status.nominatedNodeName": (pod) => pod.status?.nominatedNodeName ?? "",
+  },
+  defaultGracePeriodSeconds({ spec, status }) {
+    if (!spec.nodeName || status?.phase === "Succeeded" || status?.phase === "Failed") return 0;
+    const seconds = spec.terminationGracePeriodSeconds ?? 30;
+    return seconds < 0 ? 1 : seconds;
+  },
+};
+
+function validateCreateOnly(pod: Pod): FieldError[] {
+  const errors: FieldError[] = [];
+  // Ephemeral containers come by their subresource, which makes the generation at least 2.
+  if (pod.spec.ephemeralContainers?.length && (pod.metadata.generation ?? 1) <= 1)
+    errors.push(forbiddenField("spec.ephemeralContainers", "cannot be set on create"));
+  if (pod.spec.schedulingGates?.length && pod.spec.nodeName)
+    errors.push(forbiddenField("spec.nodeName", "cannot be set until all schedulingGates have been cleared"));
+  return errors;
+}

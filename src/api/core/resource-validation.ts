@@ -1,0 +1,82 @@
+import type { FieldError } from "../errors.ts";
+import { fieldNotFound, forbiddenField, invalidForEach, invalidValue, requiredValue } from "../meta/field-errors.ts";
+import { checkQualifiedName } from "../meta/names.ts";
+import { compareQuantities, quantityOf, value } from "../meta/quantity.ts";
+import type { ResourceRequirements } from "../types/core.v1.ts";
+
+const containerResources = new Set(["cpu", "memory", "ephemeral-storage"]);
+
+/** Whether limits of the resource may exceed requests: native ones, huge pages left out. */
+export function isOvercommitAllowed(name: string): boolean {
+  return isNative(name) && !name.startsWith("hugepages-");
+}
+
+/** Whether the name belongs to Kubernetes itself. */
+export function isNative(name: string): boolean {
+  return !name.includes("/") || name.includes("kubernetes.io/");
+}
+
+/** Whether the name is one that a device plugin or administrator made: "nvidia.com/gpu". */
+export function isExtended(name: string): boolean {
+  return !isNative(name) && !name.startsWith("requests.") && checkQualifiedName(`requests.${name}`).length === 0;
+}
+
+/** What is wrong with the requests and limits of a container or, with `podLevel`, a pod. */
+export function validateResources(field: string, resources: ResourceRequirements | undefined, claims: ReadonlySet<string>): FieldError[] {
+  const limits = resources?.limits ?? {};
+  const requests = resources?.requests ?? {};
+  const errors: FieldError[] = [];
+  for (const [name, limit] of Object.entries(limits)) errors.push(...validateAmount(`${field}.limits[${name}]`, name, limit));
+  for (const [name, request] of Object.entries(requests)) {
+    errors.push(...validateAmount(`${field}.requests[${name}]`, name, request));
+    errors.push(...validateAgainstLimit(field, name, request, limits[name]));
+  }
+  const claimed = resources?.claims ?? [];
+  for (const [i, claim] of claimed.entries()) {
+    if (!claim.name) errors.push(requiredValue(`${field}.claims[${i}].name`));
+    else if (!claims.has(claim.name)) errors.push(fieldNotFound(`${field}.claims[${i}].name`, claim.name));
+  }
+  const all = { ...limits, ...requests };
+  if (Object.keys(all).some((name) => name.startsWith("hugepages-")) && !all["cpu"] && !all["memory"])
+    errors.push(forbiddenField(field, "HugePages require cpu or memory"));
+  return errors;
+}
+
+function validateAgainstLimit(field: string, name: string, request: string, limit: string | undefined): FieldError[] {
+  if (limit === undefined)
+    return isOvercommitAllowed(name) ? [] : [requiredValue(`${field}.limits`, "Limit must be set for non overcommitable resources")];
+  if (!isOvercommitAllowed(name) && compareQuantities(request, limit) !== 0)
+    return [invalidValue(`${field}.requests`, request, `must be equal to ${name} limit of ${limit}`)];
+  if (compareQuantities(request, limit) > 0)
+    return [invalidValue(`${field}.requests`, request, `must be less than or equal to ${name} limit of ${limit}`)];
+  return [];
+}
+
+function validateAmount(field: string, name: string, amount: string): FieldError[] {
+  return [...validateContainerResourceName(field, name), ...validateQuantity(field, name, amount)];
+}
+
+function validateContainerResourceName(field: string, name: string): FieldError[] {
+  const errors = invalidForEach(field, name, checkQualifiedName(name));
+  if (errors.length > 0) return errors;
+  if (!name.includes("/")) {
+    if (containerResources.has(name) || name.startsWith("hugepages-")) return [];
+    return [
+      invalidValue(field, name, "must be a standard resource type or fully qualified"),
+      invalidValue(field, name, "must be a standard resource for containers"),
+    ];
+  }
+  if (!isNative(name) && !isExtended(name)) return [invalidValue(field, name, "doesn't follow extended resource name standard")];
+  return [];
+}
+
+/** What is wrong with an amount of a resource: below zero, or a fraction of what cannot be split. */
+export function validateQuantity(field: string, name: string, amount: string): FieldError[] {
+  if (compareQuantities(amount, "0") < 0) return [invalidValue(field, amount, "must be greater than or equal to 0")];
+  const whole = isExtended(name) || name === "pods" || name === "services" || name.startsWith("count/");
+  return whole && !isWhole(amount) ? [invalidValue(field, amount, "must be an integer")] : [];
+}
+
+function isWhole(quantity: string): boolean {
+  return compareQuantities(quantity, quantityOf(value(quantity))) === 0;
+}

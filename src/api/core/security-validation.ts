@@ -1,0 +1,92 @@
+import type { FieldError } from "../errors.ts";
+import { duplicateValue, invalidForEach, invalidValue, oneOf, requiredValue } from "../meta/field-errors.ts";
+import { checkId } from "../meta/names.ts";
+import type { AppArmorProfile, PodSecurityContext, PodSpec, SeccompProfile, SecurityContext } from "../types/core.v1.ts";
+
+const sysctlPattern = /^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$/;
+const sysctlText =
+  "must have at most 253 characters and match regex ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$";
+const profiles = ["Localhost", "RuntimeDefault", "Unconfined"];
+
+/** What is wrong with a pod's security context and the host namespaces that it shares. */
+export function validatePodSecurity(field: string, context: PodSecurityContext | undefined, spec: PodSpec): FieldError[] {
+  const errors: FieldError[] = [];
+  if (spec.shareProcessNamespace && spec.hostPID)
+    errors.push(invalidValue(`${field}.shareProcessNamespace`, true, "ShareProcessNamespace and HostPID cannot both be enabled"));
+  if (!context) return errors;
+  for (const key of ["fsGroup", "runAsUser", "runAsGroup"] as const) {
+    const id = context[key];
+    if (id !== undefined) errors.push(...invalidForEach(`${field}.${key}`, id, checkId(id)));
+  }
+  for (const [i, id] of (context.supplementalGroups ?? []).entries())
+    errors.push(...invalidForEach(`${field}.supplementalGroups[${i}]`, id, checkId(id)));
+  errors.push(...validateSysctls(`${field}.sysctls`, context, spec));
+  if (context.fsGroupChangePolicy)
+    errors.push(...oneOf(`${field}.fsGroupChangePolicy`, context.fsGroupChangePolicy, ["Always", "OnRootMismatch"]));
+  if (context.supplementalGroupsPolicy)
+    errors.push(...oneOf(`${field}.supplementalGroupsPolicy`, context.supplementalGroupsPolicy, ["Merge", "Strict"]));
+  errors.push(...validateSeccomp(`${field}.seccompProfile`, context.seccompProfile));
+  errors.push(...validateAppArmor(`${field}.appArmorProfile`, context.appArmorProfile));
+  return errors;
+}
+
+function validateSysctls(field: string, context: PodSecurityContext, spec: PodSpec): FieldError[] {
+  const names = new Set<string>();
+  return (context.sysctls ?? []).flatMap(({ name }, i) => {
+    const path = `${field}[${i}].name`;
+    if (!name) return [requiredValue(path)];
+    if (name.length > 253 || !sysctlPattern.test(name)) return [invalidValue(path, name, sysctlText)];
+    if (names.has(name)) return [duplicateValue(path, name)];
+    names.add(name);
+    if (spec.hostNetwork && /^net[./]/.test(name)) return [invalidValue(path, name, "may not be specified when 'hostNetwork' is true")];
+    if (spec.hostIPC && /^(kernel[./](shm|msg|sem)|fs[./]mqueue[./])/.test(name))
+      return [invalidValue(path, name, "may not be specified when 'hostIPC' is true")];
+    return [];
+  });
+}
+
+/** What is wrong with a container's security context. */
+export function validateContainerSecurity(field: string, context: SecurityContext | undefined): FieldError[] {
+  if (!context) return [];
+  const errors: FieldError[] = [];
+  for (const key of ["runAsUser", "runAsGroup"] as const) {
+    const id = context[key];
+    if (id !== undefined) errors.push(...invalidForEach(`${field}.${key}`, id, checkId(id)));
+  }
+  if (context.procMount) errors.push(...oneOf(`${field}.procMount`, context.procMount, ["Default", "Unmasked"]));
+  errors.push(...validateSeccomp(`${field}.seccompProfile`, context.seccompProfile));
+  errors.push(...validateAppArmor(`${field}.appArmorProfile`, context.appArmorProfile));
+  if (context.allowPrivilegeEscalation === false) {
+    if (context.privileged)
+      errors.push(invalidValue(field, context, "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"));
+    if (context.capabilities?.add?.includes("CAP_SYS_ADMIN"))
+      errors.push(invalidValue(field, context, "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"));
+  }
+  return errors;
+}
+
+function validateSeccomp(field: string, profile: SeccompProfile | undefined): FieldError[] {
+  if (!profile) return [];
+  const errors = profile.type
+    ? oneOf(`${field}.type`, profile.type, profiles)
+    : [requiredValue(`${field}.type`, "type is required when seccompProfile is set")];
+  return [...errors, ...validateLocalhost(field, profile, "seccomp")];
+}
+
+function validateAppArmor(field: string, profile: AppArmorProfile | undefined): FieldError[] {
+  if (!profile) return [];
+  const errors = profile.type
+    ? oneOf(`${field}.type`, profile.type, profiles)
+    : [requiredValue(`${field}.type`, "type is required when appArmorProfile is set")];
+  return [...errors, ...validateLocalhost(field, profile, "AppArmor")];
+}
+
+function validateLocalhost(field: string, { type, localhostProfile }: SeccompProfile | AppArmorProfile, kind: string): FieldError[] {
+  const path = `${field}.localhostProfile`;
+  if (type === "Localhost") {
+    if (!localhostProfile) return [requiredValue(path, `must be set when ${kind} type is Localhost`)];
+    if (localhostProfile.startsWith("/")) return [invalidValue(path, localhostProfile, "must be a relative path")];
+    return localhostProfile.split("/").includes("..") ? [invalidValue(path, localhostProfile, "must not contain '..'")] : [];
+  }
+  return localhostProfile === undefined ? [] : [invalidValue(path, localhostProfile, `can only be set when ${kind} type is Localhost`)];
+}
