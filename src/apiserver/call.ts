@@ -1,0 +1,41 @@
+import type { UserInfo } from "../api/user.ts";
+import type { ResourceHandler } from "./resource-handler.ts";
+
+/** One request on its way to a verb, whether it came over HTTPS or from within the process. Authorised already. */
+export interface Call {
+  handler: ResourceHandler;
+  /** "" outside namespaces, or for all of them. */
+  namespace: string;
+  /** "" for collections. */
+  name: string;
+  subresource: string;
+  user: UserInfo;
+  dryRun: boolean;
+  /** Shows the client a warning. */
+  warn(message: string): void;
+}
+
+/** Options of list, watch and deletecollection, as in the API. */
+export interface ListOptions {
+  labelSelector?: string;
+  fieldSelector?: string;
+  resourceVersion?: string;
+  resourceVersionMatch?: string;
+  limit?: number;
+  continue?: string;
+}
+
+/** Options of watch beyond those of list. */
+export interface WatchOptions extends ListOptions {
+  allowWatchBookmarks?: boolean;
+  sendInitialEvents?: boolean;
+  timeoutSeconds?: number;
+}
+
+/** Options and body of a delete. */
+export interface DeleteOptions {
+  gracePeriodSeconds?: number;
+  propagationPolicy?: string;
+  orphanDependents?: boolean;
+  preconditions?: { uid?: string; resourceVersion?: string };
+}

@@ -1,0 +1,83 @@
+import type { ResourceHandler } from "./resource-handler.ts";
+
+/** One API group as discovery shows it. */
+export interface ServedGroup {
+  name: string;
+  /** The preferred one first. */
+  versions: string[];
+}
+
+/** Everything that is served now: built-in resources from the start, custom resources as their definitions come and go. */
+export class Registry {
+  private readonly handlers = new Map<string, Map<string, ResourceHandler>>();
+  /** Grows with every change: what discovery and OpenAPI made of it before is out of date. */
+  generation = 0;
+
+  add(handler: ResourceHandler): void {
+    const { groupVersion, plural } = handler.info;
+    let resources = this.handlers.get(groupVersion);
+    if (!resources) this.handlers.set(groupVersion, (resources = new Map()));
+    resources.set(plural, handler);
+    this.generation++;
+  }
+
+  remove(groupVersion: string, plural: string): void {
+    const resources = this.handlers.get(groupVersion);
+    if (!resources?.delete(plural)) return;
+    if (resources.size === 0) this.handlers.delete(groupVersion);
+    this.generation++;
+  }
+
+  find(groupVersion: string, plural: string): ResourceHandler | undefined {
+    return this.handlers.get(groupVersion)?.get(plural);
+  }
+
+  /** As find. Throws for a resource that every server has: a programmer's mistake. */
+  get(groupVersion: string, plural: string): ResourceHandler {
+    const handler = this.find(groupVersion, plural);
+    if (!handler) throw new Error(`no resource ${plural} in ${groupVersion}`);
+    return handler;
+  }
+
+  /** Whether anything of that group version is served. */
+  has(groupVersion: string): boolean {
+    return this.handlers.has(groupVersion);
+  }
+
+  /** The resources of one group version, in the order of their names' arrival. */
+  resources(groupVersion: string): ResourceHandler[] {
+    return [...(this.handlers.get(groupVersion)?.values() ?? [])];
+  }
+
+  /** All group versions served, the built-in ones first. */
+  groupVersions(): string[] {
+    return [...this.handlers.keys()];
+  }
+
+  /** All groups but the core one; versions in the order preferred by KEP-less upstream rule: v2, v1, v1beta1, v1alpha1. */
+  groups(): ServedGroup[] {
+    const groups = new Map<string, string[]>();
+    for (const groupVersion of this.handlers.keys()) {
+      const slash = groupVersion.indexOf("/");
+      if (slash < 0) continue;
+      const name = groupVersion.slice(0, slash);
+      groups.set(name, [...(groups.get(name) ?? []), groupVersion.slice(slash + 1)]);
+    }
+    return [...groups].map(([name, versions]) => ({ name, versions: versions.sort(compareVersions) }));
+  }
+}
+
+/** Kubernetes' version priority: stable before beta before alpha, then the higher number; other names last, by alphabet. */
+export function compareVersions(a: string, b: string): number {
+  const left = rank(a);
+  const right = rank(b);
+  for (let i = 0; i < 3; i++) if (left[i] !== right[i]) return (right[i] ?? 0) - (left[i] ?? 0);
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function rank(version: string): number[] {
+  const match = /^v(\d+)(?:(alpha|beta)(\d+))?$/.exec(version);
+  if (!match) return [0, 0, 0];
+  const stability = match[2] === "alpha" ? 1 : match[2] === "beta" ? 2 : 3;
+  return [stability, Number(match[1]), Number(match[3] ?? 0)];
+}

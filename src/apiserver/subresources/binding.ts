@@ -1,0 +1,81 @@
+import { conflict, forbidden, invalid } from "../../api/errors.ts";
+import type { KubeObject } from "../../api/meta/object.ts";
+import { compileType } from "../../api/schema/compiled.ts";
+import type { Binding, Pod } from "../../api/types/core.v1.ts";
+import type { Call } from "../call.ts";
+import { copyOf, typed } from "../plain-data.ts";
+import { type CallSubresource, type Reply, type ResourceHandler, viewOf } from "../resource-handler.ts";
+import { changeObject } from "../verbs/change.ts";
+import { timestamp, type VerbContext } from "../verbs/context.ts";
+
+/** pods/NAME/binding: gives a pod its node. What the scheduler does in the end. */
+export function bindingSubresource(context: VerbContext): CallSubresource {
+  return {
+    shape: "call",
+    schema: compileType("core.v1.Binding"),
+    type: "core.v1.Binding",
+    apiVersion: "v1",
+    kind: "Binding",
+    create: (call, sent) => bind(context, call, typed<Binding>(sent)),
+  };
+}
+
+/** POST bindings: the same, with the pod's name in the body. */
+export function bindPod(context: VerbContext, pods: () => ResourceHandler, call: Call, sent: KubeObject): Promise<Reply> {
+  const name = sent.metadata.name ?? "";
+  return bind(context, { ...call, handler: pods(), name, subresource: "binding" }, typed<Binding>(sent));
+}
+
+async function bind(context: VerbContext, call: Call, binding: Binding): Promise<Reply> {
+  const { target, metadata } = binding;
+  if (target.kind && target.kind !== "Node") {
+    const message = `Unsupported value: ${JSON.stringify(target.kind)}: supported values: "Node", "<empty>"`;
+    throw invalid({ kind: "Binding", name: call.name }, [{ reason: "FieldValueNotSupported", field: "target.kind", message }]);
+  }
+  if (!target.name)
+    throw invalid({ kind: "Binding", name: call.name }, [
+      { reason: "FieldValueRequired", field: "target.name", message: "Required value" },
+    ]);
+  const node = target.name;
+  await changeObject(context, call, {
+    next(old) {
+      const pod = typed<Pod>(copyOf<KubeObject>(old));
+      refuseIfTaken(pod, metadata);
+      pod.spec.nodeName = node;
+      if (metadata.annotations) pod.metadata.annotations = { ...pod.metadata.annotations, ...metadata.annotations };
+      if (metadata.labels) pod.metadata.labels = { ...pod.metadata.labels, ...metadata.labels };
+      setScheduled(pod, timestamp(context.clock.now()));
+      return pod;
+    },
+    finish: () => {},
+    validate: () => [],
+  });
+  return { view: viewOf(success), code: 201 };
+}
+
+function refuseIfTaken(pod: Pod, { uid }: Binding["metadata"]): void {
+  const { name } = pod.metadata;
+  const target = { kind: "pods/binding", name };
+  if (uid && uid !== pod.metadata.uid)
+    throw conflict(target, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${pod.metadata.uid}`);
+  if (pod.metadata.deletionTimestamp) throw conflict(target, `pod ${name} is being deleted, cannot be assigned to a host`);
+  if (pod.spec.nodeName) throw conflict(target, `pod ${name} is already assigned to node "${pod.spec.nodeName}"`);
+  if (pod.spec.schedulingGates?.length) throw forbidden({ kind: "pods", name }, `pod ${name} has non-empty .spec.schedulingGates`);
+}
+
+function setScheduled(pod: Pod, now: string): void {
+  const status = (pod.status ??= {});
+  const before = status.conditions?.find(({ type }) => type === "PodScheduled");
+  const others = status.conditions?.filter(({ type }) => type !== "PodScheduled") ?? [];
+  if (before?.status === "True") return;
+  const observed = pod.metadata.generation === undefined ? {} : { observedGeneration: pod.metadata.generation };
+  status.conditions = [...others, { type: "PodScheduled", status: "True", lastTransitionTime: now, ...observed }];
+}
+
+/** The Status of an action that worked. */
+export const success: KubeObject & { status: string } = Object.freeze({
+  kind: "Status",
+  apiVersion: "v1",
+  metadata: {},
+  status: "Success",
+});

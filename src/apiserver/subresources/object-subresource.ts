@@ -1,0 +1,69 @@
+import { methodNotAllowed, notFound } from "../../api/errors.ts";
+import type { KubeObject } from "../../api/meta/object.ts";
+import type { Call } from "../call.ts";
+import { copyOf } from "../plain-data.ts";
+import { type ObjectSubresource, type Reply, type View, viewOf } from "../resource-handler.ts";
+import { type Change, changeObject, countGeneration } from "../verbs/change.ts";
+import { keyOfCall, type VerbContext } from "../verbs/context.ts";
+import { type PatchInput, patched } from "../verbs/patch.ts";
+import { checkSent, checkVersion } from "../verbs/update.ts";
+
+/** Shows a subresource of the newest committed state. */
+export function getSubresource(context: VerbContext, call: Call, subresource: ObjectSubresource): View {
+  if (!subresource.verbs.includes("get")) throw methodNotAllowed();
+  const stored = context.store.get(keyOfCall(call));
+  if (!stored) throw notFound({ ...call.handler.target, name: call.name });
+  return shown(call.handler.view(stored), subresource);
+}
+
+/** Replaces a subresource by what was sent, which is given away. */
+export async function updateSubresource(
+  context: VerbContext,
+  call: Call,
+  subresource: ObjectSubresource,
+  sent: KubeObject,
+): Promise<Reply> {
+  checkSent(call, sent);
+  const view = await changeObject(context, call, {
+    ...subresourceChange(call, subresource),
+    next(old) {
+      checkVersion(call, sent, old);
+      return subresource.merge(old, copyOf(sent), call);
+    },
+  });
+  return { view: shown(view, subresource), code: 200 };
+}
+
+/** Patches a subresource as it is shown. */
+export async function patchSubresource(
+  context: VerbContext,
+  call: Call,
+  subresource: ObjectSubresource,
+  patch: PatchInput,
+): Promise<Reply> {
+  if (!subresource.verbs.includes("patch")) throw methodNotAllowed();
+  const view = await changeObject(context, call, {
+    ...subresourceChange(call, subresource),
+    next(old) {
+      const sent = patched(call.handler, subresource, subresource.show(old), patch);
+      checkSent(call, sent);
+      checkVersion(call, sent, old);
+      return subresource.merge(old, sent, call);
+    },
+  });
+  return { view: shown(view, subresource), code: 200 };
+}
+
+function subresourceChange(call: Call, subresource: ObjectSubresource): Omit<Change, "next"> {
+  return {
+    finish(object, old) {
+      if (call.subresource !== "status") countGeneration(call.handler, object, old);
+    },
+    validate: subresource.validate,
+  };
+}
+
+function shown(view: View, subresource: ObjectSubresource): View {
+  const object = subresource.show(view.object);
+  return object === view.object ? view : viewOf(object);
+}

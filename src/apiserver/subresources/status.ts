@@ -1,0 +1,48 @@
+import type { KubeObject } from "../../api/meta/object.ts";
+import { copyOf } from "../plain-data.ts";
+import type { ObjectSubresource, ResourceHandler } from "../resource-handler.ts";
+
+/** What a status update leaves of the metadata sent: kinds differ. */
+type MetadataRule = "as-sent" | "as-before" | "without-labels" | "without-owners";
+
+const metadataRules: Record<string, MetadataRule> = {
+  "apps/deployments": "without-labels",
+  "/pods": "without-owners",
+  "apiextensions.k8s.io/customresourcedefinitions": "as-before",
+  "apiregistration.k8s.io/apiservices": "as-before",
+  "certificates.k8s.io/certificatesigningrequests": "as-before",
+  "flowcontrol.apiserver.k8s.io/flowschemas": "as-before",
+  "flowcontrol.apiserver.k8s.io/prioritylevelconfigurations": "as-before",
+};
+
+/** NAME/status: replaces the status, and of the metadata what the kind lets through. Spec and the like stay as they were. */
+export function statusSubresource(handler: ResourceHandler, rule?: MetadataRule): ObjectSubresource {
+  const { info, schema, rules } = handler;
+  const metadataRule = rule ?? metadataRules[`${info.group}/${info.plural}`] ?? "as-sent";
+  return {
+    shape: "object",
+    schema,
+    type: info.type,
+    apiVersion: info.groupVersion,
+    kind: info.kind,
+    verbs: ["get", "patch", "update"],
+    show: (object) => object,
+    merge(old, sent) {
+      const object = copyOf<KubeObject>(old);
+      object.metadata = mergedMetadata(metadataRule, object, sent);
+      const status = Reflect.get(sent, "status");
+      if (status === undefined) Reflect.deleteProperty(object, "status");
+      else Reflect.set(object, "status", status);
+      return object;
+    },
+    validate: (object, old) => [...(schema.validate?.(object) ?? []), ...(rules.validateStatusUpdate?.(object, old) ?? [])],
+  };
+}
+
+function mergedMetadata(rule: MetadataRule, old: KubeObject, sent: KubeObject): KubeObject["metadata"] {
+  if (rule === "as-before") return old.metadata;
+  const metadata = { ...sent.metadata };
+  if (rule === "without-labels") metadata.labels = old.metadata.labels;
+  if (rule === "without-owners") metadata.ownerReferences = old.metadata.ownerReferences;
+  return metadata;
+}

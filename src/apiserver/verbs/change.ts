@@ -1,0 +1,125 @@
+import { conflict, type FieldError, notFound } from "../../api/errors.ts";
+import { deepEqual } from "../../api/meta/equality.ts";
+import type { KubeObject } from "../../api/meta/object.ts";
+import { validateMetadataUpdate } from "../../api/meta/metadata.ts";
+import { PreconditionFailed, type StoredObject } from "../../store/store.ts";
+import { Reservations } from "../admission-chain.ts";
+import type { Call } from "../call.ts";
+import { type ResourceHandler, type View, viewOf } from "../resource-handler.ts";
+import { admissionRequest, keyOfCall, type VerbContext } from "./context.ts";
+import { refuseIfAny, showWarnings } from "./validation.ts";
+
+/** The text that every client knows for a lost race. */
+export const modified = "the object has been modified; please apply your changes to the latest version and try again";
+const maxAttempts = 100;
+
+/** One change of an existing object, as update, patch and the subresources make it. */
+export interface Change {
+  /** The wanted state, mutable and the change's own, from the current one, which is frozen. Runs again when a race was lost. */
+  next(old: Readonly<KubeObject>): KubeObject;
+  /** What this change may not touch is carried over here, and what follows from it is set; after admission. */
+  finish(object: KubeObject, old: Readonly<KubeObject>): void;
+  /** The problems of the result, metadata left out. */
+  validate(object: KubeObject, old: Readonly<KubeObject>): FieldError[];
+  /** The main resource changes: addresses and ports may have to be given. */
+  allocates?: boolean;
+}
+
+/**
+ * Changes an object: next, admission, validation, store; again from the start when another write came between. Writes nothing when
+ * nothing changes. An object marked as deleted that loses its last finalizer goes. Throws notFound, conflict, invalid, ...
+ */
+export async function changeObject(context: VerbContext, call: Call, change: Change): Promise<View> {
+  const key = keyOfCall(call);
+  for (let attempt = 1; ; attempt++) {
+    const current = context.store.latest(key);
+    if (!current) throw notFound({ ...call.handler.target, name: call.name });
+    const reservations = new Reservations();
+    try {
+      return await attemptChange(context, call, change, current, reservations);
+    } catch (error) {
+      reservations.release();
+      if (!(error instanceof PreconditionFailed)) throw error;
+      if (attempt >= maxAttempts) throw conflict({ ...call.handler.target, name: call.name }, modified);
+    }
+  }
+}
+
+async function attemptChange(
+  context: VerbContext,
+  call: Call,
+  change: Change,
+  current: StoredObject,
+  reservations: Reservations,
+): Promise<View> {
+  const { handler } = call;
+  const old = handler.view(current).object;
+  const object = change.next(old);
+  carryIdentity(object, old);
+  const request = admissionRequest(call, "UPDATE", { object, old }, reservations);
+  await context.admission.admit(request);
+  handler.schema.applyDefaults(object);
+  handler.rules.default?.(object);
+  change.finish(object, old);
+  if (change.allocates) reservations.add(handler.hooks.allocate?.(object, old, call));
+  refuseIfAny(handler, call.name, [...validateMetadataUpdate(object.metadata, old.metadata), ...change.validate(object, old)]);
+  await context.admission.validate(request);
+  showWarnings(call, object, old);
+  // What is still on its way to the disk must not be acknowledged as it is: it is written once more instead.
+  if (deepEqual(object, old) && current.revision <= context.store.revision) {
+    reservations.release();
+    return handler.view(current);
+  }
+  if (call.dryRun) {
+    reservations.release();
+    return viewOf(object);
+  }
+  const goes = !!old.metadata.deletionTimestamp && mayGo(handler, object);
+  const stored = await context.store.write({
+    key: current.key,
+    expect: current.revision,
+    object: goes ? undefined : handler.toStorage(object),
+  });
+  return goes ? viewOf(object) : handler.view(stored);
+}
+
+/** Whether an object marked as deleted has nothing left that keeps it. */
+export function mayGo(handler: ResourceHandler, object: Readonly<KubeObject>): boolean {
+  const { finalizers, deletionGracePeriodSeconds } = object.metadata;
+  return !finalizers?.length && !deletionGracePeriodSeconds && (handler.hooks.mayGo?.(object) ?? true);
+}
+
+/** Metadata that no client can change. */
+function carryIdentity(object: KubeObject, old: Readonly<KubeObject>): void {
+  const metadata = (object.metadata ??= {});
+  const from = old.metadata;
+  metadata.name = from.name;
+  if (from.namespace) metadata.namespace = from.namespace;
+  metadata.uid ||= from.uid;
+  metadata.creationTimestamp = from.creationTimestamp;
+  metadata.resourceVersion = from.resourceVersion;
+  setOrDelete(metadata, "generation", from.generation);
+  setOrDelete(metadata, "generateName", metadata.generateName ?? from.generateName);
+  setOrDelete(metadata, "deletionTimestamp", from.deletionTimestamp);
+  setOrDelete(metadata, "deletionGracePeriodSeconds", from.deletionGracePeriodSeconds);
+  delete metadata.managedFields;
+  delete metadata.selfLink;
+}
+
+function setOrDelete<T extends object, N extends keyof T>(target: T, name: N, value: T[N] | undefined): void {
+  if (value === undefined) delete target[name];
+  else target[name] = value;
+}
+
+/** Counts the generation up when something other than metadata and status differs (for some kinds annotations count too). */
+export function countGeneration(handler: ResourceHandler, object: KubeObject, old: Readonly<KubeObject>): void {
+  if (!handler.policy.generation) return;
+  const { metadata: newMeta, status: _s, ...rest } = object as KubeObject & { status?: unknown };
+  const { metadata: oldMeta, status: _o, ...oldRest } = old as KubeObject & { status?: unknown };
+  const ignoresStatus = handler.hasStatus || handler.info.type !== undefined;
+  const changed =
+    !deepEqual(rest, oldRest) ||
+    (!ignoresStatus && !deepEqual(_s, _o)) ||
+    (handler.policy.annotationsCount && !deepEqual(newMeta.annotations ?? {}, oldMeta.annotations ?? {}));
+  newMeta.generation = (oldMeta.generation ?? 0) + (changed ? 1 : 0) || 1;
+}

@@ -1,0 +1,49 @@
+import type { KubeObject } from "../../api/meta/object.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { Key, Store } from "../../store/store.ts";
+import type { AdmissionRequest } from "../admission/admission.ts";
+import type { AdmissionChain, Reservations } from "../admission-chain.ts";
+import type { Call } from "../call.ts";
+
+/** The parts of the server that verbs work with. */
+export interface VerbContext {
+  store: Store;
+  clock: Clock;
+  admission: AdmissionChain;
+  /** A new metadata.uid. */
+  newUid(): string;
+  /** Five random characters for generateName. */
+  nameSuffix(): string;
+}
+
+/** Where the call's object is stored. */
+export function keyOfCall(call: Call): Key {
+  return { resource: call.handler.storage, namespace: call.namespace, name: call.name };
+}
+
+/** The time now as metadata writes it: "2026-01-01T00:00:00Z". */
+export function timestamp(milliseconds: number): string {
+  return new Date(milliseconds).toISOString().replace(/\.\d+Z$/, "Z");
+}
+
+/** The call as admission sees it. */
+export function admissionRequest(
+  call: Call,
+  operation: AdmissionRequest["operation"],
+  states: { object: KubeObject | undefined; old: KubeObject | undefined },
+  reservations: Reservations,
+): AdmissionRequest {
+  return {
+    operation,
+    resource: call.handler.info,
+    subresource: call.subresource,
+    namespace: call.namespace,
+    name: call.name,
+    object: states.object,
+    old: states.old,
+    user: call.user,
+    dryRun: call.dryRun,
+    warn: call.warn,
+    onFailure: (undo) => reservations.add(undo),
+  };
+}

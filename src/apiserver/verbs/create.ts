@@ -1,0 +1,119 @@
+import { alreadyExists, badRequest, invalid, methodNotAllowed, StatusError } from "../../api/errors.ts";
+import type { KubeObject } from "../../api/meta/object.ts";
+import { validateMetadata } from "../../api/meta/metadata.ts";
+import { PreconditionFailed } from "../../store/store.ts";
+import { Reservations } from "../admission-chain.ts";
+import type { Call } from "../call.ts";
+import { type Reply, viewOf } from "../resource-handler.ts";
+import { admissionRequest, keyOfCall, timestamp, type VerbContext } from "./context.ts";
+import { refuseIfAny, showWarnings } from "./validation.ts";
+
+/** Names made from generateName that are taken already are tried again this often (KEP-4420). */
+const generateNameAttempts = 8;
+const maxGeneratedNameBase = 63 - 5;
+
+/** Creates the object, which is given away: defaults, admission, validation, store. Throws alreadyExists, invalid, forbidden, ... */
+export async function createObject(context: VerbContext, call: Call, object: KubeObject): Promise<Reply> {
+  const { handler } = call;
+  if (handler.virtual) {
+    if (!handler.virtual.create) throw methodNotAllowed();
+    return handler.virtual.create(call, object);
+  }
+  prepareMetadata(call, object);
+  const reservations = new Reservations();
+  try {
+    handler.schema.applyDefaults(object);
+    handler.rules.default?.(object);
+    const request = admissionRequest(call, "CREATE", { object, old: undefined }, reservations);
+    await context.admission.admit(request);
+    fillSystemFields(context, call, object);
+    handler.schema.applyDefaults(object);
+    handler.rules.default?.(object);
+    handler.rules.prepareForCreate?.(object);
+    for (let attempt = 1; ; attempt++) {
+      const generated = generateName(context, object);
+      const named: Call = { ...call, name: object.metadata.name ?? "" };
+      try {
+        return await checkAndStore(context, named, object, reservations);
+      } catch (error) {
+        if (!generated || attempt >= generateNameAttempts || !(error instanceof StatusError && error.reason === "AlreadyExists"))
+          throw error;
+        delete object.metadata.name;
+      }
+    }
+  } catch (error) {
+    reservations.release();
+    throw error;
+  }
+}
+
+async function checkAndStore(context: VerbContext, call: Call, object: KubeObject, reservations: Reservations): Promise<Reply> {
+  const { handler } = call;
+  const key = keyOfCall(call);
+  if (context.store.latest(key)) throw alreadyExists({ ...handler.target, name: call.name });
+  reservations.add(handler.hooks.allocate?.(object, undefined, call));
+  refuseIfAny(handler, call.name, [
+    ...validateMetadata(object.metadata, handler.info),
+    ...(handler.schema.validate?.(object) ?? []),
+    ...(handler.rules.validate?.(object) ?? []),
+  ]);
+  const request = admissionRequest(call, "CREATE", { object, old: undefined }, reservations);
+  await context.admission.validate(request);
+  showWarnings(call, object, undefined);
+  if (call.dryRun) {
+    reservations.release();
+    return { view: viewOf(object), code: 201 };
+  }
+  try {
+    const stored = await context.store.write({ key, expect: 0, object: handler.toStorage(object) });
+    return { view: handler.view(stored), code: 201 };
+  } catch (error) {
+    if (error instanceof PreconditionFailed) throw alreadyExists({ ...handler.target, name: call.name });
+    throw error;
+  }
+}
+
+/** Checks the name and namespace that the object carries against the request's, and fills them in. */
+function prepareMetadata(call: Call, object: KubeObject): void {
+  const { info } = call.handler;
+  const metadata = (object.metadata ??= {});
+  if (info.namespaced) {
+    if (metadata.namespace && metadata.namespace !== call.namespace)
+      throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
+    metadata.namespace = call.namespace;
+  } else if (metadata.namespace) {
+    throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
+  }
+  if (call.name) {
+    if (metadata.name && metadata.name !== call.name)
+      throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${call.name})`);
+    metadata.name = call.name;
+  }
+  if (metadata.resourceVersion)
+    throw new StatusError({ code: 500, reason: undefined, message: "resourceVersion should not be set on objects to be created" });
+  if (!metadata.name && !metadata.generateName) {
+    const message = "Required value: name or generateName is required";
+    throw invalid(call.handler.kindTarget, [{ reason: "FieldValueRequired", field: "metadata.name", message }]);
+  }
+  call.name ||= metadata.name ?? "";
+}
+
+/** What only the server sets on a new object. */
+function fillSystemFields(context: VerbContext, call: Call, object: KubeObject): void {
+  const { metadata } = object;
+  metadata.uid = context.newUid();
+  metadata.creationTimestamp = timestamp(context.clock.now());
+  delete metadata.deletionTimestamp;
+  delete metadata.deletionGracePeriodSeconds;
+  delete metadata.selfLink;
+  delete metadata.managedFields;
+  delete metadata.resourceVersion;
+  if (call.handler.policy.generation) metadata.generation = 1;
+  if (call.handler.clearsStatus) Reflect.deleteProperty(object, "status");
+}
+
+function generateName(context: VerbContext, { metadata }: KubeObject): boolean {
+  if (metadata.name || !metadata.generateName) return false;
+  metadata.name = metadata.generateName.slice(0, maxGeneratedNameBase) + context.nameSuffix();
+  return true;
+}

@@ -1,0 +1,11 @@
+import { notFound } from "../../api/errors.ts";
+import type { Call } from "../call.ts";
+import type { View } from "../resource-handler.ts";
+import { keyOfCall, type VerbContext } from "./context.ts";
+
+/** The newest committed state of one object. Throws notFound. */
+export function getObject(context: VerbContext, call: Call): View {
+  const stored = context.store.get(keyOfCall(call));
+  if (!stored) throw notFound({ ...call.handler.target, name: call.name });
+  return call.handler.view(stored);
+}

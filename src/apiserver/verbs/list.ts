@@ -1,0 +1,115 @@
+import { badRequest, expired, type FieldError, invalid, StatusError } from "../../api/errors.ts";
+import { Compacted, type ListQuery, type ListResult } from "../../store/store.ts";
+import type { Call, ListOptions } from "../call.ts";
+import { decodeContinue, encodeContinue } from "../continue-token.ts";
+import { type View, viewOf } from "../resource-handler.ts";
+import { selectionOf } from "../selection.ts";
+import type { VerbContext } from "./context.ts";
+
+/** A list before it is put into words. */
+export interface Listed {
+  kind: string;
+  apiVersion: string;
+  items: View[];
+  metadata: { resourceVersion: string; continue?: string; remainingItemCount?: number };
+}
+
+const tooOldToken =
+  "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue " +
+  "parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token " +
+  "results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and " +
+  "now may show up in the list.";
+
+/** Lists a collection; see "Kubernetes API Concepts": resourceVersion semantics and chunked lists. */
+export function listObjects(context: VerbContext, call: Call, options: ListOptions): Listed {
+  const { handler } = call;
+  const { listKind: kind, info } = handler;
+  if (handler.virtual) {
+    const items = handler.virtual.list?.(call).map(viewOf) ?? [];
+    return { kind, apiVersion: info.groupVersion, items, metadata: { resourceVersion: String(context.store.revision) } };
+  }
+  validateListOptions(options);
+  const selection = selectionOf(handler, options);
+  const limit = options.limit && options.limit > 0 && options.resourceVersion !== "0" ? options.limit : undefined;
+  const query: ListQuery = { resource: handler.storage, namespace: call.namespace || undefined, limit, match: selection.match };
+  const token = options.continue ? decodeContinue(options.continue, call.namespace) : undefined;
+  if (token) {
+    query.after = token.after;
+    if (token.revision > 0) query.revision = token.revision;
+  } else query.revision = revisionToList(context, options);
+  const result = readPage(context, call, query, !!token);
+  const metadata: Listed["metadata"] = { resourceVersion: String(result.revision) };
+  const last = result.objects.at(-1);
+  if (limit && last && result.remaining > 0) {
+    metadata.continue = encodeContinue(result.revision, last.key, call.namespace);
+    if (!selection.match) metadata.remainingItemCount = result.remaining;
+  }
+  return { kind, apiVersion: info.groupVersion, items: result.objects.map(handler.view), metadata };
+}
+
+/** The JSON text of a list, put together from texts that are there already. */
+export function textOfList({ kind, apiVersion, metadata, items }: Listed): string {
+  let text = `{"kind":${JSON.stringify(kind)},"apiVersion":${JSON.stringify(apiVersion)},"metadata":${JSON.stringify(metadata)},"items":[`;
+  for (let i = 0; i < items.length; i++) text += i === 0 ? items[i]?.text : `,${items[i]?.text}`;
+  return `${text}]}`;
+}
+
+function readPage(context: VerbContext, call: Call, query: ListQuery, continued: boolean): ListResult {
+  try {
+    return context.store.list(query);
+  } catch (error) {
+    if (!(error instanceof Compacted)) throw error;
+    if (!continued || !query.after) throw expired("The resourceVersion for the provided list is too old.");
+    const fresh = encodeContinue(-1, query.after, call.namespace);
+    throw new StatusError({ code: 410, reason: "Expired", message: tooOldToken, metadata: { continue: fresh } });
+  }
+}
+
+/** The exact revision that the options ask for; undefined for the newest. */
+function revisionToList(context: VerbContext, options: ListOptions): number | undefined {
+  const asked = parseRevision(options.resourceVersion);
+  if (!asked) return undefined;
+  refuseFuture(context, asked);
+  const exact = options.resourceVersionMatch === "Exact" || (!options.resourceVersionMatch && !!options.limit);
+  return exact ? asked : undefined;
+}
+
+/** A resourceVersion as a number; 0 when there is none. Throws badRequest. */
+export function parseRevision(text: string | undefined): number {
+  if (!text) return 0;
+  if (/^\d+$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
+  const why = /^\d+$/.test(text) ? "value out of range" : "invalid syntax";
+  const quoted = JSON.stringify(text);
+  throw badRequest(`invalid resource version: resourceVersion: Invalid value: ${quoted}: strconv.ParseUint: parsing ${quoted}: ${why}`);
+}
+
+/** Throws the Timeout that clients know when a revision has not been reached yet. */
+export function refuseFuture(context: VerbContext, revision: number): void {
+  if (revision <= context.store.revision) return;
+  throw new StatusError({
+    code: 504,
+    reason: "Timeout",
+    message: `Timeout: Too large resource version: ${revision}, current: ${context.store.revision}`,
+    details: { causes: [{ reason: "ResourceVersionTooLarge", message: "Too large resource version" }], retryAfterSeconds: 1 },
+  });
+}
+
+function validateListOptions(options: ListOptions): void {
+  const match = options.resourceVersionMatch;
+  if (options.continue && options.resourceVersion && options.resourceVersion !== "0")
+    throw badRequest("specifying resource version is not allowed when using continue");
+  const errors: FieldError[] = [];
+  const refuse = (message: string): void => {
+    errors.push({ reason: "FieldValueForbidden", field: "resourceVersionMatch", message: `Forbidden: ${message}` });
+  };
+  if (match) {
+    if (!options.resourceVersion) refuse("resourceVersionMatch is forbidden unless resourceVersion is provided");
+    if (options.continue) refuse("resourceVersionMatch is forbidden when continue is provided");
+    if (match !== "Exact" && match !== "NotOlderThan") {
+      const message = `Unsupported value: ${JSON.stringify(match)}: supported values: "Exact", "NotOlderThan", ""`;
+      errors.push({ reason: "FieldValueNotSupported", field: "resourceVersionMatch", message });
+    }
+    if (match === "Exact" && options.resourceVersion === "0") refuse('resourceVersionMatch "exact" is forbidden for resourceVersion "0"');
+  }
+  if (errors.length > 0) throw invalid({ group: "meta.k8s.io", kind: "ListOptions" }, errors);
+}

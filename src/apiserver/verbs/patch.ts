@@ -1,0 +1,101 @@
+import { badRequest, invalid, isReason, type StatusError, unsupportedMediaType } from "../../api/errors.ts";
+import type { KubeObject } from "../../api/meta/object.ts";
+import { applyJsonPatch } from "../../api/meta/patch/json.ts";
+import { applyMergePatch } from "../../api/meta/patch/merge.ts";
+import { applyStrategicMergePatch } from "../../api/meta/patch/strategic.ts";
+import { schemaOf } from "../../api/schema/node.ts";
+import type { Call } from "../call.ts";
+import type { ObjectSchema, Reply, ResourceHandler } from "../resource-handler.ts";
+import { type Change, changeObject } from "./change.ts";
+import type { VerbContext } from "./context.ts";
+import { createObject } from "./create.ts";
+import { checkSent, checkVersion, mainChange } from "./update.ts";
+
+/** The four formats of a patch. */
+export type PatchType = "json" | "merge" | "strategic" | "apply";
+
+/** What a patch is made of, and how strictly its result is read. */
+export interface PatchInput {
+  type: PatchType;
+  /** The parsed body: a list of operations, or an object. */
+  body: unknown;
+  /** Told of every field that the result has and the schema does not know. */
+  unknownField?: (path: string) => void;
+}
+
+/**
+ * Changes the object by a patch; lost races are repeated unless the patch carries a resourceVersion. An apply patch creates the object
+ * when it is not there, and merges otherwise.
+ */
+export async function patchObject(context: VerbContext, call: Call, patch: PatchInput): Promise<Reply> {
+  const { handler } = call;
+  const change: Change = {
+    ...mainChange(call),
+    next: (old) => {
+      const sent = patched(handler, { schema: handler.schema, type: handler.info.type }, old, patch);
+      checkSent(call, sent);
+      checkVersion(call, sent, old);
+      return sent;
+    },
+  };
+  try {
+    return { view: await changeObject(context, call, change), code: 200 };
+  } catch (error) {
+    if (patch.type !== "apply" || !isReason(error, "NotFound")) throw error;
+    return createObject(context, call, pruned(handler.schema, objectBody(patch.body), patch));
+  }
+}
+
+/** The object after the patch, pruned by the schema; `old` is not touched. Throws badRequest or invalid for a patch that does not fit. */
+export function patched(
+  handler: ResourceHandler,
+  { schema, type }: { schema: ObjectSchema; type?: string | undefined },
+  old: Readonly<KubeObject>,
+  patch: PatchInput,
+): KubeObject {
+  const result = applied(type, old, patch);
+  if (typeof result !== "object" || result === null || Array.isArray(result)) throw badRequest("the patch does not give an object");
+  const object = asObject(result);
+  if (object.apiVersion !== old.apiVersion || object.kind !== old.kind) throw changedType(handler, object, old);
+  return pruned(schema, object, patch);
+}
+
+function pruned(schema: ObjectSchema, object: KubeObject, patch: PatchInput): KubeObject {
+  const { value, unknown } = schema.prune(object);
+  for (const path of unknown) patch.unknownField?.(path);
+  return asObject(value);
+}
+
+function applied(typeName: string | undefined, object: Readonly<KubeObject>, { type, body }: PatchInput): unknown {
+  switch (type) {
+    case "json":
+      return applyJsonPatch(object, body);
+    case "merge":
+      return applyMergePatch(object, objectBody(body));
+    case "strategic":
+      if (!typeName) throw unsupportedMediaType(unsupportedStrategic);
+      return applyStrategicMergePatch(object, objectBody(body), schemaOf(typeName));
+    case "apply":
+      return typeName ? applyStrategicMergePatch(object, objectBody(body), schemaOf(typeName)) : applyMergePatch(object, objectBody(body));
+  }
+}
+
+const unsupportedStrategic =
+  "the body of the request was in an unknown format - accepted media types include: " +
+  "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
+
+function objectBody(body: unknown): KubeObject {
+  if (typeof body !== "object" || body === null || Array.isArray(body)) throw badRequest("the patch must be an object");
+  return asObject(body);
+}
+
+/** The one place where a parsed body becomes an object; the schema's prune makes it one. */
+function asObject(value: object): KubeObject {
+  return value as KubeObject;
+}
+
+function changedType(handler: ResourceHandler, object: KubeObject, old: Readonly<KubeObject>): StatusError {
+  const field = object.kind === old.kind ? "apiVersion" : "kind";
+  const message = `Invalid value: ${JSON.stringify(object[field] ?? "")}: must be ${old[field]}`;
+  return invalid({ ...handler.kindTarget, name: old.metadata.name }, [{ reason: "FieldValueInvalid", field, message }]);
+}
