@@ -21,7 +21,7 @@ export interface Log {
   read(after: number): Promise<LogRecord[]>;
   /** Adds records, all or none of them; durable when it resolves. */
   append(records: readonly LogRecord[]): Promise<void>;
-  /** Forgets states that were replaced or deleted at or before that revision, and remembers it. */
+  /** Forgets states that were replaced or deleted at or before that revision, and remembers it; nothing when that was done already. */
   compact(revision: number): Promise<void>;
   /** Writes a consistent copy to a new file. */
   backup(path: string): Promise<void>;

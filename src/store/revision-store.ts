@@ -18,7 +18,7 @@ import { idOf, Tables } from "./table.ts";
 import { Watchers } from "./watchers.ts";
 
 /** How many revisions the log forgets in one step: writes go on between two steps. */
-const compactionStep = 5000;
+const compactionStep = 2000;
 
 /** A write that has its revision and waits for the disk. */
 interface PendingWrite {
@@ -33,6 +33,7 @@ interface PendingWrite {
 /** The store above any log: revisions, preconditions, group commit, index, history and watches, all in memory. */
 export class RevisionStore implements Store {
   private readonly log: Log;
+  private readonly maxHistory: number;
   private readonly tables = new Tables();
   private readonly watchers = new Watchers();
   private readonly commits: GroupCommit<PendingWrite>;
@@ -46,8 +47,9 @@ export class RevisionStore implements Store {
   private ended: StoreFailed | undefined;
   private closing: Promise<void> | undefined;
 
-  private constructor(log: Log) {
+  private constructor(log: Log, maxHistory: number) {
     this.log = log;
+    this.maxHistory = maxHistory;
     this.commits = new GroupCommit(
       log,
       (batch) => this.commit(batch),
@@ -55,20 +57,25 @@ export class RevisionStore implements Store {
     );
   }
 
-  /** Opens the log and reads it. Rejects with StoreFailed when it cannot be used or does not hold together. `name` is for that message. */
-  static async open(log: Log, name: string): Promise<RevisionStore> {
-    const store = new RevisionStore(log);
+  /**
+   * Opens the log and reads it. Rejects with StoreFailed when it cannot be used or does not hold together. `name` is for that
+   * message. maxHistory: how many characters of replaced texts are kept before the older half of history is forgotten, whatever its age.
+   */
+  static async open(log: Log, name: string, options: { maxHistory?: number } = {}): Promise<RevisionStore> {
+    const store = new RevisionStore(log, options.maxHistory ?? 256 * 2 ** 20);
     try {
       const { compacted } = await log.open();
       store.oldest = store.committed = compacted;
-      for (let after = 0; ; ) {
-        const records = await log.read(after);
+      for (let next = log.read(0); ; ) {
+        const records = await next;
         const last = records.at(-1);
         if (!last) break;
+        // The log reads on while these are taken in.
+        next = log.read(last.revision);
+        next.catch(() => {});
         for (const record of records)
           if (!store.replay(record))
             throw new StoreFailed(`${name} is damaged: revision ${record.revision} does not follow what is before it; restore a backup`);
-        after = last.revision;
       }
       store.given = store.committed;
       return store;
@@ -153,6 +160,8 @@ export class RevisionStore implements Store {
       forgetParsed(event);
       write.resolve(event.object);
     }
+    // A process without memory serves nobody: under a storm of updates the window of history gets shorter.
+    if (this.tables.historyLength > this.maxHistory) this.compact(Math.ceil((this.oldest + this.committed) / 2)).catch(() => {});
   }
 
   private fail(error: unknown, lost: readonly PendingWrite[]): void {

@@ -119,8 +119,11 @@ export class SqliteFile {
 
   /** Deletes what was replaced or deleted up to that revision. */
   compact(revision: number): void {
+    const compacted = this.compacted();
+    // The steps of two compactions may come in turns.
+    if (revision <= compacted) return;
     this.transaction(() => {
-      const range = [this.compacted(), revision];
+      const range = [compacted, revision];
       const replaced = "SELECT replaces FROM log WHERE revision > ? AND revision <= ? AND replaces > 0";
       this.db.prepare(`DELETE FROM log WHERE revision IN (${replaced})`).run(range);
       this.db.prepare("DELETE FROM log WHERE revision > ? AND revision <= ? AND text IS NULL").run(range);
@@ -141,9 +144,20 @@ export class SqliteFile {
     }
   }
 
+  /** Writes a copy to a new file, whole or not at all. */
   backup(path: string): void {
-    this.db.prepare("VACUUM INTO ?").run(path);
-    this.modules.fs.chmodSync(path, 0o600);
+    const { fs } = this.modules;
+    // Made empty first, which VACUUM INTO accepts: what holds Secrets is never readable by others, not even while it is written.
+    const file = fs.openSync(path, "wx", 0o600);
+    try {
+      this.db.prepare("VACUUM INTO ?").run(path);
+      fs.fsyncSync(file);
+    } catch (error) {
+      fs.rmSync(path, { force: true });
+      throw error;
+    } finally {
+      fs.closeSync(file);
+    }
   }
 
   close(): void {

@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { Worker } from "node:worker_threads";
 import type { Log, LogRecord } from "./log.ts";
@@ -94,8 +93,10 @@ export class SqliteLog implements Log {
   }
 
   backup(path: string): Promise<void> {
-    if (existsSync(path)) return Promise.reject(new StoreFailed(`${path} exists already; choose another file for the backup`));
-    return this.call("backup", path);
+    return this.call<void>("backup", path).catch((error: unknown) => {
+      const { cause } = error instanceof Error ? error : {};
+      throw new StoreFailed(`the backup to ${path} failed: ${String(cause)}; choose a new file on a disk with enough room`);
+    });
   }
 
   async close(): Promise<void> {
@@ -118,7 +119,7 @@ export class SqliteLog implements Log {
     const waiting = this.waiting.get(call);
     this.waiting.delete(call);
     if (this.waiting.size === 0) this.worker.unref();
-    if (error) waiting?.reject(this.explain(error.code, error.message));
+    if (error) waiting?.reject(Object.assign(this.explain(error.code, error.message), { cause: error.message }));
     else waiting?.resolve(result);
   }
 

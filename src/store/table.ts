@@ -19,6 +19,8 @@ export class Table {
   private readonly entries = new Map<string, Entry>();
   private readonly order = new SortedList<Entry>();
   private history: StoreEvent[] = [];
+  /** About how much memory the history takes beside the newest states: the length of the texts that were replaced. */
+  historyLength = 0;
 
   get size(): number {
     return this.entries.size;
@@ -32,6 +34,7 @@ export class Table {
   apply(id: string, record: LogRecord, state: State | undefined): StoreEvent {
     const event = this.put(id, record, state);
     this.history.push(event);
+    this.historyLength += event.previous?.text.length ?? 0;
     return event;
   }
 
@@ -67,7 +70,9 @@ export class Table {
   /** Forgets the changes up to that revision. */
   forget(revision: number): void {
     const first = this.firstAfter(revision);
-    if (first > 0) this.history = this.history.slice(first);
+    if (first === 0) return;
+    for (const { previous } of this.history.slice(0, first)) this.historyLength -= previous?.text.length ?? 0;
+    this.history = this.history.slice(first);
   }
 
   private firstAfter(revision: number): number {
@@ -145,6 +150,12 @@ export class Tables {
     if (resource !== undefined) return this.find(resource)?.changesAfter(revision) ?? [];
     const changes = [...this.byResource.values()].flatMap((table) => table.changesAfter(revision));
     return changes.sort((a, b) => a.object.revision - b.object.revision);
+  }
+
+  get historyLength(): number {
+    let sum = 0;
+    for (const table of this.byResource.values()) sum += table.historyLength;
+    return sum;
   }
 
   forget(revision: number): void {

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -245,6 +245,16 @@ describe.each(backends)("a store on $backend", ({ backend, lasts }) => {
     expect((await put(keyed("d"))).revision).toBe(7);
   });
 
+  test.runIf(lasts)("compactions that overlap, with writes in between, leave a whole log", async () => {
+    for (let i = 0; i < 30; i++) await Promise.all(Array.from({ length: 200 }, (_, n) => put(keyed(`n-${n}`), String(i))));
+    const done = [store.compact(4500), store.compact(5900), put(keyed("n-1"), "last"), store.compact(5950)];
+    await Promise.all(done);
+    await store.close();
+    store = await open();
+    expect([store.revision, store.oldestRevision, store.count(resource)]).toEqual([6002, 5950, 200]);
+    expect(store.get(keyed("n-1"))?.object).toMatchObject({ data: { value: "last" } });
+  });
+
   test.runIf(lasts)("revisions go on after everything was deleted and compacted", async () => {
     await put(keyed("a"));
     await remove(keyed("a"));
@@ -260,7 +270,8 @@ describe.each(backends)("a store on $backend", ({ backend, lasts }) => {
     await put(keyed("b"));
     await store.backup(join(folder, "copy.db"));
     await put(keyed("c"));
-    await expect(store.backup(join(folder, "copy.db"))).rejects.toThrow("exists already");
+    await expect(store.backup(join(folder, "copy.db"))).rejects.toThrow(/the backup to .*copy.db failed: EEXIST/);
+    expect((await stat(join(folder, "copy.db"))).mode & 0o777).toBe(0o600);
     const copy = await openStore({ path: join(folder, "copy.db") });
     expect([copy.revision, names(copy.list({ resource }).objects)]).toEqual([3, ["default/a", "default/b"]]);
     await copy.close();

@@ -99,4 +99,17 @@ describe("history window", () => {
     expect(store.oldestRevision).toBe(3);
     await store.close();
   });
+
+  test("a storm of updates shortens the window instead of filling the memory", async () => {
+    const store = await RevisionStore.open(memoryLog, "test", { maxHistory: 100_000 });
+    const key = { resource: "/configmaps", namespace: "default", name: "a" };
+    for (let i = 0; i < 1000; i++) {
+      const object = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "a" }, data: { value: "x".repeat(1000) } };
+      await store.write({ key, expect: store.latest(key)?.revision ?? 0, object });
+    }
+    expect(store.revision).toBe(1001);
+    expect(store.oldestRevision).toBeGreaterThan(900);
+    expect(store.oldestRevision).toBeLessThan(990);
+    await store.close();
+  });
 });
