@@ -23,8 +23,7 @@ type Check = (pod: SecuredPod) => SecurityViolation | undefined;
 /** Everything that keeps the pod from the level, in upstream's words and order ("Pod Security Standards"); nothing for "privileged". */
 export function securityViolations(level: SecurityLevel, pod: SecuredPod): SecurityViolation[] {
   if (level === "privileged") return [];
-  const checks = level === "baseline" ? [...bothLevels, ...baselineOnly] : [...bothLevels, ...restrictedOnly];
-  return checks.flatMap((check) => check(pod) ?? []);
+  return (level === "baseline" ? baseline : restricted).flatMap((check) => check(pod) ?? []);
 }
 
 /** The violations as one text: `privileged (container "a" must not ...), ...`. */
@@ -306,20 +305,24 @@ function isWindows({ spec }: SecuredPod): boolean {
   return spec.os?.name === "windows";
 }
 
-/** In the order of upstream's identifiers. The last three are baseline's own: restricted has stricter ones for the same. */
-const bothLevels: readonly Check[] = [
+/** In the order of upstream's identifiers. */
+const baseline: readonly Check[] = [
   appArmor,
+  addedCapabilities,
   hostNamespaces,
+  hostPathVolumes,
   hostPorts,
   probeHosts,
   privileged,
   procMount,
   seLinuxOptions,
+  seccompUnconfined,
   sysctls,
   hostProcess,
 ];
-const baselineOnly: readonly Check[] = [addedCapabilities, hostPathVolumes, seccompUnconfined];
-const restrictedOnly: readonly Check[] = [
+/** Baseline's checks first, without those that restricted has stricter ones for. */
+const restricted: readonly Check[] = [
+  ...baseline.filter((check) => check !== addedCapabilities && check !== hostPathVolumes && check !== seccompUnconfined),
   allowPrivilegeEscalation,
   droppedCapabilities,
   restrictedVolumes,

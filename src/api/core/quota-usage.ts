@@ -125,7 +125,7 @@ function claimUsage({ spec, metadata, status }: PersistentVolumeClaim): Usage {
 /** Whether the quota's scopes take the object in. Scopes speak of pods (and VolumeAttributesClass of claims): other kinds need a quota without any. */
 export function quotaCovers({ spec }: ResourceQuota, resource: CountedResource, object: KubeObject): boolean {
   const requirements: ScopedResourceSelectorRequirement[] = [
-    ...(spec?.scopes ?? []).map((scopeName) => ({ scopeName, operator: "Exists" as const })),
+    ...(spec?.scopes ?? []).map((scopeName) => ({ scopeName, operator: "Exists" }) as ScopedResourceSelectorRequirement),
     ...(spec?.scopeSelector?.matchExpressions ?? []),
   ];
   if (requirements.length === 0) return true;

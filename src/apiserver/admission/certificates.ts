@@ -1,0 +1,84 @@
+import "reflect-metadata";
+import { Pkcs10CertificateRequest } from "@peculiar/x509";
+import { deepEqual } from "../../api/meta/equality.ts";
+import type { CertificateSigningRequest } from "../../api/types/certificates.v1.ts";
+import type { RequestAttributes } from "../../api/user.ts";
+import type { AdmissionPlugin, AdmissionRequest } from "./admission.ts";
+import { refuse } from "./request.ts";
+
+const group = "certificates.k8s.io";
+
+/** Who may approve and sign which certificate requests: the verbs approve and sign on the signer's name. */
+export function certificateAdmission(isAllowed: (attributes: RequestAttributes) => boolean): AdmissionPlugin[] {
+  const may = (request: AdmissionRequest, verb: string, signer: string): boolean =>
+    signerNames(signer).some((name) =>
+      isAllowed({
+        user: request.user,
+        verb,
+        isResource: true,
+        path: "",
+        group,
+        version: "v1",
+        resource: "signers",
+        subresource: "",
+        namespace: "",
+        name,
+      }),
+    );
+  return [
+    {
+      name: "CertificateApproval",
+      validate(request) {
+        const old = certificateUpdate(request, "approval");
+        if (old && !may(request, "approve", old.spec.signerName))
+          throw refuse(request, `user not permitted to approve requests with signerName ${JSON.stringify(old.spec.signerName)}`);
+      },
+    },
+    {
+      name: "CertificateSigning",
+      validate(request) {
+        const old = certificateUpdate(request, "status");
+        if (!old) return;
+        const { status } = request.object as CertificateSigningRequest; // certificateUpdate has looked at the resource.
+        const same = status?.certificate === old.status?.certificate && deepEqual(status?.conditions ?? [], old.status?.conditions ?? []);
+        if (!same && !may(request, "sign", old.spec.signerName))
+          throw refuse(request, `user not permitted to sign requests with signerName ${JSON.stringify(old.spec.signerName)}`);
+      },
+    },
+    {
+      name: "CertificateSubjectRestriction",
+      validate(request) {
+        if (request.operation !== "CREATE" || request.resource.plural !== "certificatesigningrequests" || request.subresource) return;
+        const { spec } = request.object as CertificateSigningRequest; // The resource says so.
+        if (spec.signerName !== "kubernetes.io/kube-apiserver-client") return;
+        if (certificateSubject(spec.request).organizations.includes("system:masters"))
+          throw refuse(request, "use of kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed");
+      },
+    },
+  ];
+}
+
+/** The state before, when the request updates that subresource of a CertificateSigningRequest. */
+function certificateUpdate(
+  { operation, resource, subresource, old }: AdmissionRequest,
+  wanted: string,
+): CertificateSigningRequest | undefined {
+  if (operation !== "UPDATE" || resource.group !== group || resource.plural !== "certificatesigningrequests") return undefined;
+  return subresource === wanted ? (old as CertificateSigningRequest) : undefined; // The resource says so.
+}
+
+/** The names by which roles can allow a signer: its own, and all of its domain. */
+function signerNames(signer: string): string[] {
+  const slash = signer.indexOf("/");
+  return slash < 0 ? [signer] : [signer, `${signer.slice(0, slash)}/*`];
+}
+
+/** The subject that a CertificateSigningRequest asks for; empty when it cannot be read, which validation refuses. */
+export function certificateSubject(request: string): { commonName: string; organizations: string[] } {
+  try {
+    const { subjectName } = new Pkcs10CertificateRequest(Buffer.from(request, "base64").toString());
+    return { commonName: subjectName.getField("CN")[0] ?? "", organizations: subjectName.getField("O") };
+  } catch {
+    return { commonName: "", organizations: [] };
+  }
+}

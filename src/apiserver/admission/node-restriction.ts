@@ -1,0 +1,166 @@
+import { deepEqual } from "../../api/meta/equality.ts";
+import type { TokenRequest } from "../../api/types/authentication.v1.ts";
+import type { CertificateSigningRequest } from "../../api/types/certificates.v1.ts";
+import type { Node, Pod } from "../../api/types/core.v1.ts";
+import { Pods } from "../../api/types/resources.ts";
+import { nodeOf } from "../authorization/index.ts";
+import type { Objects } from "../objects.ts";
+import type { AdmissionPlugin, AdmissionRequest } from "./admission.ts";
+import { certificateSubject } from "./certificates.ts";
+import { nameOf, refuse } from "./request.ts";
+
+/** What a kubelet may write, beyond what the Node authoriser sees: only its own node and what belongs to the pods on it. */
+export function nodeRestriction(objects: Objects): AdmissionPlugin {
+  return {
+    name: "NodeRestriction",
+    validate(request) {
+      const node = nodeOf(request.user);
+      if (!node) return;
+      const { resource, subresource } = request;
+      switch (resource.group === "" ? resource.plural : `${resource.plural}.${resource.group}`) {
+        case "pods":
+          return subresource === "" ? checkPod(request, node) : checkPodSubresource(request, node, objects);
+        case "nodes":
+          return checkNode(request, node);
+        case "persistentvolumeclaims":
+          if (request.operation !== "UPDATE" || subresource !== "status") throw refuse(request, "may only update PVC status");
+          return;
+        case "serviceaccounts":
+          return checkToken(request, node, objects);
+        case "leases.coordination.k8s.io":
+          if (request.namespace !== "kube-node-lease")
+            throw refuse(request, 'can only access leases in the "kube-node-lease" system namespace');
+          if (nameOf(request) !== node) throw refuse(request, "can only access node lease with the same name as the requesting node");
+          return;
+        case "csinodes.storage.k8s.io":
+          if (nameOf(request) !== node) throw refuse(request, "can only access CSINode with the same name as the requesting node");
+          return;
+        case "certificatesigningrequests.certificates.k8s.io":
+          return checkCertificateRequest(request);
+      }
+    },
+  };
+}
+
+function checkPod(request: AdmissionRequest, node: string): void {
+  const quoted = JSON.stringify(node);
+  if (request.operation === "DELETE") {
+    const old = request.old as Pod; // The resource says so, here and below.
+    if (old.spec.nodeName !== node) throw refuse(request, `node ${quoted} can only delete pods with spec.nodeName set to itself`);
+    return;
+  }
+  if (request.operation !== "CREATE")
+    throw refuse(request, `unexpected operation "${request.operation}", node ${quoted} can only create and delete mirror pods`);
+  const { metadata, spec } = request.object as Pod;
+  if (metadata.annotations?.["kubernetes.io/config.mirror"] === undefined)
+    throw refuse(request, `pod does not have "kubernetes.io/config.mirror" annotation, node ${quoted} can only create mirror pods`);
+  if (spec.nodeName !== node) throw refuse(request, `node ${quoted} can only create pods with spec.nodeName set to itself`);
+  const [owner, ...others] = metadata.ownerReferences ?? [];
+  if (!owner || others.length > 0 || owner.kind !== "Node" || owner.apiVersion !== "v1" || owner.name !== node)
+    throw refuse(request, `node ${quoted} can only create pods with an owner reference set to itself`);
+  if (owner.blockOwnerDeletion) throw refuse(request, `node ${quoted} must not set blockOwnerDeletion on an owner reference`);
+  if (spec.serviceAccountName) throw refuse(request, `node ${quoted} can not create pods that reference a service account`);
+  const volumes = spec.volumes ?? [];
+  const forbidden: [string, boolean][] = [
+    ["secrets", volumes.some((v) => v.secret)],
+    ["configmaps", volumes.some((v) => v.configMap)],
+    ["persistentvolumeclaims", volumes.some((v) => v.persistentVolumeClaim)],
+  ];
+  for (const [what, used] of forbidden) if (used) throw refuse(request, `node ${quoted} can not create pods that reference ${what}`);
+}
+
+function checkPodSubresource(request: AdmissionRequest, node: string, objects: Objects): void {
+  const quoted = JSON.stringify(node);
+  switch (request.subresource) {
+    case "status": {
+      if (request.operation !== "UPDATE") throw refuse(request, `unexpected operation "${request.operation}"`);
+      const old = request.old as Pod;
+      if (old.spec.nodeName !== node)
+        throw refuse(request, `node ${quoted} can only update pod status for pods with spec.nodeName set to itself`);
+      if (!deepEqual(request.object?.metadata.labels ?? {}, old.metadata.labels ?? {}))
+        throw refuse(request, `node ${quoted} cannot update labels through pod status`);
+      return;
+    }
+    case "eviction": {
+      const pod = objects.get(Pods, request.namespace, request.name);
+      if (pod && pod.spec.nodeName !== node) throw refuse(request, `node ${node} can only evict pods with spec.nodeName set to itself`);
+      return;
+    }
+    default:
+      throw refuse(request, `unexpected pod subresource "${request.subresource}", only 'status' and 'eviction' are allowed`);
+  }
+}
+
+function checkNode(request: AdmissionRequest, node: string): void {
+  const quoted = JSON.stringify(node);
+  const name = nameOf(request);
+  if (name !== node) throw refuse(request, `node ${quoted} is not allowed to modify node ${JSON.stringify(name)}`);
+  const written = request.object as Node | undefined;
+  if (request.operation === "CREATE" && written) {
+    const labels = Object.keys(written.metadata.labels ?? {})
+      .filter(isForbiddenLabel)
+      .sort();
+    if (labels.length > 0) throw refuse(request, `node ${quoted} is not allowed to set the following labels: ${labels.join(", ")}`);
+  }
+  if (request.operation !== "UPDATE" || !written) return;
+  const old = request.old as Node;
+  if (!deepEqual(written.spec?.configSource, old.spec?.configSource))
+    throw refuse(request, `node ${quoted} is not allowed to update configSource`);
+  if (!deepEqual(written.spec?.taints ?? [], old.spec?.taints ?? []))
+    throw refuse(request, `node ${quoted} is not allowed to modify taints`);
+  if (!deepEqual(written.metadata.ownerReferences ?? [], old.metadata.ownerReferences ?? []))
+    throw refuse(request, `node ${quoted} is not allowed to modify ownerReferences`);
+  const labels = changedLabels(written.metadata.labels ?? {}, old.metadata.labels ?? {})
+    .filter(isForbiddenLabel)
+    .sort();
+  if (labels.length > 0) throw refuse(request, `is not allowed to modify labels: ${labels.join(", ")}`);
+}
+
+function changedLabels(labels: Record<string, string>, old: Record<string, string>): string[] {
+  return [...new Set([...Object.keys(labels), ...Object.keys(old)])].filter((key) => labels[key] !== old[key]);
+}
+
+const kubeletLabels = new Set([
+  "kubernetes.io/hostname",
+  "kubernetes.io/os",
+  "kubernetes.io/arch",
+  "beta.kubernetes.io/os",
+  "beta.kubernetes.io/arch",
+  "beta.kubernetes.io/instance-type",
+  "node.kubernetes.io/instance-type",
+  "topology.kubernetes.io/region",
+  "topology.kubernetes.io/zone",
+  "failure-domain.beta.kubernetes.io/region",
+  "failure-domain.beta.kubernetes.io/zone",
+]);
+
+/** Labels of Kubernetes' own domains belong to administrators, but for those that describe the machine. */
+function isForbiddenLabel(key: string): boolean {
+  if (kubeletLabels.has(key)) return false;
+  const domain = key.includes("/") ? (key.split("/")[0] ?? "") : "";
+  const within = (parent: string): boolean => domain === parent || domain.endsWith(`.${parent}`);
+  if (within("kubelet.kubernetes.io") || within("node.kubernetes.io")) return false;
+  return within("kubernetes.io") || within("k8s.io");
+}
+
+function checkToken(request: AdmissionRequest, node: string, objects: Objects): void {
+  if (request.operation !== "CREATE" || request.subresource !== "token") return;
+  const ref = (request.object as unknown as TokenRequest).spec?.boundObjectRef; // The subresource says so.
+  if (ref?.apiVersion !== "v1" || ref.kind !== "Pod" || !ref.name) throw refuse(request, "node requested token not bound to a pod");
+  if (!ref.uid) throw refuse(request, "node requested token with a pod binding without a uid");
+  const pod = objects.get(Pods, request.namespace, ref.name);
+  if (!pod) throw refuse(request, `pod ${JSON.stringify(ref.name)} not found`);
+  if (pod.metadata.uid !== ref.uid) {
+    const why = `the UID in the bound object reference (${ref.uid}) does not match the UID in record. The object might have been deleted and then recreated`;
+    throw refuse(request, why);
+  }
+  if (pod.spec.nodeName !== node) throw refuse(request, "node requested token bound to a pod scheduled on a different node");
+}
+
+function checkCertificateRequest(request: AdmissionRequest): void {
+  if (request.operation !== "CREATE" || request.subresource !== "") return;
+  const { spec } = request.object as CertificateSigningRequest; // The resource says so.
+  if (spec.signerName !== "kubernetes.io/kubelet-serving" && spec.signerName !== "kubernetes.io/kube-apiserver-client-kubelet") return;
+  if (certificateSubject(spec.request).commonName !== request.user.name)
+    throw refuse(request, `can only create a node CSR with CN=${request.user.name}`);
+}

@@ -1,0 +1,90 @@
+import type { Container, Pod, ServiceAccount, Volume } from "../../api/types/core.v1.ts";
+import { ServiceAccounts } from "../../api/types/resources.ts";
+import { sleep, type Clock } from "../../lib/clock.ts";
+import type { Objects } from "../objects.ts";
+import type { AdmissionPlugin, AdmissionRequest } from "./admission.ts";
+import { createdPod, refuse } from "./request.ts";
+
+const mountPath = "/var/run/secrets/kubernetes.io/serviceaccount";
+const volumePrefix = "kube-api-access-";
+/** How long a pod waits for the default account of a namespace that was made a moment ago. */
+const patience = 2_000;
+
+/** Every pod has a service account; its token, the cluster's authority and the namespace are mounted unless pod or account say no. */
+export function serviceAccount(options: { objects: Objects; clock: Clock; nameSuffix: () => string }): AdmissionPlugin {
+  return {
+    name: "ServiceAccount",
+    async admit(request) {
+      const pod = createdPod(request);
+      if (!pod) return;
+      if (pod.metadata.annotations?.["kubernetes.io/config.mirror"] !== undefined) return checkMirrorPod(request, pod);
+      const name = pod.spec.serviceAccountName || "default";
+      pod.spec.serviceAccountName = name;
+      pod.spec.serviceAccount = name;
+      const account = options.objects.get(ServiceAccounts, request.namespace, name) ?? (await waitFor(options, request.namespace, name));
+      if (!account) {
+        const why = `error looking up service account ${request.namespace}/${name}: serviceaccount ${JSON.stringify(name)} not found`;
+        throw refuse(request, why);
+      }
+      if (pod.spec.automountServiceAccountToken ?? account.automountServiceAccountToken ?? true) mountToken(pod, options.nameSuffix);
+      if (!pod.spec.imagePullSecrets?.length && account.imagePullSecrets?.length)
+        pod.spec.imagePullSecrets = structuredClone(account.imagePullSecrets);
+    },
+  };
+}
+
+function checkMirrorPod(request: AdmissionRequest, { spec }: Pod): void {
+  if (spec.serviceAccountName) throw refuse(request, "a mirror pod may not reference service accounts");
+  const refersToSecrets = [...spec.containers, ...(spec.initContainers ?? [])].some(
+    ({ env, envFrom }) => env?.some((e) => e.valueFrom?.secretKeyRef) || envFrom?.some((e) => e.secretRef),
+  );
+  if (refersToSecrets || spec.volumes?.some((v) => v.secret || v.projected?.sources?.some((s) => s.secret)))
+    throw refuse(request, "a mirror pod may not reference secrets");
+  if (spec.volumes?.some((v) => v.projected?.sources?.some((s) => s.serviceAccountToken)))
+    throw refuse(request, "a mirror pod may not use ServiceAccountToken volume projections");
+}
+
+/** The default account comes a moment after its namespace. */
+async function waitFor(
+  { objects, clock }: { objects: Objects; clock: Clock },
+  namespace: string,
+  name: string,
+): Promise<ServiceAccount | undefined> {
+  if (name !== "default") return undefined;
+  const found = new AbortController();
+  const stop = objects.onChange<ServiceAccount>(ServiceAccounts, (account) => {
+    if (account?.metadata.namespace === namespace && account.metadata.name === name) found.abort();
+  });
+  await sleep(clock, patience, found.signal);
+  stop();
+  return objects.get(ServiceAccounts, namespace, name);
+}
+
+function mountToken(pod: Pod, nameSuffix: () => string): void {
+  const present = pod.spec.volumes?.find((volume) => volume.name.startsWith(volumePrefix));
+  const name = present?.name ?? volumePrefix + nameSuffix();
+  let mounted = false;
+  const mount = (container: Container): void => {
+    // A container that mounts something of its own there keeps it.
+    if (container.volumeMounts?.some((m) => m.mountPath === mountPath)) return;
+    (container.volumeMounts ??= []).push({ name, readOnly: true, mountPath });
+    mounted = true;
+  };
+  pod.spec.initContainers?.forEach(mount);
+  pod.spec.containers.forEach(mount);
+  if (mounted && !present) (pod.spec.volumes ??= []).push(tokenVolume(name));
+}
+
+function tokenVolume(name: string): Volume {
+  return {
+    name,
+    projected: {
+      defaultMode: 0o644,
+      sources: [
+        { serviceAccountToken: { expirationSeconds: 60 * 60 + 7, path: "token" } },
+        { configMap: { name: "kube-root-ca.crt", items: [{ key: "ca.crt", path: "ca.crt" }] } },
+        { downwardAPI: { items: [{ path: "namespace", fieldRef: { apiVersion: "v1", fieldPath: "metadata.namespace" } }] } },
+      ],
+    },
+  };
+}
