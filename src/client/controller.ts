@@ -1,6 +1,6 @@
 import type { KubeObject } from "../api/meta/object.ts";
 import type { Clock } from "../lib/clock.ts";
-import type { Cache, Caches } from "./cache.ts";
+import type { Cache, Caches, Change } from "./cache.ts";
 import type { Client } from "./client.ts";
 import type { EventRecorder } from "./events.ts";
 import type { Logger } from "../lib/log.ts";
@@ -19,6 +19,8 @@ export interface Watch<T extends KubeObject = KubeObject> {
   cache: Cache<T>;
   /** The keys to reconcile after a change of this object; called for the old and for the new state. */
   keys: (object: T) => readonly string[];
+  /** False for changes that cannot matter, such as a node's heartbeat. Default: every change matters. */
+  matters?: ((change: Change<T>) => boolean) | undefined;
 }
 
 /**
@@ -46,6 +48,10 @@ export interface Controller {
 export type ControllerFactory = (context: ControllerContext) => Controller;
 
 /** Typed helper: the watches of a controller are of different types, its list is not. */
-export function watch<T extends KubeObject>(cache: Cache<T>, keys: (object: T) => readonly string[]): Watch {
-  return { cache, keys } as unknown as Watch;
+export function watch<T extends KubeObject>(
+  cache: Cache<T>,
+  keys: (object: T) => readonly string[],
+  matters?: (change: Change<T>) => boolean,
+): Watch {
+  return { cache, keys, matters } as unknown as Watch;
 }

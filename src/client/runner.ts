@@ -36,9 +36,11 @@ export function runController(controller: Controller, { clock, log }: Pick<Contr
     if (stopped) return;
     started = true;
     controller.start?.();
-    for (const { cache, keys } of controller.watches)
+    for (const { cache, keys, matters } of controller.watches)
       unsubscribe.push(
-        cache.onChange(({ object, old }) => {
+        cache.onChange((change) => {
+          if (matters && !matters(change)) return;
+          const { object, old } = change;
           if (old) for (const key of keys(old)) queue.add(key);
           if (object) for (const key of keys(object)) queue.add(key);
         }),

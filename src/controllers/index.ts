@@ -1,8 +1,10 @@
 import type { ControllerContext, ControllerFactory } from "../client/controller.ts";
 import { createEventRecorder } from "../client/event-recorder.ts";
 import { type Running, runController } from "../client/runner.ts";
+import { createDaemonSetController } from "./daemonset/daemonset.ts";
 import { createDeploymentController } from "./deployment/deployment.ts";
 import { createReplicaSetController, createReplicationController } from "./replicaset.ts";
+import { createStatefulSetController } from "./statefulset/statefulset.ts";
 
 /** A controller in the list, and the component that its events come from ("<name>-controller" when left out). */
 interface Entry {
@@ -12,7 +14,9 @@ interface Entry {
 
 /** Every controller by its name in upstream's list. */
 export const controllers: Readonly<Record<string, Entry>> = {
+  daemonset: { create: createDaemonSetController },
   deployment: { create: createDeploymentController },
+  statefulset: { create: createStatefulSetController },
   replicaset: { create: createReplicaSetController },
   replicationcontroller: { create: createReplicationController, component: "replication-controller" },
 };
