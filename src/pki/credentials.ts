@@ -7,7 +7,8 @@ import { PkiFailed, readIfThere, writeAtomically } from "./files.ts";
 import { type Credentials, issueAuthority, issueLeaf, type LeafSpec, makeRequest, newKey } from "./issue.ts";
 import type { RequestFacts } from "./request.ts";
 
-export type { Credentials, LeafSpec, Usage } from "./issue.ts";
+export type { Credentials, LeafSpec } from "./issue.ts";
+export type { RequestFacts } from "./request.ts";
 
 const day = 24 * 60 * 60_000;
 /** Authorities live 10 years and get a new certificate, for the same key, in the last of them. */

@@ -7,11 +7,17 @@ export function element(tag: number, ...contents: readonly Uint8Array[]): Buffer
   return Buffer.concat([Buffer.from([tag, 0x80 | size.length]), size, content]);
 }
 
+/** A SEQUENCE of elements. */
 export const sequence = (...contents: readonly Uint8Array[]): Buffer => element(0x30, ...contents);
+/** A SET of elements. */
 export const set = (...contents: readonly Uint8Array[]): Buffer => element(0x31, ...contents);
+/** An OCTET STRING. */
 export const octets = (content: Uint8Array): Buffer => element(0x04, content);
+/** A UTF8String. */
 export const utf8 = (text: string): Buffer => element(0x0c, Buffer.from(text));
+/** The BOOLEAN TRUE; FALSE is the default everywhere here and is left out. */
 export const yes: Buffer = element(0x01, Buffer.of(0xff));
+/** NULL. */
 export const nothing: Buffer = element(0x05);
 
 /** The element in the place of an explicit tag [number], or an implicit one for a constructed type. */
@@ -62,7 +68,7 @@ export interface Read {
   content: Buffer;
 }
 
-/** The elements that stand one after the other in the content. For what a library has already accepted as well-formed. */
+/** The elements that stand one after the other in the content. Only for what a library has accepted as well-formed before. */
 export function elementsOf(content: Buffer): Read[] {
   const found: Read[] = [];
   for (let at = 0; at < content.length; ) {
