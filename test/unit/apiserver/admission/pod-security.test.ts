@@ -1,0 +1,152 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import { describeViolations, securityViolations } from "../../../../src/api/core/pod-security.ts";
+import type { PodSpec } from "../../../../src/api/types/core.v1.ts";
+import { Deployments, Namespaces, Pods } from "../../../../src/api/types/resources.ts";
+import { AdmissionHarness } from "./harness.ts";
+
+let admission: AdmissionHarness;
+beforeEach(() => {
+  admission = new AdmissionHarness();
+});
+const label = "pod-security.kubernetes.io/";
+const fine: PodSpec = {
+  securityContext: { runAsNonRoot: true, seccompProfile: { type: "RuntimeDefault" } },
+  containers: [{ name: "a", image: "x", securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } } }],
+};
+
+describe("violations, as kube-apiserver 1.36 words them", () => {
+  const spec = (containers: object[], more: object = {}) =>
+    ({ containers: containers.map((c) => ({ image: "x", ...c })), ...more }) as PodSpec;
+  const restrictedTail =
+    'allowPrivilegeEscalation != false (containers "a", "b" must set securityContext.allowPrivilegeEscalation=false), ' +
+    'unrestricted capabilities (containers "a", "b" must set securityContext.capabilities.drop=["ALL"]), ' +
+    'runAsNonRoot != true (pod or containers "a", "b" must set securityContext.runAsNonRoot=true), ' +
+    'seccompProfile (pod or containers "a", "b" must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost")';
+
+  test.each<{ spec: PodSpec; annotations?: Record<string, string>; restricted: string; baseline?: string }>([
+    { spec: fine, restricted: "" },
+    { spec: spec([{ name: "a" }, { name: "b" }]), restricted: restrictedTail, baseline: "" },
+    {
+      spec: spec([
+        { name: "a" },
+        { name: "b", securityContext: { privileged: true }, livenessProbe: { tcpSocket: { port: 80, host: "1.2.3.4" } } },
+      ]),
+      restricted:
+        'probe or lifecycle host (container "b" uses probe or lifecycle host "1.2.3.4"), ' +
+        `privileged (container "b" must not set securityContext.privileged=true), ${restrictedTail}`,
+    },
+    {
+      spec: spec(
+        [
+          {
+            name: "a",
+            securityContext: {
+              runAsNonRoot: true,
+              appArmorProfile: { type: "Unconfined" },
+              seccompProfile: { type: "Unconfined" },
+              capabilities: { drop: ["ALL"], add: ["CHOWN"] },
+            },
+          },
+          { name: "b", securityContext: { seLinuxOptions: { type: "bar", user: "x" } } },
+        ],
+        {
+          securityContext: {
+            runAsUser: 0,
+            sysctls: [
+              { name: "kernel.msgmax", value: "1" },
+              { name: "net.foo", value: "1" },
+            ],
+            seccompProfile: { type: "RuntimeDefault" },
+          },
+        },
+      ),
+      annotations: { "container.apparmor.security.beta.kubernetes.io/a": "unconfined" },
+      restricted:
+        'forbidden AppArmor profiles (container "a" and annotation must not set AppArmor profile type to "Unconfined", "container.apparmor.security.beta.kubernetes.io/a="unconfined""), ' +
+        'seLinuxOptions (container "b" set forbidden securityContext.seLinuxOptions: type "bar"; user may not be set), ' +
+        "forbidden sysctls (kernel.msgmax, net.foo), " +
+        'allowPrivilegeEscalation != false (containers "a", "b" must set securityContext.allowPrivilegeEscalation=false), ' +
+        'unrestricted capabilities (container "b" must set securityContext.capabilities.drop=["ALL"]; container "a" must not include "CHOWN" in securityContext.capabilities.add), ' +
+        'runAsNonRoot != true (pod or container "b" must set securityContext.runAsNonRoot=true), ' +
+        "runAsUser=0 (pod must not set runAsUser=0), " +
+        'seccompProfile (container "a" must not set securityContext.seccompProfile.type to "Unconfined")',
+    },
+    {
+      spec: {
+        ...fine,
+        hostNetwork: true,
+        hostPID: true,
+        volumes: [
+          { name: "h", hostPath: { path: "/" } },
+          { name: "n", nfs: { server: "s", path: "/" } },
+          { name: "c", configMap: { name: "c" } },
+        ],
+      },
+      baseline: 'host namespaces (hostNetwork=true, hostPID=true), hostPath volumes (volume "h")',
+      restricted:
+        "host namespaces (hostNetwork=true, hostPID=true), " +
+        'restricted volume types (volumes "h", "n" use restricted volume types "hostPath", "nfs")',
+    },
+    {
+      spec: spec([
+        { name: "a", ports: [{ hostPort: 81 }, { hostPort: 80 }], securityContext: { capabilities: { add: ["NET_ADMIN", "CHOWN"] } } },
+        { name: "b", securityContext: { procMount: "Unmasked" } },
+      ]),
+      baseline:
+        'non-default capabilities (container "a" must not include "NET_ADMIN" in securityContext.capabilities.add), ' +
+        'hostPort (container "a" uses hostPorts 80, 81), ' +
+        'procMount (container "b" must not set securityContext.procMount to "Unmasked")',
+      restricted: expect.stringContaining(
+        'container "a" must not include "CHOWN", "NET_ADMIN" in securityContext.capabilities.add',
+      ) as unknown as string,
+    },
+  ])("%#", ({ spec, annotations, restricted, baseline }) => {
+    const pod = { metadata: { annotations }, spec };
+    expect(describeViolations(securityViolations("restricted", pod))).toEqual(restricted);
+    if (baseline !== undefined) expect(describeViolations(securityViolations("baseline", pod))).toBe(baseline);
+    expect(securityViolations("privileged", pod)).toEqual([]);
+  });
+});
+
+test("enforce refuses pods, and lets good ones and workloads through", async () => {
+  admission.namespace("ns", { [`${label}enforce`]: "restricted" });
+  await expect(admission.pod()).rejects.toThrow(
+    'pods "p" is forbidden: violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false',
+  );
+  await admission.pod(fine);
+  const template = { metadata: {}, spec: { containers: [{ name: "a", image: "x" }] } };
+  const { warnings } = await admission.write(Deployments, { kind: "Deployment", metadata: { name: "d" }, spec: { template } });
+  expect(warnings).toEqual([]);
+});
+
+test("warn warns about pods and workloads", async () => {
+  admission.namespace("ns", { [`${label}warn`]: "baseline", [`${label}warn-version`]: "v1.30" });
+  const spec = { hostNetwork: true, containers: [{ name: "a", image: "x" }] };
+  const text = 'would violate PodSecurity "baseline:v1.30": host namespaces (hostNetwork=true)';
+  expect((await admission.pod(spec)).warnings).toEqual([text]);
+  const workload = await admission.write(Deployments, {
+    kind: "Deployment",
+    metadata: { name: "d" },
+    spec: { template: { metadata: {}, spec } },
+  });
+  expect(workload.warnings).toEqual([text]);
+});
+
+test("raising a namespace's level names the pods that would not fit", async () => {
+  const spec = { hostNetwork: true, containers: [{ name: "a", image: "x" }] };
+  for (const name of ["p", "p2"]) admission.objects.put(Pods, { metadata: { namespace: "ns", name }, spec });
+  const old = { apiVersion: "v1", kind: "Namespace", metadata: { name: "ns" } };
+  const update = (enforce: string) =>
+    admission.write(
+      Namespaces,
+      { metadata: { name: "ns", labels: { [`${label}enforce`]: enforce } } },
+      { operation: "UPDATE", old, name: "ns" },
+    );
+  expect((await update("baseline")).warnings).toEqual([
+    'existing pods in namespace "ns" violate the new PodSecurity enforce level "baseline:latest"',
+    "p (and 1 other pod): host namespaces",
+  ]);
+  await expect(update("foo")).rejects.toThrow(
+    'Namespace "ns" is invalid: metadata.labels[pod-security.kubernetes.io/enforce]: Invalid value: "foo": must be one of privileged, baseline, restricted',
+  );
+});
