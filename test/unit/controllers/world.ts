@@ -6,6 +6,7 @@ import type { Pod } from "../../../src/api/types/core.v1.ts";
 import { Events, Pods } from "../../../src/api/types/resources.ts";
 import { createCaches } from "../../../src/client/caches.ts";
 import { Client } from "../../../src/client/client.ts";
+import { targetNode } from "../../../src/controllers/daemonset/daemon-pod.ts";
 import { startControllers } from "../../../src/controllers/index.ts";
 import { FakeClock } from "../../../src/lib/clock.ts";
 import type { Logger } from "../../../src/lib/log.ts";
@@ -83,7 +84,7 @@ export class World {
   async runPods(select: (pod: Pod) => boolean = () => true): Promise<void> {
     for (const pod of await this.list(Pods)) {
       if (!select(pod) || pod.metadata.deletionTimestamp || ["Running", "Succeeded", "Failed"].includes(pod.status.phase ?? "")) continue;
-      await this.client.update(Pods, { ...pod, spec: { ...pod.spec, nodeName: pod.spec.nodeName ?? "n1" } });
+      await this.client.update(Pods, { ...pod, spec: { ...pod.spec, nodeName: targetNode(pod) ?? "n1" } });
       await this.setPod(pod.metadata.name, "Running", true);
     }
     await this.settle();
