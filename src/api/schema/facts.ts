@@ -32,6 +32,8 @@ export interface TypeFacts {
   /** "list-message:T": a message whose field 1 repeats T. */
   scalar?: string;
   map?: "atomic";
+  /** Fields of which at most one may be set, as OpenAPI tells them. */
+  unions?: unknown[];
 }
 
 /** One resource or subresource of a group and version. */

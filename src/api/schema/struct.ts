@@ -85,3 +85,8 @@ for (const [name, type] of Object.entries(types)) for (const gvk of type.gvk ?? 
 export function typeOfKind(apiVersion: string, kind: string): string | undefined {
   return kinds.get(`${apiVersion} ${kind}`);
 }
+
+/** The types of all kinds of a group version ("apps/v1"). */
+export function typesOfGroupVersion(groupVersion: string): string[] {
+  return [...kinds].filter(([gvk]) => gvk.startsWith(`${groupVersion} `)).map(([, type]) => type);
+}
