@@ -1,8 +1,7 @@
-import "reflect-metadata";
-import { Pkcs10CertificateRequest } from "@peculiar/x509";
 import { deepEqual } from "../../api/meta/equality.ts";
 import type { CertificateSigningRequest } from "../../api/types/certificates.v1.ts";
 import type { RequestAttributes } from "../../api/user.ts";
+import { parseRequest } from "../../pki/credentials.ts";
 import type { AdmissionPlugin, AdmissionRequest } from "./admission.ts";
 import { refuse } from "./request.ts";
 
@@ -47,11 +46,12 @@ export function certificateAdmission(isAllowed: (attributes: RequestAttributes) 
     },
     {
       name: "CertificateSubjectRestriction",
-      validate(request) {
+      async validate(request) {
         if (request.operation !== "CREATE" || request.resource.plural !== "certificatesigningrequests" || request.subresource) return;
         const { spec } = request.object as CertificateSigningRequest; // The resource says so.
         if (spec.signerName !== "kubernetes.io/kube-apiserver-client") return;
-        if (certificateSubject(spec.request).organizations.includes("system:masters"))
+        const { organizations } = await certificateSubject(spec.request);
+        if (organizations.includes("system:masters"))
           throw refuse(request, "use of kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed");
       },
     },
@@ -74,10 +74,9 @@ function signerNames(signer: string): string[] {
 }
 
 /** The subject that a CertificateSigningRequest asks for; empty when it cannot be read, which validation refuses. */
-export function certificateSubject(request: string): { commonName: string; organizations: string[] } {
+export async function certificateSubject(request: string): Promise<{ commonName: string; organizations: string[] }> {
   try {
-    const { subjectName } = new Pkcs10CertificateRequest(Buffer.from(request, "base64").toString());
-    return { commonName: subjectName.getField("CN")[0] ?? "", organizations: subjectName.getField("O") };
+    return await parseRequest(Buffer.from(request, "base64").toString());
   } catch {
     return { commonName: "", organizations: [] };
   }

@@ -157,10 +157,10 @@ function checkToken(request: AdmissionRequest, node: string, objects: Objects): 
   if (pod.spec.nodeName !== node) throw refuse(request, "node requested token bound to a pod scheduled on a different node");
 }
 
-function checkCertificateRequest(request: AdmissionRequest): void {
+async function checkCertificateRequest(request: AdmissionRequest): Promise<void> {
   if (request.operation !== "CREATE" || request.subresource !== "") return;
   const { spec } = request.object as CertificateSigningRequest; // The resource says so.
   if (spec.signerName !== "kubernetes.io/kubelet-serving" && spec.signerName !== "kubernetes.io/kube-apiserver-client-kubelet") return;
-  if (certificateSubject(spec.request).commonName !== request.user.name)
-    throw refuse(request, `can only create a node CSR with CN=${request.user.name}`);
+  const { commonName } = await certificateSubject(spec.request);
+  if (commonName !== request.user.name) throw refuse(request, `can only create a node CSR with CN=${request.user.name}`);
 }

@@ -16,6 +16,7 @@ import { Rbac } from "./rbac.ts";
 import { attributesOf, reviewStatus, rulesStatus, validateReview } from "./reviews.ts";
 
 export type { Authorizer, Decision } from "./authorizer.ts";
+export { missingRules } from "./escalation.ts";
 export { nodeOf } from "./node.ts";
 
 /** The API server's authorisation: who may do what. Every answer comes from memory, without waiting. */

@@ -1,0 +1,67 @@
+import { deepEqual } from "../../api/meta/equality.ts";
+import { hasCondition } from "../../api/meta/conditions.ts";
+import type { KubeObject } from "../../api/meta/object.ts";
+import type { ResourceInfo } from "../../api/resource.ts";
+import { FlowSchemas, Namespaces, PriorityClasses, PriorityLevelConfigurations, ServiceCIDRs } from "../../api/types/resources.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { Objects } from "../objects.ts";
+import { rbacObjects } from "./rbac.ts";
+import { type ServerFacts, serverObjects, serviceCIDR, storageClass } from "./server-objects.ts";
+import { type BootstrapWriter, bootstrapObjects, ensure, includes, type Wanted } from "./writer.ts";
+
+export type { ServerFacts } from "./server-objects.ts";
+export type { BootstrapWriter } from "./writer.ts";
+
+/** What bootstrap works with. */
+export interface BootstrapOptions {
+  objects: Objects;
+  writer: BootstrapWriter;
+  facts: ServerFacts;
+  clock: Clock;
+}
+
+/**
+ * Brings about what every cluster holds from the first: namespaces, roles, priorities, flow control, the kubernetes Service and how to
+ * reach it. Runs at each start, before others may write; where all is there, it writes nothing. Returns how many objects it wrote.
+ */
+export async function bootstrap({ objects, writer, facts, clock }: BootstrapOptions): Promise<number> {
+  const made = (wanted: readonly Wanted[]): Promise<number> => ensure(objects, writer, wanted);
+  const first = await made([...plain(Namespaces), serviceCIDR(facts)]);
+  const rest = await made([
+    ...rbacObjects(),
+    ...plain(PriorityClasses),
+    ...[PriorityLevelConfigurations, FlowSchemas].flatMap((resource: ResourceInfo) => flowControl(resource)),
+    ...serverObjects(facts),
+    ...(facts.localPath ? [storageClass()] : []),
+  ]);
+  return first + rest + (await readyServiceCIDR(objects, writer, clock));
+}
+
+function plain(resource: ResourceInfo): Wanted[] {
+  return bootstrapObjects(resource).map((object) => ({ resource, object }));
+}
+
+const autoupdateSpec = "apf.kubernetes.io/autoupdate-spec";
+
+/** The mandatory and suggested configuration: its spec comes back unless an administrator has taken over. */
+function flowControl(resource: ResourceInfo): Wanted[] {
+  return bootstrapObjects<KubeObject & { spec: object }>(resource).map((object) => ({
+    resource,
+    object,
+    merge: (current) => {
+      if (current.metadata.annotations?.[autoupdateSpec] !== "true" || includes(current, { spec: object.spec })) return undefined;
+      const next = { ...structuredClone(current), spec: structuredClone(object.spec) };
+      return deepEqual(next, current) ? undefined : next;
+    },
+  }));
+}
+
+async function readyServiceCIDR(objects: Objects, writer: BootstrapWriter, clock: Clock): Promise<number> {
+  const current = objects.get(ServiceCIDRs, undefined, "kubernetes");
+  if (!current || hasCondition(current.status?.conditions, "Ready")) return 0;
+  const lastTransitionTime = new Date(clock.now()).toISOString().replace(/\.\d+Z$/, "Z");
+  const condition = { type: "Ready", status: "True" as const, lastTransitionTime, reason: "", message: "Kubernetes Service CIDR is ready" };
+  const ready: typeof current = { ...structuredClone(current), status: { conditions: [condition] } };
+  await writer.update(ServiceCIDRs, ready, "status");
+  return 1;
+}
