@@ -1,8 +1,9 @@
+import type { Grant } from "../pki/credentials.ts";
 import type { Cache } from "../client/cache.ts";
 import type { Pod } from "../api/types/core.v1.ts";
 
-/** Signs a certificate. `csrPEM` is the PEM text of the request, `notAfter` in milliseconds since 1970. Returns the certificate as PEM. */
-export type CertificateSigner = (csrPEM: string, usages: readonly string[], notAfter: number) => Promise<string> | string;
+/** Signs a certificate request (PEM) by that authority and returns the certificate as PEM; signRequest of src/pki/credentials.ts does it. */
+export type CertificateSigner = (authority: "client" | "server", request: string, grant: Grant) => Promise<string>;
 
 /** What the cluster's controllers are told by the process they run in. */
 export interface ClusterSettings {
@@ -14,7 +15,7 @@ export interface ClusterSettings {
   rootCA: () => string;
   /** The token of a service account that never ends, for Secrets of type kubernetes.io/service-account-token. */
   signToken: (claims: { namespace: string; serviceAccount: string; uid: string; secret: string }) => Promise<string> | string;
-  /** The authority that signs client certificates of users and kubelets, and serving certificates of kubelets. */
+  /** By the authority of clients (users, kubelets), or that of servers (kubelets). */
   signCertificate: CertificateSigner;
   /** The folder on each node under which volumes of class local-path live: "<data-dir>/storage". */
   storagePath: string;

@@ -1,0 +1,95 @@
+import { now } from "../../api/meta/time.ts";
+import type { SubjectAccessReview } from "../../api/types/authorization.v1.ts";
+import type { CertificateSigningRequest } from "../../api/types/certificates.v1.ts";
+import type { Node } from "../../api/types/core.v1.ts";
+import { CertificateSigningRequests, Nodes, SubjectAccessReviews } from "../../api/types/resources.ts";
+import type { Client } from "../../client/client.ts";
+import { type ControllerFactory, watch } from "../../client/controller.ts";
+import { parseRequest, type RequestFacts } from "../../pki/credentials.ts";
+import { ignoreMissing } from "../ownership.ts";
+import { csrIs, requestPEM, signers } from "./signers.ts";
+
+const clientSigner = "kubernetes.io/kube-apiserver-client-kubelet";
+const servingSigner = "kubernetes.io/kubelet-serving";
+
+/** Whether a node may serve under all names that it asks for: its own name and addresses only. */
+export function ownsNames(facts: RequestFacts, node: Node | undefined): boolean {
+  if (!node) return false;
+  const own = new Set([node.metadata.name, "localhost", "127.0.0.1", "::1", ...(node.status?.addresses ?? []).map((a) => a.address)]);
+  return [...facts.dnsNames, ...facts.ips].every((name) => own.has(name));
+}
+
+async function mayCreate(client: Client, { spec }: CertificateSigningRequest, subresource: string): Promise<boolean> {
+  const resourceAttributes = {
+    group: "certificates.k8s.io",
+    resource: "certificatesigningrequests",
+    verb: "create",
+    subresource,
+    version: "*",
+  };
+  const review = await client.create<SubjectAccessReview>(SubjectAccessReviews, {
+    apiVersion: "authorization.k8s.io/v1",
+    kind: "SubjectAccessReview",
+    metadata: {},
+    spec: { user: spec.username, uid: spec.uid, groups: spec.groups, extra: spec.extra, resourceAttributes },
+  });
+  return review.status?.allowed === true;
+}
+
+/** Approves what kubelets ask for: their client certificates, first and renewed, and serving certificates for their own addresses. */
+export const createCSRApproving: ControllerFactory = ({ client, caches, clock }) => {
+  const requests = caches.of(CertificateSigningRequests);
+  const nodes = caches.of(Nodes);
+
+  /** The sentence that goes with the approval; undefined when somebody else has to decide. */
+  async function reasonToApprove(csr: CertificateSigningRequest): Promise<string | undefined> {
+    const signer = signers[csr.spec.signerName];
+    if (!signer || (csr.spec.signerName !== clientSigner && csr.spec.signerName !== servingSigner)) return undefined;
+    const facts = await parseRequest(requestPEM(csr));
+    if (signer.refuses(facts, csr) !== undefined) return undefined;
+    const own = facts.commonName === csr.spec.username;
+    if (csr.spec.signerName === servingSigner) {
+      const node = nodes.byKey(facts.commonName.slice("system:node:".length));
+      return own && ownsNames(facts, node) ? "Auto approving kubelet serving certificate for the node's own addresses." : undefined;
+    }
+    if (own && (await mayCreate(client, csr, "selfnodeclient")))
+      return "Auto approving self kubelet client certificate after SubjectAccessReview.";
+    return (await mayCreate(client, csr, "nodeclient"))
+      ? "Auto approving kubelet client certificate after SubjectAccessReview."
+      : undefined;
+  }
+
+  return {
+    name: "certificatesigningrequest-approving",
+    watches: [
+      watch(requests, (csr) => [csr.metadata.name]),
+      // A serving certificate may have been asked for before the node had told its addresses.
+      watch(nodes, ({ metadata }) =>
+        requests
+          .list()
+          .flatMap((csr) =>
+            csr.spec.signerName === servingSigner && csr.spec.username === `system:node:${metadata.name}` ? [csr.metadata.name] : [],
+          ),
+      ),
+    ],
+    async reconcile(name) {
+      const csr = requests.byKey(name);
+      if (!csr || csr.status?.certificate || csrIs(csr, "Approved") || csrIs(csr, "Denied")) return;
+      const message = await reasonToApprove(csr);
+      if (!message) return;
+      const time = now(clock);
+      const approved = {
+        type: "Approved",
+        status: "True",
+        reason: "AutoApproved",
+        message,
+        lastUpdateTime: time,
+        lastTransitionTime: time,
+      };
+      const conditions = [...(csr.status?.conditions ?? []), approved];
+      await client
+        .update(CertificateSigningRequests, { ...csr, status: { ...csr.status, conditions } }, { subresource: "approval" })
+        .catch(ignoreMissing);
+    },
+  };
+};
