@@ -13,11 +13,11 @@ export function copyOf(value: unknown): unknown {
 }
 
 /** Takes an object for what its resource says it is: the one place where the type that a schema has checked becomes a TypeScript type. */
-export function typed<T extends { metadata?: unknown }>(object: Readonly<KubeObject>): T {
+export function typed<T extends object>(object: Readonly<KubeObject>): T {
   return object as unknown as T;
 }
 
 /** The other way: an object of a known type as any object. */
-export function untyped(object: { metadata?: unknown }): KubeObject {
+export function untyped(object: object): KubeObject {
   return object as KubeObject;
 }

@@ -121,7 +121,7 @@ export class ServiceAllocation implements ResourceHooks {
   private givePorts(spec: ServiceSpec, old: ServiceSpec | undefined, claim: Claim): void {
     if (needsNodePorts(spec)) {
       const mine = new Map<number, string[]>();
-      spec.ports?.forEach((port, index) => this.giveNodePort(spec, port, index, mine, claim));
+      for (const [index, port] of (spec.ports ?? []).entries()) this.giveNodePort(spec, port, index, mine, claim);
     } else if (!usesNodePorts(spec)) for (const port of spec.ports ?? []) forgetNodePort(port, old);
     if (needsHealthCheckPort(spec)) this.giveHealthCheckPort(spec, claim);
     else if (old && needsHealthCheckPort(old)) delete spec.healthCheckNodePort;

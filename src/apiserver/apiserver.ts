@@ -1,0 +1,128 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import type { KubeObject } from "../api/meta/object.ts";
+import { rulesOf } from "../api/kinds.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/log.ts";
+import type { Store } from "../store/store.ts";
+import type { AdmissionPlugin } from "./admission/admission.ts";
+import { AdmissionChain } from "./admission-chain.ts";
+import { ServiceAllocation } from "./allocation/services.ts";
+import type { Authentication } from "./authentication/index.ts";
+import type { Authorization } from "./authorization/index.ts";
+import { builtInHandlers } from "./built-in-handlers.ts";
+import { Health, type HealthCheck } from "./health.ts";
+import { type ConnectHandler, createListener, type Listener } from "./http/listener.ts";
+import { createRoutes, type OpenApiDocuments } from "./http/routes.ts";
+import { Metrics } from "./metrics.ts";
+import type { Objects } from "./objects.ts";
+import { Registry } from "./registry.ts";
+import { specialsOf } from "./specials.ts";
+import { storeObjects } from "./store-objects.ts";
+import type { VerbContext } from "./verbs/context.ts";
+import { Verbs } from "./verbs/verbs.ts";
+import { versionInfo } from "./version.ts";
+import { Bookmarks } from "./watch/bookmarks.ts";
+
+/** What an API server is made of. */
+export interface ApiServerOptions {
+  store: Store;
+  clock: Clock;
+  log: Logger;
+  authentication: Authentication;
+  authorization: Authorization;
+  /** In order; quota belongs to the end. */
+  admission: readonly AdmissionPlugin[];
+  /** What authentication and the others read the cluster by; made from the store when left out. */
+  objects?: Objects;
+  /** Default 10.43.0.0/16. */
+  serviceCIDR?: string;
+  /** Served beside the resources' own verbs, by "pods/exec". */
+  connect?: Readonly<Record<string, ConnectHandler>>;
+  /** Beside ping, log and etcd. */
+  healthChecks?: readonly HealthCheck[];
+  /** What discovery tells clients of the server's address: "10.0.0.1:6443". */
+  serverAddress?: () => string;
+  /** What is running, for `kubectl version`; default: versionInfo(). */
+  version?: object;
+  /** Requests on their way at once, watches not counted. Default 3000. */
+  maxInFlight?: number;
+  /** 0 to 1; for addresses, ports and names. Default Math.random. */
+  random?: () => number;
+}
+
+/** The API server: its listeners for an HTTPS server, and its verbs for callers in the same process. */
+export interface ApiServer {
+  readonly listener: Listener;
+  readonly verbs: Verbs;
+  readonly registry: Registry;
+  readonly objects: Objects;
+  /** Ends what the server follows; the store stays open. */
+  close(): void;
+}
+
+const suffixLetters = "bcdfghjklmnpqrstvwxz2456789";
+
+/** Builds the API server over a store that is open already. */
+export function createApiServer(options: ApiServerOptions): ApiServer {
+  const { store, clock, log, authentication, authorization, random = Math.random } = options;
+  const objects = options.objects ?? storeObjects(store);
+  const context: VerbContext = {
+    store,
+    clock,
+    admission: new AdmissionChain(options.admission),
+    newUid: () => randomUUID(),
+    nameSuffix: () => Array.from(randomBytes(5), (byte) => suffixLetters[byte % suffixLetters.length]).join(""),
+  };
+  const registry = new Registry();
+  const services = new ServiceAllocation(objects, options.serviceCIDR ?? "10.43.0.0/16", random);
+  const health = new Health([{ name: "etcd", check: () => undefined }, ...(options.healthChecks ?? [])]);
+  const special = specialsOf({
+    context,
+    registry,
+    reviews: { authentication, authorization },
+    authentication,
+    services,
+    componentStatuses: () => componentStatuses(health),
+  });
+  for (const handler of builtInHandlers(rulesOf, special)) registry.add(handler);
+  const verbs = new Verbs(context);
+  const metrics = new Metrics(clock, store, registry);
+  const listener = createListener({
+    registry,
+    verbs,
+    clock,
+    streams: { clock, bookmarks: new Bookmarks(clock), random, revision: () => store.revision },
+    authentication,
+    authorization,
+    log,
+    metrics,
+    connect: options.connect ?? {},
+    maxInFlight: options.maxInFlight ?? 3000,
+    other: createRoutes({
+      registry,
+      health,
+      metrics,
+      version: options.version ?? versionInfo(),
+      openapi: noDocuments,
+      authentication,
+      serverAddress: options.serverAddress ?? (() => ""),
+    }),
+  });
+  return { listener, verbs, registry, objects, close: () => services.close() };
+}
+
+const noDocuments: OpenApiDocuments = {
+  v2: () => ({ text: "{}", etag: '""', contentType: "application/json" }),
+  v3Index: () => ({ paths: {} }),
+  v3: () => undefined,
+};
+
+/** The parts that upstream's componentstatuses names: all in this process, so what is ready is healthy. */
+function componentStatuses(health: Health): KubeObject[] {
+  const healthy = health.all("readyz", { verbose: false, exclude: [] }).code === 200;
+  return ["scheduler", "controller-manager", "etcd-0"].map((name) => {
+    const condition = { type: "Healthy", status: healthy ? "True" : "False", message: healthy ? "ok" : "not ready" };
+    const status = { apiVersion: "v1", kind: "ComponentStatus", metadata: { name }, conditions: [condition] };
+    return status;
+  });
+}

@@ -1,0 +1,161 @@
+import { randomUUID } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import { TLSSocket } from "node:tls";
+import { badRequest, type StatusError, tooManyRequests } from "../../api/errors.ts";
+import type { RequestAttributes, UserInfo } from "../../api/user.ts";
+import type { Logger } from "../../lib/log.ts";
+import { type Authentication, impersonationOf } from "../authentication/index.ts";
+import type { Authorization } from "../authorization/index.ts";
+import type { Metrics } from "../metrics.ts";
+import { attributesOf, parseRequestPath, type RequestPath } from "../request-path.ts";
+import { Responder, statusErrorOf } from "./reply.ts";
+import { type ResourceParts, type ResourceRequest, serveResource } from "./resource-requests.ts";
+
+/** A request that is more than one answer: exec, attach, port-forward, proxies. By upgrade, then with socket and head, or plainly. */
+export interface ConnectRequest {
+  path: RequestPath;
+  query: URLSearchParams;
+  user: UserInfo;
+  request: IncomingMessage;
+  /** Undefined for an upgrade: then the handler speaks on the socket. */
+  response: ServerResponse | undefined;
+  socket: Duplex;
+  head: Buffer;
+}
+
+/** Serves a ConnectRequest; throws StatusErrors before it has begun to answer. */
+export type ConnectHandler = (request: ConnectRequest) => Promise<void> | void;
+
+/** What the listener needs of the server. */
+export interface ListenerParts extends ResourceParts {
+  authentication: Pick<Authentication, "authenticate">;
+  authorization: Pick<Authorization, "check">;
+  log: Logger;
+  metrics: Metrics;
+  /** Subresources that are served as connections, by "pods/exec". */
+  connect: Readonly<Record<string, ConnectHandler>>;
+  /** Everything but resources: discovery, health, metrics, OpenAPI. */
+  other(request: IncomingMessage, response: ServerResponse): Promise<void>;
+  /** How many requests may be on their way at once, watches and connections not counted. */
+  maxInFlight: number;
+}
+
+/** The request and upgrade listeners of an HTTPS server. */
+export interface Listener {
+  request(request: IncomingMessage, response: ServerResponse): void;
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+}
+
+/** What a request asks for. */
+interface Target {
+  path: RequestPath;
+  query: URLSearchParams;
+}
+
+/** A request of which it is known who sends it, and that he may. */
+interface Admitted extends Target {
+  user: UserInfo;
+}
+
+/** Makes the listeners: authentication, impersonation, authorisation, limits, then the verb. Nothing that fails ends the process. */
+export function createListener(parts: ListenerParts): Listener {
+  let inFlight = 0;
+  const admit = async (request: IncomingMessage, { path, query }: Target): Promise<Admitted> => {
+    const credentials = { headers: request.headers, clientCertificate: peerCertificate(request) };
+    const authenticated = parts.authentication.authenticate(credentials);
+    let user = authenticated instanceof Promise ? await authenticated : authenticated;
+    const impersonation = impersonationOf(user, request.headers);
+    if (impersonation) {
+      for (const attributes of impersonation.required) parts.authorization.check(attributes);
+      user = impersonation.user;
+    }
+    parts.authorization.check(withSelection(attributesOf(path, user), query));
+    return { path, query, user };
+  };
+
+  const serve = async (request: IncomingMessage, asked: Target, responder: Responder): Promise<void> => {
+    const { response } = responder;
+    const { path, query, user } = await admit(request, asked);
+    if (!path.isResource) return parts.other(request, response);
+    const connect = parts.connect[`${path.resource}/${path.subresource}`];
+    if (connect && path.group === "")
+      return connect({ path, query, user, request, response, socket: request.socket, head: Buffer.alloc(0) });
+    if (!parts.registry.has(path.groupVersion)) return responder.text(404, "text/plain; charset=utf-8", "404 page not found\n");
+    const incoming: ResourceRequest = { path, query, user, request, responder };
+    if (path.verb === "watch") return serveResource(parts, incoming);
+    if (inFlight >= parts.maxInFlight) throw tooManyRequests("Too many requests, please try again later.");
+    inFlight++;
+    try {
+      await serveResource(parts, incoming);
+    } finally {
+      inFlight--;
+    }
+  };
+
+  return {
+    request(request, response) {
+      const responder = new Responder(response, auditIdOf(request));
+      const asked = target(request);
+      const measured = parts.metrics.begin(asked.path, request.method ?? "GET", response);
+      serve(request, asked, responder)
+        .catch((error: unknown) => responder.error(statusErrorOf(error, parts.log, describe(request))))
+        .finally(measured);
+    },
+    upgrade(request, socket, head) {
+      socket.on("error", () => socket.destroy());
+      upgrade(parts, admit, { request, socket, head }).catch((error: unknown) => {
+        refuseUpgrade(socket, statusErrorOf(error, parts.log, describe(request)));
+      });
+    },
+  };
+}
+
+async function upgrade(
+  parts: ListenerParts,
+  admit: (request: IncomingMessage, asked: Target) => Promise<Admitted>,
+  { request, socket, head }: { request: IncomingMessage; socket: Duplex; head: Buffer },
+): Promise<void> {
+  const { path, query, user } = await admit(request, target(request));
+  const connect = path.group === "" ? parts.connect[`${path.resource}/${path.subresource}`] : undefined;
+  if (!connect) throw badRequest("upgrade request required: this resource cannot be connected to");
+  await connect({ path, query, user, request, response: undefined, socket, head });
+}
+
+/** Refuses an upgrade with a plain HTTP answer that carries the Status. */
+function refuseUpgrade(socket: Duplex, error: StatusError): void {
+  if (socket.destroyed) return;
+  const body = `${JSON.stringify(error.status)}\n`;
+  const head = `HTTP/1.1 ${error.code} ${error.reason || "Error"}\r\nContent-Type: application/json\r\n`;
+  socket.end(`${head}Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`);
+}
+
+function target(request: IncomingMessage): Target {
+  const url = request.url ?? "/";
+  const mark = url.indexOf("?");
+  const query = new URLSearchParams(mark < 0 ? "" : url.slice(mark + 1));
+  return { path: parseRequestPath(request.method ?? "GET", mark < 0 ? url : url.slice(0, mark), query), query };
+}
+
+/** Authorisation sees what a collection request selects: a node may list only its own pods, and a role may name one object. */
+function withSelection(attributes: RequestAttributes, query: URLSearchParams): RequestAttributes {
+  const fieldSelector = query.get("fieldSelector");
+  if (!fieldSelector || attributes.name) return attributes;
+  const name = /(?:^|,)metadata\.name==?([^,]+)/.exec(fieldSelector)?.[1] ?? "";
+  return { ...attributes, fieldSelector, name };
+}
+
+/** The client's certificate in DER, when TLS has asked for one and found it to be signed by the client authority. */
+function peerCertificate({ socket }: IncomingMessage): Buffer | undefined {
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
+  return socket.getPeerCertificate()?.raw;
+}
+
+function auditIdOf(request: IncomingMessage): string {
+  const given = request.headers["audit-id"];
+  return typeof given === "string" && given ? given.slice(0, 64) : randomUUID();
+}
+
+function describe(request: IncomingMessage): string {
+  return `${request.method} ${request.url?.split("?", 1)[0]}`;
+}

@@ -1,0 +1,86 @@
+import { type Accepted, negotiate, noTransforms, objectTransforms } from "../../api/codec/accept.ts";
+import { encode } from "../../api/codec/encode.ts";
+import { partialList, partialObject } from "../../api/codec/partial.ts";
+import { type IncludeObject, includeObjectOf, makeTable, metadataCells, type TableColumn, tableColumn } from "../../api/codec/table.ts";
+import { notAcceptable } from "../../api/errors.ts";
+import type { KubeObject } from "../../api/meta/object.ts";
+import type { ListMeta } from "../../api/types/meta.v1.ts";
+import type { ResourceHandler, View } from "../resource-handler.ts";
+import { type Listed, textOfList } from "../verbs/list.ts";
+
+/** The form in which one request wants its answer: as it is, as a Table, or only metadata; in JSON or YAML. */
+export class Representation {
+  readonly contentType: string;
+  private readonly accepted: Accepted;
+  private readonly version: "v1" | "v1beta1";
+  private readonly includeObject: IncludeObject;
+  private readonly handler: ResourceHandler;
+  private readonly now: number;
+
+  /** Throws notAcceptable for an Accept header that asks for what there is not. `now` in milliseconds, for ages. */
+  constructor(handler: ResourceHandler, accept: string | undefined, query: URLSearchParams, now: number) {
+    this.handler = handler;
+    this.now = now;
+    this.accepted = negotiate(accept, handler.virtual && !handler.virtual.list ? noTransforms : objectTransforms);
+    this.contentType = this.accepted.contentType;
+    this.version = this.accepted.as?.version === "v1beta1" ? "v1beta1" : "v1";
+    this.includeObject = includeObjectOf(query.get("includeObject"));
+  }
+
+  /** Whether objects go out as they are stored. */
+  get plain(): boolean {
+    return !this.accepted.as && this.accepted.mediaType === "application/json" && !this.accepted.pretty;
+  }
+
+  object(view: View): string {
+    if (this.plain) return `${view.text}\n`;
+    return encode(this.transformed(view.object, true), this.accepted);
+  }
+
+  list(listed: Listed): string {
+    if (this.plain) return `${textOfList(listed)}\n`;
+    const { kind, apiVersion, metadata } = listed;
+    const objects = listed.items.map(({ object }) => object);
+    if (this.accepted.as?.kind === "Table") return encode(this.table(objects, metadata, true), this.accepted);
+    const list = { kind, apiVersion, metadata, items: objects };
+    if (!this.accepted.as) return encode(list, this.accepted);
+    if (this.accepted.as.kind === "PartialObjectMetadataList") return encode(partialList(list, this.version), this.accepted);
+    throw notAcceptable(`you requested ${this.accepted.as.kind}, but the requested object is a list (*${kind})`);
+  }
+
+  /** An object in a watch event; the first event of a Table watch carries the columns. */
+  eventObject(object: Readonly<KubeObject>, first: boolean): object {
+    return this.transformed(object, first);
+  }
+
+  private transformed(object: Readonly<KubeObject>, columns: boolean): object {
+    const { as } = this.accepted;
+    if (!as || object.kind === "Status") return object;
+    if (as.kind === "PartialObjectMetadata") return partialObject(object, this.version);
+    if (as.kind === "Table") return this.table([object], { resourceVersion: object.metadata.resourceVersion }, columns);
+    return partialObject(object, this.version);
+  }
+
+  private table(objects: readonly KubeObject[], metadata: ListMeta, withColumns: boolean): object {
+    const { rules } = this.handler;
+    const columns = tableColumns(this.handler);
+    const cells = (object: KubeObject): unknown[] =>
+      object.kind === this.handler.info.kind && rules.cells ? rules.cells(object, this.now) : metadataCells(object, columns, this.now);
+    return makeTable({
+      columns: withColumns ? columns : null,
+      objects,
+      cells,
+      metadata,
+      includeObject: this.includeObject,
+      version: this.version,
+    });
+  }
+}
+
+const known = new WeakMap<ResourceHandler, TableColumn[]>();
+
+function tableColumns(handler: ResourceHandler): TableColumn[] {
+  let columns = known.get(handler);
+  if (!columns) known.set(handler, (columns = handler.columns.map(tableColumn)));
+  return columns;
+}

@@ -1,0 +1,212 @@
+import type { IncomingMessage } from "node:http";
+import { decodeBody, readObject, UnreadableBody } from "../../api/codec/body.ts";
+import { badRequest, methodNotAllowed, StatusError, unknownResource } from "../../api/errors.ts";
+import type { KubeObject } from "../../api/meta/object.ts";
+import type { UserInfo } from "../../api/user.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { Call, DeleteOptions } from "../call.ts";
+import { typed, untyped } from "../plain-data.ts";
+import type { Registry } from "../registry.ts";
+import type { RequestPath } from "../request-path.ts";
+import type { Reply } from "../resource-handler.ts";
+import type { Verbs } from "../verbs/verbs.ts";
+import type { PatchInput, PatchType } from "../verbs/patch.ts";
+import { readBody } from "./body.ts";
+import { deleteQuery, listQuery, watchQuery, writeQuery } from "./options.ts";
+import type { Responder } from "./reply.ts";
+import { Representation } from "./representation.ts";
+import { type StreamParts, streamWatch } from "./watch-stream.ts";
+
+/** An authorised request for a resource. */
+export interface ResourceRequest {
+  path: RequestPath;
+  query: URLSearchParams;
+  user: UserInfo;
+  request: IncomingMessage;
+  responder: Responder;
+}
+
+/** What requests for resources need of the server. */
+export interface ResourceParts {
+  registry: Registry;
+  verbs: Verbs;
+  clock: Clock;
+  streams: StreamParts;
+}
+
+const deprecated: Record<string, string> = {
+  "v1 endpoints": "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+  "v1 componentstatuses": "v1 ComponentStatus is deprecated in v1.19+",
+};
+
+const patchTypes: Record<string, PatchType> = {
+  "application/json-patch+json": "json",
+  "application/merge-patch+json": "merge",
+  "application/strategic-merge-patch+json": "strategic",
+  "application/apply-patch+yaml": "apply",
+};
+
+/** Answers a request for a resource of the registry. Throws StatusErrors. */
+export async function serveResource(parts: ResourceParts, incoming: ResourceRequest): Promise<void> {
+  const { path, user, responder } = incoming;
+  const handler = parts.registry.find(path.groupVersion, path.resource);
+  if (!handler || (path.namespace && !handler.info.namespaced && path.resource !== "namespaces")) throw unknownResource();
+  const call: Call = {
+    handler,
+    namespace: handler.info.namespaced ? path.namespace : "",
+    name: path.name,
+    subresource: path.subresource,
+    user,
+    dryRun: false,
+    warn: responder.warn,
+  };
+  if (handler.info.namespaced && !call.namespace && (call.name || path.verb === "create")) throw methodOnAllNamespaces(call);
+  const warning = deprecated[`${path.groupVersion} ${path.resource}`];
+  if (warning) responder.warn(warning);
+  const serve = methods[path.verb];
+  if (!serve) throw methodNotAllowed();
+  await serve(parts, call, incoming);
+}
+
+type Method = (parts: ResourceParts, call: Call, incoming: ResourceRequest) => Promise<void> | void;
+
+const methods: Record<string, Method> = {
+  get(parts, call, incoming) {
+    const form = representation(parts, call, incoming);
+    send(incoming, form, { view: parts.verbs.get(call), code: 200 });
+  },
+  list(parts, call, incoming) {
+    const form = representation(parts, call, incoming);
+    incoming.responder.text(200, form.contentType, form.list(parts.verbs.list(call, listQuery(incoming.query))));
+  },
+  watch(parts, call, { query, request, responder }) {
+    const form = new Representation(call.handler, request.headers.accept, query, parts.clock.now());
+    const options = watchQuery(query);
+    const watch = parts.verbs.watch(call, options);
+    streamWatch(parts.streams, call, options, watch, { responder, representation: form });
+  },
+  async create(parts, call, incoming) {
+    if (call.name && !call.subresource) throw methodNotAllowed();
+    const form = representation(parts, call, incoming);
+    send(incoming, form, await parts.verbs.create(call, await bodyObject(parts, call, incoming, "CreateOptions")));
+  },
+  async update(parts, call, incoming) {
+    if (!call.name) throw methodNotAllowed();
+    const form = representation(parts, call, incoming);
+    send(incoming, form, await parts.verbs.update(call, await bodyObject(parts, call, incoming, "UpdateOptions")));
+  },
+  async patch(parts, call, incoming) {
+    if (!call.name) throw methodNotAllowed();
+    const form = representation(parts, call, incoming);
+    send(incoming, form, await parts.verbs.patch(call, await patchInput(parts, call, incoming)));
+  },
+  async delete(parts, call, incoming) {
+    const form = representation(parts, call, incoming);
+    const options = await deleteOptions(call, incoming);
+    send(incoming, form, await parts.verbs.delete(call, options));
+  },
+  async deletecollection(parts, call, incoming) {
+    const form = representation(parts, call, incoming);
+    const options = await deleteOptions(call, incoming);
+    const listed = await parts.verbs.deleteCollection(call, options, listQuery(incoming.query));
+    incoming.responder.text(200, form.contentType, form.list(listed));
+  },
+};
+
+function representation(parts: ResourceParts, call: Call, { request, query }: ResourceRequest): Representation {
+  return new Representation(call.handler, request.headers.accept, query, parts.clock.now());
+}
+
+function send({ responder }: ResourceRequest, form: Representation, { view, code }: Reply): void {
+  responder.text(code, form.contentType, form.object(view));
+}
+
+/** The object in the body, pruned and of the right kind; warns of what the schema does not know, or refuses it. */
+async function bodyObject(parts: ResourceParts, call: Call, incoming: ResourceRequest, optionsKind: string): Promise<KubeObject> {
+  const { dryRun, fieldValidation } = writeQuery(incoming.query, optionsKind);
+  call.dryRun = dryRun;
+  const { schema, type, apiVersion, kind } = parts.verbs.bodyKind(call);
+  const body = await readBody(incoming.request);
+  const { object, warnings } = readObject(body, incoming.request.headers["content-type"] ?? "", {
+    type,
+    apiVersion,
+    kind,
+    fieldValidation,
+  });
+  if (type === undefined) return prunedCustom(call, schema.prune(object), fieldValidation, warnings);
+  for (const warning of warnings) call.warn(warning);
+  return object;
+}
+
+function prunedCustom(
+  call: Call,
+  { value, unknown }: { value: object; unknown: string[] },
+  fieldValidation: string,
+  warnings: readonly string[],
+): KubeObject {
+  const problems = [...warnings, ...unknown.map((path) => `unknown field ${JSON.stringify(path)}`)];
+  if (problems.length > 0 && fieldValidation === "Strict") throw badRequest(strictMessage(call, problems));
+  if (fieldValidation === "Warn") for (const problem of problems) call.warn(problem);
+  return untyped(value);
+}
+
+function strictMessage({ handler }: Call, problems: readonly string[]): string {
+  const { kind, version } = handler.info;
+  const why = `strict decoding error: ${problems.join(", ")}`;
+  return handler.info.type ? `${kind} in version "${version}" cannot be handled as a ${kind}: ${why}` : why;
+}
+
+async function patchInput(parts: ResourceParts, call: Call, { query, request }: ResourceRequest): Promise<PatchInput> {
+  const { dryRun, fieldValidation } = writeQuery(query, "PatchOptions");
+  call.dryRun = dryRun;
+  const mediaType = (request.headers["content-type"] ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
+  const type = patchTypes[mediaType];
+  if (!type) throw unsupportedPatch();
+  parts.verbs.bodyKind(call);
+  const body = parsedPatch(await readBody(request), type);
+  const unknown: string[] = [];
+  return {
+    type,
+    body,
+    unknownField(path) {
+      if (unknown.includes(path)) return;
+      unknown.push(path);
+      const problem = `unknown field ${JSON.stringify(path)}`;
+      if (fieldValidation === "Strict") throw badRequest(strictMessage(call, [problem]));
+      if (fieldValidation === "Warn") call.warn(problem);
+    },
+  };
+}
+
+function unsupportedPatch(): StatusError {
+  return new StatusError({ code: 415, reason: "UnsupportedMediaType", message: "415: Unsupported Media Type", details: {} });
+}
+
+function parsedPatch(body: Buffer, type: PatchType): unknown {
+  try {
+    const decoded = decodeBody(body, type === "apply" ? "application/yaml" : "application/json", false);
+    return decoded.value;
+  } catch (error) {
+    if (!(error instanceof UnreadableBody)) throw error;
+    throw badRequest(`error decoding patch: ${error.message}`);
+  }
+}
+
+async function deleteOptions(call: Call, { request, query }: ResourceRequest): Promise<DeleteOptions> {
+  const { dryRun } = writeQuery(query, "DeleteOptions");
+  call.dryRun = dryRun;
+  const body = await readBody(request);
+  if (body.length === 0) return deleteQuery(query);
+  const contentType = request.headers["content-type"] ?? "";
+  const target = { type: "meta.v1.DeleteOptions", apiVersion: "v1", kind: "DeleteOptions", fieldValidation: "Ignore" as const };
+  const sent = typed<DeleteOptions & { dryRun?: string[]; metadata?: unknown }>(readObject(body, contentType, target).object);
+  const dryRuns = new URLSearchParams();
+  for (const value of sent.dryRun ?? []) dryRuns.append("dryRun", value);
+  call.dryRun ||= writeQuery(dryRuns, "DeleteOptions").dryRun;
+  return { ...deleteQuery(query), ...sent };
+}
+
+function methodOnAllNamespaces({ name, handler }: Call): StatusError {
+  if (name) return unknownResource();
+  return handler.info.verbs.includes("create") ? methodNotAllowed() : unknownResource();
+}

@@ -1,0 +1,140 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { getRequestListener, type HttpBindings } from "@hono/node-server";
+import { type Context, Hono } from "hono";
+import { discoveryTransforms, negotiate } from "../../api/codec/accept.ts";
+import { encode } from "../../api/codec/encode.ts";
+import type { Authentication } from "../authentication/index.ts";
+import { AggregatedDiscovery, type Tagged } from "../discovery/aggregated.ts";
+import { apiGroup, apiGroupList, apiResourceList, apiVersions } from "../discovery/resource-lists.ts";
+import type { Health, HealthEndpoint } from "../health.ts";
+import type { Metrics } from "../metrics.ts";
+import type { Registry } from "../registry.ts";
+import { isTrue } from "../request-path.ts";
+
+/** The documents that describe the API (OpenAPI v2 and v3). */
+export interface OpenApiDocuments {
+  /** /openapi/v2; `accept` may ask for protobuf. */
+  v2(accept: string | undefined): Tagged & { contentType: string };
+  /** /openapi/v3: the list of group versions with their hashes. */
+  v3Index(): object;
+  /** /openapi/v3/PATH ("apis/apps/v1"); undefined when there is none. */
+  v3(path: string, accept: string | undefined): (Tagged & { contentType: string }) | undefined;
+}
+
+/** What the routes show. */
+export interface RouteParts {
+  registry: Registry;
+  health: Health;
+  metrics: Metrics;
+  version: object;
+  openapi: OpenApiDocuments;
+  authentication: Pick<Authentication, "openidConfiguration" | "jsonWebKeySet">;
+  /** "10.0.0.1:6443" */
+  serverAddress(): string;
+}
+
+type Env = { Bindings: HttpBindings };
+type Reply = Response | Promise<Response>;
+
+/** Everything that the server answers beside resources: discovery, health, version, metrics, OpenAPI, token keys. */
+export function createRoutes(parts: RouteParts): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
+  const app = new Hono<Env>({ strict: false });
+  app.use(async (context, next) => {
+    await next();
+    context.res.headers.set("Cache-Control", "no-cache, private");
+  });
+  discoveryRoutes(app, parts);
+  healthRoutes(app, parts);
+  openapiRoutes(app, parts);
+  app.get("/version", (context) => json(context, parts.version));
+  app.get("/metrics", async (context) => {
+    const { text, contentType } = await parts.metrics.text();
+    return context.body(text, 200, { "Content-Type": contentType });
+  });
+  app.get("/.well-known/openid-configuration", (context) => json(context, parts.authentication.openidConfiguration()));
+  app.get("/openid/v1/jwks", (context) => {
+    context.header("Content-Type", "application/jwk-set+json");
+    return context.body(JSON.stringify(parts.authentication.jsonWebKeySet()));
+  });
+  app.get("/", (context) => json(context, { paths: paths(parts) }));
+  app.notFound((context) => context.text("404 page not found\n", 404));
+  return getRequestListener(app.fetch, { overrideGlobalObjects: false });
+}
+
+function discoveryRoutes(app: Hono<Env>, parts: RouteParts): void {
+  const { registry } = parts;
+  const aggregated = new AggregatedDiscovery(registry);
+  const root = (name: "api" | "apis", legacy: () => object) => (context: Context<Env>) => {
+    const accepted = negotiate(context.req.header("accept"), discoveryTransforms);
+    if (!accepted.as) return json(context, legacy());
+    context.header("Vary", "Accept");
+    return document(context, { ...aggregated.document(name, accepted.as.version), contentType: accepted.contentType });
+  };
+  app.get(
+    "/api",
+    root("api", () => apiVersions(parts.serverAddress())),
+  );
+  app.get(
+    "/apis",
+    root("apis", () => apiGroupList(registry)),
+  );
+  app.get("/api/v1", (context) => found(context, apiResourceList(registry, "v1")));
+  app.get("/apis/:group", (context) => found(context, apiGroup(registry, context.req.param("group"))));
+  app.get("/apis/:group/:version", (context) =>
+    found(context, apiResourceList(registry, `${context.req.param("group")}/${context.req.param("version")}`)),
+  );
+}
+
+function healthRoutes(app: Hono<Env>, { health }: RouteParts): void {
+  for (const endpoint of ["healthz", "livez", "readyz"] as const satisfies readonly HealthEndpoint[]) {
+    app.get(`/${endpoint}`, (context) => {
+      const verbose = isTrue(context.req.query("verbose") ?? null);
+      const { code, text } = health.all(endpoint, { verbose, exclude: context.req.queries("exclude") ?? [] });
+      return plain(text, code);
+    });
+    app.get(`/${endpoint}/*`, (context) => {
+      const answer = health.one(endpoint, context.req.path.slice(endpoint.length + 2));
+      return answer ? plain(answer.text, answer.code) : context.notFound();
+    });
+  }
+}
+
+function openapiRoutes(app: Hono<Env>, { openapi }: RouteParts): void {
+  app.get("/openapi/v2", (context) => document(context, openapi.v2(context.req.header("accept"))));
+  app.get("/openapi/v3", (context) => json(context, openapi.v3Index()));
+  app.get("/openapi/v3/*", (context) => {
+    const made = openapi.v3(context.req.path.slice("/openapi/v3/".length), context.req.header("accept"));
+    return made ? document(context, made) : context.notFound();
+  });
+}
+
+function json(context: Context<Env>, value: object): Reply {
+  const accepted = negotiate(context.req.header("accept"), () => false);
+  context.header("Content-Type", accepted.contentType);
+  return context.body(encode(value, accepted));
+}
+
+function found(context: Context<Env>, value: object | undefined): Reply {
+  return value ? json(context, value) : context.notFound();
+}
+
+function plain(text: string, code: number): Reply {
+  const headers = { "Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff" };
+  return new Response(text, { status: code, headers });
+}
+
+/** A document by its ETag: 304 when the client has it. */
+function document(context: Context<Env>, { text, etag, contentType }: Tagged & { contentType: string }): Reply {
+  context.header("ETag", etag);
+  if (context.req.header("if-none-match") === etag) return context.body(null, 304);
+  context.header("Content-Type", contentType);
+  return context.body(text);
+}
+
+function paths({ registry, health }: RouteParts): string[] {
+  const groups = registry
+    .groups()
+    .flatMap(({ name, versions }) => [`/apis/${name}`, ...versions.map((version) => `/apis/${name}/${version}`)]);
+  const others = ["/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/apis/", "/metrics", "/openapi/v2", "/openapi/v3"];
+  return [...others, ...groups, ...health.paths(), "/openapi/v3/", "/openid/v1/jwks", "/version"].sort();
+}
