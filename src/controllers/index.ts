@@ -1,10 +1,13 @@
 import type { ControllerContext, ControllerFactory } from "../client/controller.ts";
 import { createEventRecorder } from "../client/event-recorder.ts";
 import { type Running, runController } from "../client/runner.ts";
+import { createCronJobController } from "./cronjob.ts";
 import { createDaemonSetController } from "./daemonset/daemonset.ts";
 import { createDeploymentController } from "./deployment/deployment.ts";
+import { createJobController } from "./job/job.ts";
 import { createReplicaSetController, createReplicationController } from "./replicaset.ts";
 import { createStatefulSetController } from "./statefulset/statefulset.ts";
+import { createTTLAfterFinishedController } from "./ttl-after-finished.ts";
 
 /** A controller in the list, and the component that its events come from ("<name>-controller" when left out). */
 interface Entry {
@@ -14,11 +17,14 @@ interface Entry {
 
 /** Every controller by its name in upstream's list. */
 export const controllers: Readonly<Record<string, Entry>> = {
+  cronjob: { create: createCronJobController },
   daemonset: { create: createDaemonSetController },
   deployment: { create: createDeploymentController },
   statefulset: { create: createStatefulSetController },
+  job: { create: createJobController },
   replicaset: { create: createReplicaSetController },
   replicationcontroller: { create: createReplicationController, component: "replication-controller" },
+  "ttl-after-finished": { create: createTTLAfterFinishedController },
 };
 
 /** Starts all controllers, or those of the given names; stop() resolves when none reconciles any more. */
