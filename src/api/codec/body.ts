@@ -23,8 +23,10 @@ export interface DecodedBody {
 
 /** What a body should hold. */
 export interface BodyTarget {
-  /** The type in types.json; undefined for custom resources, whose fields are not looked at here. */
+  /** The type in types.json; undefined for custom resources. */
   type: string | undefined;
+  /** The compiled schema of a custom resource; without one its fields are not looked at. */
+  custom?: CompiledType;
   apiVersion: string;
   kind: string;
   fieldValidation?: "Ignore" | "Warn" | "Strict";
@@ -103,14 +105,19 @@ export function readObject(body: Uint8Array, contentType: string, target: BodyTa
   const decoded = readable(body, contentType, target);
   const { sent, given } = typeMeta(decoded, body, target);
   checkKind(sent, target);
-  const { value, unknown } =
-    target.type === undefined ? { value: given, unknown: [] } : prune(compileType(target.type), decoded, sent, target);
+  const type = target.type === undefined ? target.custom : compileType(target.type);
+  const { value, unknown } = type ? prune(type, decoded, sent, target) : { value: given, unknown: [] };
   const object = { ...sent, ...value } as KubeObject; // its kind is known, and with it its shape
   if (target.fieldValidation === "Ignore") return { object, warnings: [] };
-  const problems = decoded.strictProblems(unknown);
+  const problems = target.type === undefined ? customProblems(decoded, unknown) : decoded.strictProblems(unknown);
   if (problems.length && target.fieldValidation === "Strict")
     throw cannotBeHandled(sent.kind, versionOf(sent.apiVersion), target.kind, `strict decoding error: ${problems.join(", ")}`);
   return { object, warnings: problems };
+}
+
+/** Custom resources are pruned after decoding: their unknown fields come last. */
+function customProblems(decoded: DecodedBody, unknown: readonly string[]): string[] {
+  return [...decoded.strictProblems([]), ...unknown.map((path) => `unknown field ${JSON.stringify(path)}`)];
 }
 
 function readable(body: Uint8Array, contentType: string, target: BodyTarget): DecodedBody {

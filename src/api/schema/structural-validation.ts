@@ -1,0 +1,218 @@
+import type { FieldError } from "../errors.ts";
+import { duplicateValue, invalidValue, notSupported, requiredValue, tooLong, tooMany, wrongType } from "../meta/field-errors.ts";
+import type { JSONSchemaProps } from "../types/apiextensions.v1.ts";
+import { isFormat } from "./formats.ts";
+import { isJsonObject, type JsonObject } from "./struct.ts";
+
+/** Adds what is wrong with a value to the errors; `path` is where it is ("spec.ports[0]"). */
+export type Check = (value: unknown, path: string, errors: FieldError[]) => void;
+
+/** The checks of a schema and of everything below it, with the texts of Kubernetes. CEL rules are not among them. */
+export function checkOf(schema: JSONSchemaProps): Check {
+  const checks = [typeCheck(schema), ...valueChecks(schema), ...combinationChecks(schema), ...containerChecks(schema)].filter(
+    (check) => check !== undefined,
+  );
+  const isNullable = schema.nullable === true;
+  return (value, path, errors) => {
+    if (value === null && isNullable) return;
+    const before = errors.length;
+    for (const check of checks) {
+      check(value, path, errors);
+      if (check === checks[0] && schema.type && errors.length > before) return; // of the wrong type: nothing else is worth saying
+    }
+  };
+}
+
+/** The type of a value as errors name it. */
+function typeName(value: unknown): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "array";
+  if (typeof value === "number") return Number.isInteger(value) ? "integer" : "number";
+  return typeof value;
+}
+
+function typeCheck(schema: JSONSchemaProps): Check | undefined {
+  const allowed = schema["x-kubernetes-int-or-string"] ? ["integer", "string"] : schema.type ? [schema.type] : undefined;
+  if (!allowed) return undefined;
+  const wanted = allowed.join(",");
+  return (value, path, errors) => {
+    const actual = typeName(value);
+    if (allowed.includes(actual) || (actual === "integer" && schema.type === "number")) return;
+    errors.push(wrongType(path || "<nil>", actual, `${path} in body must be of type ${wanted}: "${actual}"`));
+  };
+}
+
+function valueChecks(schema: JSONSchemaProps): (Check | undefined)[] {
+  return [enumCheck(schema), ...stringChecks(schema), ...numberChecks(schema)];
+}
+
+function enumCheck({ enum: values }: JSONSchemaProps): Check | undefined {
+  if (!values) return undefined;
+  const texts = new Set(values.map((value) => JSON.stringify(value)));
+  const shown = values.map((value) => (typeof value === "string" ? value : JSON.stringify(value)));
+  return (value, path, errors) => {
+    if (!texts.has(JSON.stringify(value))) errors.push(notSupported(path, value, shown));
+  };
+}
+
+function stringChecks({ pattern, minLength, maxLength, format }: JSONSchemaProps): (Check | undefined)[] {
+  const expression = pattern === undefined ? undefined : goPattern(pattern);
+  const text = (check: (value: string, path: string) => FieldError | undefined): Check => {
+    return (value, path, errors) => {
+      const error = typeof value === "string" ? check(value, path) : undefined;
+      if (error) errors.push(error);
+    };
+  };
+  return [
+    maxLength === undefined
+      ? undefined
+      : text((s, path) => (s.length > maxLength && [...s].length > maxLength ? tooLong(path, maxLength) : undefined)),
+    minLength === undefined
+      ? undefined
+      : text((s, path) =>
+          [...s].length < minLength ? invalidValue(path, s, `${path} in body should be at least ${minLength} chars long`) : undefined,
+        ),
+    expression && text((s, path) => (expression.test(s) ? undefined : invalidValue(path, s, `${path} in body should match '${pattern}'`))),
+    format &&
+      text((s, path) =>
+        isFormat(format, s) ? undefined : wrongType(path, s, `${path} in body must be of type ${format}: ${JSON.stringify(s)}`),
+      ),
+  ].map((check) => check || undefined);
+}
+
+/** A Go expression as a JavaScript one. What JavaScript cannot read matches everything: the CRD was accepted already. */
+function goPattern(pattern: string): RegExp {
+  const flags = /^\(\?([ims]+)\)/.exec(pattern);
+  const source = pattern
+    .slice(flags?.[0].length ?? 0)
+    .replaceAll("(?P<", "(?<")
+    .replaceAll("\\A", "^")
+    .replaceAll("\\z", "$");
+  for (const mode of ["u", ""]) {
+    try {
+      return new RegExp(source, `${flags?.[1] ?? ""}${mode}`);
+    } catch {
+      // the next mode is more tolerant
+    }
+  }
+  return /(?:)/;
+}
+
+function numberChecks(schema: JSONSchemaProps): (Check | undefined)[] {
+  const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf } = schema;
+  const number = (fits: (value: number) => boolean, should: string): Check => {
+    return (value, path, errors) => {
+      if (typeof value === "number" && !fits(value)) errors.push(invalidValue(path, value, `${path} in body should be ${should}`));
+    };
+  };
+  return [
+    minimum === undefined
+      ? undefined
+      : number((n) => (exclusiveMinimum ? n > minimum : n >= minimum), `greater than ${exclusiveMinimum ? "" : "or equal to "}${minimum}`),
+    maximum === undefined
+      ? undefined
+      : number((n) => (exclusiveMaximum ? n < maximum : n <= maximum), `less than ${exclusiveMaximum ? "" : "or equal to "}${maximum}`),
+    multipleOf === undefined
+      ? undefined
+      : number((n) => Number.isInteger(Number((n / multipleOf).toPrecision(15))), `a multiple of ${multipleOf}`),
+  ];
+}
+
+function combinationChecks({ allOf, anyOf, oneOf, not }: JSONSchemaProps): (Check | undefined)[] {
+  const refuse = (path: string, what: string): FieldError => invalidValue("<nil>", "", `"${path}" must ${what}`);
+  const all = allOf?.map(checkOf);
+  const any = anyOf?.map(checkOf);
+  const one = oneOf?.map(checkOf);
+  const never = not && checkOf(not);
+  return [
+    all &&
+      ((value, path, errors) => {
+        const wrong = all.map((check) => errorsOf(check, value, path)).filter((found) => found.length);
+        errors.push(...wrong.flat());
+        if (wrong.length)
+          errors.push(refuse(path, `validate all the schemas (allOf)${wrong.length === all.length ? ". None validated" : ""}`));
+      }),
+    any &&
+      ((value, path, errors) => {
+        const results = any.map((check) => errorsOf(check, value, path));
+        if (results.every((found) => found.length)) errors.push(refuse(path, "validate at least one schema (anyOf)"), ...fewest(results));
+      }),
+    one &&
+      ((value, path, errors) => {
+        const results = one.map((check) => errorsOf(check, value, path));
+        const valid = results.filter((found) => found.length === 0).length;
+        const found = valid === 0 ? "Found none valid" : `Found ${valid} valid alternatives`;
+        if (valid !== 1)
+          errors.push(refuse(path, `validate one and only one schema (oneOf). ${found}`), ...(valid === 0 ? fewest(results) : []));
+      }),
+    never &&
+      ((value, path, errors) => {
+        if (errorsOf(never, value, path).length === 0) errors.push(refuse(path, "not validate the schema (not)"));
+      }),
+  ];
+}
+
+function errorsOf(check: Check, value: unknown, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  check(value, path, errors);
+  return errors;
+}
+
+/** The errors of the alternative that fits best. */
+function fewest(results: FieldError[][]): FieldError[] {
+  return results.reduce((best, found) => (found.length < best.length ? found : best));
+}
+
+function containerChecks(schema: JSONSchemaProps): (Check | undefined)[] {
+  return [listCheck(schema), uniqueCheck(schema), objectCheck(schema), embeddedCheck(schema)];
+}
+
+function listCheck({ items, minItems = 0, maxItems = Number.POSITIVE_INFINITY }: JSONSchemaProps): Check {
+  const each = items && !Array.isArray(items) ? checkOf(items) : undefined;
+  return (value, path, errors) => {
+    if (!Array.isArray(value)) return;
+    if (value.length > maxItems) errors.push(tooMany(path, value.length, maxItems));
+    if (value.length < minItems) errors.push(invalidValue(path, value.length, `${path} in body should have at least ${minItems} items`));
+    if (each) for (const [i, item] of value.entries()) each(item, `${path}[${i}]`, errors);
+  };
+}
+
+function uniqueCheck(schema: JSONSchemaProps): Check | undefined {
+  const listType = schema["x-kubernetes-list-type"];
+  const keys = schema["x-kubernetes-list-map-keys"] ?? [];
+  if (listType !== "set" && listType !== "map" && !schema.uniqueItems) return undefined;
+  return (value, path, errors) => {
+    if (!Array.isArray(value)) return;
+    const seen = new Set<string>();
+    for (const [i, item] of value.entries()) {
+      const identity: unknown = listType === "map" && isJsonObject(item) ? Object.fromEntries(keys.map((key) => [key, item[key]])) : item;
+      const text = JSON.stringify(identity);
+      if (seen.has(text)) errors.push(duplicateValue(`${path}[${i}]`, identity));
+      seen.add(text);
+    }
+  };
+}
+
+function objectCheck(schema: JSONSchemaProps): Check {
+  const { required = [], additionalProperties, minProperties = 0, maxProperties = Number.POSITIVE_INFINITY } = schema;
+  const properties = new Map(Object.entries(schema.properties ?? {}).map(([name, property]) => [name, checkOf(property)]));
+  const others = isJsonObject(additionalProperties) ? checkOf(additionalProperties) : undefined;
+  return (value, path, errors) => {
+    if (!isJsonObject(value)) return;
+    const prefix = path ? `${path}.` : "";
+    const names = Object.keys(value);
+    if (names.length > maxProperties) errors.push(tooMany(path, names.length, maxProperties));
+    if (names.length < minProperties)
+      errors.push(invalidValue(path, names.length, `${path} in body should have at least ${minProperties} properties`));
+    for (const name of required) if (value[name] === undefined) errors.push(requiredValue(prefix + name));
+    for (const name of names) (properties.get(name) ?? others)?.(value[name], prefix + name, errors);
+  };
+}
+
+function embeddedCheck(schema: JSONSchemaProps): Check | undefined {
+  if (!schema["x-kubernetes-embedded-resource"]) return undefined;
+  return (value, path, errors) => {
+    if (isJsonObject(value))
+      for (const name of ["apiVersion", "kind"]) if (!(value as JsonObject)[name]) errors.push(requiredValue(`${path}.${name}`));
+  };
+}
