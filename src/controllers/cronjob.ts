@@ -263,8 +263,8 @@ class CronJobRunner {
 /** RFC 3339 in that time zone, UTC without one. */
 function zonedTime(time: number, timeZone = "UTC"): string {
   const parts = new Intl.DateTimeFormat("en", { timeZone, timeZoneName: "longOffset" }).formatToParts(time);
-  const offset = parts.find(({ type }) => type === "timeZoneName")?.value.replace("GMT", "") || "";
-  if (!offset) return formatTime(time);
+  const offset = parts.find(({ type }) => type === "timeZoneName")?.value.replace("GMT", "") || "+00:00";
+  if (offset === "+00:00") return formatTime(time);
   const [hours = 0, minutes = 0] = offset.split(":").map(Number);
   const shift = (Math.abs(hours) * 60 + minutes) * (offset.startsWith("-") ? -1 : 1);
   return formatTime(time + shift * 60_000).replace("Z", offset);

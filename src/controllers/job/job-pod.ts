@@ -1,7 +1,7 @@
 import type { Creatable } from "../../api/meta/object.ts";
 import type { Job } from "../../api/types/batch.v1.ts";
 import type { Container, Pod } from "../../api/types/core.v1.ts";
-import { isTerminal } from "../pod-state.ts";
+import { podCondition } from "../pod-state.ts";
 import { podFromTemplate } from "../pod-control.ts";
 
 /** Pure: a Job's pods. */
@@ -44,12 +44,14 @@ export function hasFailed(job: Job, pod: Pod): boolean {
   return pod.metadata.deletionTimestamp !== undefined && pod.status.phase !== "Succeeded";
 }
 
-/** When the pod ended, in milliseconds: by its containers, else by its deletion, else `now`. */
+/** When the pod ended, in milliseconds: by its containers, by when it was no longer ready, by its deletion, else by its creation. */
 export function finishedAt(pod: Pod, now: number): number {
   const times = (pod.status.containerStatuses ?? []).map(({ state }) => Date.parse(state?.terminated?.finishedAt ?? ""));
-  if (isTerminal(pod) && times.length > 0 && times.every((time) => !Number.isNaN(time))) return Math.max(...times);
-  const { deletionTimestamp } = pod.metadata;
-  return deletionTimestamp ? Math.min(now, Date.parse(deletionTimestamp)) : now;
+  if (times.length > 0 && times.every((time) => !Number.isNaN(time))) return Math.max(...times);
+  const ready = podCondition(pod, "Ready");
+  const unready = ready?.status === "False" ? ready.lastTransitionTime : undefined;
+  const { deletionTimestamp, creationTimestamp } = pod.metadata;
+  return Math.min(now, Date.parse(unready ?? deletionTimestamp ?? creationTimestamp));
 }
 
 /** A new pod of the Job; `failures` is given where failures are counted for each index. */

@@ -100,8 +100,11 @@ export class World {
 
   /** Ends pods that are being deleted, as the kubelet would. */
   async reap(): Promise<void> {
-    for (const { metadata } of await this.list(Pods))
-      if (metadata.deletionTimestamp) await this.client.delete(Pods, metadata, { gracePeriodSeconds: 0 });
+    for (const { metadata, status } of await this.list(Pods)) {
+      if (!metadata.deletionTimestamp) continue;
+      if (status.phase === "Pending" || status.phase === "Running") await this.setPod(metadata.name, "Failed");
+      await this.client.delete(Pods, metadata, { gracePeriodSeconds: 0 });
+    }
     await this.settle();
   }
 
