@@ -104,7 +104,7 @@ function decodeEnvelope(body: Uint8Array): DecodedBody {
 export function readObject(body: Uint8Array, contentType: string, target: BodyTarget): { object: KubeObject; warnings: string[] } {
   const decoded = readable(body, contentType, target);
   const { sent, given } = typeMeta(decoded, body, target);
-  checkKind(sent, target);
+  checkKind(sent, given, target);
   const type = target.type === undefined ? target.custom : compileType(target.type);
   const { value, unknown } = type ? prune(type, decoded, sent, target) : { value: given, unknown: [] };
   const object = { ...sent, ...value } as KubeObject; // its kind is known, and with it its shape
@@ -159,18 +159,18 @@ function typeMeta(decoded: DecodedBody, body: Uint8Array, target: BodyTarget): {
   if (target.type !== undefined) return { sent: { apiVersion: apiVersion || target.apiVersion, kind: kind || target.kind }, given };
   const text = Buffer.from(body).toString();
   if (!kind) throw unrecognized(body, target, `Object 'Kind' is missing in '${text}'`);
-  if (!apiVersion) throw cannotBeHandled(kind, "", target.kind, `Object 'apiVersion' is missing in '${text}'`);
   return { sent: { apiVersion, kind }, given };
 }
 
 /** Refuses a body of another kind or version. Options (DeleteOptions, ...) are the same in every group and version. */
-function checkKind(sent: TypeMeta, target: BodyTarget): void {
+function checkKind(sent: TypeMeta, given: JsonObject, target: BodyTarget): void {
   const isOptions = target.type?.startsWith("meta.v1.") && sent.kind === target.kind;
   if (isOptions || (sent.apiVersion === target.apiVersion && sent.kind === target.kind)) return;
   if (target.type === undefined) {
     if (sent.kind === target.kind) throw otherVersion(sent, target);
     const group = target.apiVersion.includes("/") ? target.apiVersion.split("/", 1)[0] : undefined;
-    throw invalid({ kind: target.kind, ...(group ? { group } : {}) }, [invalidValue("kind", sent.kind, `must be ${target.kind}`)]);
+    const about = { kind: sent.kind, name: nameOf(given), ...(group ? { group } : {}) };
+    throw invalid(about, [invalidValue("kind", sent.kind, `must be ${target.kind}`)]);
   }
   const version = versionOf(sent.apiVersion);
   const type = typeOfKind(sent.apiVersion, sent.kind);
@@ -186,6 +186,10 @@ function checkKind(sent: TypeMeta, target: BodyTarget): void {
   if (sent.kind === target.kind) throw otherVersion(sent, target);
   const wanted = `${target.type.split(".", 1)[0]}.${target.kind}`;
   throw cannotBeHandled(sent.kind, version, target.kind, `converting (${version}.${sent.kind}) to (${wanted}): unknown conversion`);
+}
+
+function nameOf({ metadata }: JsonObject): string {
+  return isJsonObject(metadata) && typeof metadata["name"] === "string" ? metadata["name"] : "";
 }
 
 function otherVersion(sent: TypeMeta, target: BodyTarget): StatusError {

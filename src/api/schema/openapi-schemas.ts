@@ -49,13 +49,16 @@ const plainScalars: Record<string, JsonObject | undefined> = {
 const zeroes: Record<string, unknown> = { string: "", bool: false, int32: 0, int64: 0, float64: 0 };
 
 const conventions = "More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md";
-const descriptions: Record<string, string | undefined> = {
+/** What is said of every object's common fields. */
+export const objectDescriptions = {
   apiVersion: `APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. ${conventions}#resources`,
   kind: `Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. ${conventions}#types-kinds`,
   metadata: `Standard object's metadata. ${conventions}#metadata`,
   spec: `Specification of the desired behavior. ${conventions}#spec-and-status`,
   status: `Most recently observed status. Populated by the system. Read-only. ${conventions}#spec-and-status`,
 };
+
+const descriptions: Record<string, string | undefined> = objectDescriptions;
 
 /** The name that OpenAPI has for a type: "io.k8s.api.core.v1.Pod". */
 export function definitionName(type: string): string {

@@ -34,7 +34,7 @@ export function compileStructural(schema: JSONSchemaProps | undefined, kind: str
         throw cannotBeHandled(kind, version, kind, "json: cannot unmarshal into Go value of type map[string]interface {}");
       const unknown: string[] = [];
       try {
-        return { value: prune(value, "", unknown) as JsonObject, unknown: unknown.sort() }; // an object's pruner gives an object
+        return { value: prune(value, "", unknown) as JsonObject, unknown: inOrder(unknown) }; // an object's pruner gives an object
       } catch (error) {
         if (error instanceof DecodeError) throw cannotBeHandled(kind, version, kind, error.message);
         throw error;
@@ -55,6 +55,12 @@ export function compileStructural(schema: JSONSchemaProps | undefined, kind: str
     },
     node: nodeOf(root, true),
   };
+}
+
+/** Upstream looks at the metadata first, then at the rest in the order of names. */
+function inOrder(unknown: string[]): string[] {
+  const isMetadata = (path: string): number => (path.startsWith("metadata.") ? 0 : 1);
+  return unknown.sort((a, b) => isMetadata(a) - isMetadata(b) || (a < b ? -1 : 1));
 }
 
 function prunerOf(schema: JSONSchemaProps): Pruner {
