@@ -1,11 +1,13 @@
 import type { ControllerContext, ControllerFactory } from "../client/controller.ts";
 import { createEventRecorder } from "../client/event-recorder.ts";
 import { type Running, runController } from "../client/runner.ts";
+import { clusterControllers } from "./cluster.ts";
 import { createCronJobController } from "./cronjob.ts";
 import { createDaemonSetController } from "./daemonset/daemonset.ts";
 import { createDeploymentController } from "./deployment/deployment.ts";
 import { createJobController } from "./job/job.ts";
 import { createReplicaSetController, createReplicationController } from "./replicaset.ts";
+import type { ClusterSettings } from "./settings.ts";
 import { createStatefulSetController } from "./statefulset/statefulset.ts";
 import { createTTLAfterFinishedController } from "./ttl-after-finished.ts";
 
@@ -15,7 +17,7 @@ interface Entry {
   component?: string;
 }
 
-/** Every controller by its name in upstream's list. */
+/** Every controller of workloads by its name in upstream's list; those of the cluster itself are in cluster.ts. */
 export const controllers: Readonly<Record<string, Entry>> = {
   cronjob: { create: createCronJobController },
   daemonset: { create: createDaemonSetController },
@@ -27,10 +29,15 @@ export const controllers: Readonly<Record<string, Entry>> = {
   "ttl-after-finished": { create: createTTLAfterFinishedController },
 };
 
-/** Starts all controllers, or those of the given names; stop() resolves when none reconciles any more. */
-export function startControllers(context: Omit<ControllerContext, "events">, names: readonly string[] = Object.keys(controllers)): Running {
-  const running = names.map((name) => {
-    const entry = controllers[name];
+/** Starts all controllers (those of the cluster itself only with settings), or those of the given names; stop() resolves when none reconciles any more. */
+export function startControllers(
+  context: Omit<ControllerContext, "events">,
+  names?: readonly string[],
+  settings?: ClusterSettings,
+): Running {
+  const entries: Readonly<Record<string, Entry>> = settings ? { ...controllers, ...clusterControllers(settings) } : controllers;
+  const running = (names ?? Object.keys(entries)).map((name) => {
+    const entry = entries[name];
     if (!entry) throw new Error(`there is no controller ${name}`);
     const events = createEventRecorder(context.client, context.clock, context.log, { component: entry.component ?? `${name}-controller` });
     return runController(entry.create({ ...context, events }), context);
