@@ -71,9 +71,13 @@ export function streamWatch(
   const stop = (): void => {
     for (const each of stops.splice(0)) each();
   };
+  let corked = true;
+  let over = false;
   const end = (): void => {
+    over = true;
     stop();
-    response.end();
+    // An end while corked would lose what is held back.
+    if (!corked) response.end();
   };
   response.on("close", stop);
   const seconds = options.timeoutSeconds || shortestTimeout * (1 + parts.random());
@@ -88,6 +92,8 @@ export function streamWatch(
   response.cork();
   const running = watch.start(sink);
   response.uncork();
-  if (response.writableEnded || response.destroyed) running();
-  else stops.push(running);
+  corked = false;
+  stops.push(running);
+  if (over) end();
+  else if (response.destroyed) stop();
 }
