@@ -5,6 +5,7 @@ import { clusterControllers } from "./cluster.ts";
 import { createCronJobController } from "./cronjob.ts";
 import { createDaemonSetController } from "./daemonset/daemonset.ts";
 import { createDeploymentController } from "./deployment/deployment.ts";
+import { createDisruptionController } from "./disruption.ts";
 import { createJobController } from "./job/job.ts";
 import { createReplicaSetController, createReplicationController } from "./replicaset.ts";
 import type { ClusterSettings } from "./settings.ts";
@@ -22,6 +23,7 @@ export const controllers: Readonly<Record<string, Entry>> = {
   cronjob: { create: createCronJobController },
   daemonset: { create: createDaemonSetController },
   deployment: { create: createDeploymentController },
+  disruption: { create: createDisruptionController, component: "controllermanager" },
   statefulset: { create: createStatefulSetController },
   job: { create: createJobController },
   replicaset: { create: createReplicaSetController },

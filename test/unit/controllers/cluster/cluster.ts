@@ -14,6 +14,11 @@ afterEach(async () => {
 export class Cluster extends World {
   constructor(names: string[], settings: Partial<ClusterSettings> = {}) {
     super();
+    this.api.deleteCollection = async (target) => {
+      const { items } = await this.api.list(target);
+      for (const { metadata } of items) await this.api.delete({ ...target, name: metadata.name });
+      return { apiVersion: "v1", kind: "List", metadata: {} };
+    };
     const caches = createCaches(this.api, this.clock, silentLogger);
     const all: ClusterSettings = {
       clusterCIDR: "10.42.0.0/16",
