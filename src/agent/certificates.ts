@@ -35,7 +35,14 @@ function signed(client: Client, request: CertificateSigningRequest): Promise<str
       settle();
     };
     const timer = setTimeout(
-      () => end(() => reject(new Error(`the certificate request ${name} has not been signed in ${patience / 1000} s: kubectl describe csr ${name} tells more`))),
+      () =>
+        end(() =>
+          reject(
+            new Error(
+              `the certificate request ${name} has not been signed in ${patience / 1000} s: kubectl describe csr ${name} tells more`,
+            ),
+          ),
+        ),
       patience,
     );
     const look = (csr: CertificateSigningRequest): void => {

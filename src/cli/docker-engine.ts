@@ -63,8 +63,12 @@ function found(program: string): boolean {
 }
 
 function run(program: string, args: readonly string[]): void {
-  const result = spawnSync(program, args, { stdio: ["ignore", "ignore", "inherit"], env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" } });
-  if (result.status !== 0) throw new UsageError(`${program} ${args.join(" ")} failed: install a Docker Engine by hand, then start hue again`, 1);
+  const result = spawnSync(program, args, {
+    stdio: ["ignore", "ignore", "inherit"],
+    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+  });
+  if (result.status !== 0)
+    throw new UsageError(`${program} ${args.join(" ")} failed: install a Docker Engine by hand, then start hue again`, 1);
 }
 
 function daemon(program: string, args: readonly string[]): void {

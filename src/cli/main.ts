@@ -14,7 +14,10 @@ export async function main(argv: readonly string[], env: NodeJS.ProcessEnv = pro
     for (const example of command.examples ?? []) declared.example(`  $ hue ${example}`);
     declared.action((...all: unknown[]) => {
       const flags = all.at(-1) as Record<string, unknown>;
-      const words = all.slice(0, -1).flat().filter((word): word is string => typeof word === "string");
+      const words = all
+        .slice(0, -1)
+        .flat()
+        .filter((word): word is string => typeof word === "string");
       running = Promise.resolve(command.run({ words, options: readOptions(command.options, flags, env), env }));
     });
   }

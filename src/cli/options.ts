@@ -79,7 +79,8 @@ function convert(option: Option, source: string, given: unknown): string | numbe
       throw new UsageError(`${source}: "${given}" is neither true nor false`);
     case "number": {
       const number = Number(given);
-      if (given === "" || typeof given === "boolean" || !Number.isInteger(number)) throw new UsageError(`${source}: "${given}" is not a whole number`);
+      if (given === "" || typeof given === "boolean" || !Number.isInteger(number))
+        throw new UsageError(`${source}: "${given}" is not a whole number`);
       return number;
     }
     case "list":

@@ -2,8 +2,10 @@ import type { NodeConfig } from "../agent/config.ts";
 
 /** Everything that a server can be told. Defaults: serverDefaults. */
 export interface ServerConfig {
-  /** Where everything is kept: the store, certificates, volumes. "" keeps the store in memory and certificates in a temporary folder. */
+  /** Where everything is kept: the store, certificates, volumes. */
   dataDir: string;
+  /** Keeps the store in memory: nothing outlives the process but certificates. */
+  inMemory: boolean;
   bindAddress: string;
   /** 0: any free port. */
   httpsPort: number;

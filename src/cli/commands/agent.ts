@@ -16,10 +16,17 @@ export const agentCommand: CliCommand = {
     { flag: "join", type: "string", value: "URL", description: "The server: https://HOST:PORT" },
     { flag: "token", type: "string", value: "TOKEN", description: "From the server's data folder (file token), or from hue token create" },
     { flag: "disable", type: "list", value: "PART", description: `Parts to leave out: ${disableable.join(", ")}` },
-    { flag: "install-engine", type: "boolean", description: "Install and start Debian's docker.io when no Docker Engine answers (root only)" },
+    {
+      flag: "install-engine",
+      type: "boolean",
+      description: "Install and start Debian's docker.io when no Docker Engine answers (root only)",
+    },
     ...nodeOptions,
   ],
-  examples: ["agent --join https://192.168.1.10:6443 --token K10...", "agent --join https://127.0.0.1:6443 --token K10... --node-name two --data-dir /tmp/two --kubelet-port 0"],
+  examples: [
+    "agent --join https://192.168.1.10:6443 --token K10...",
+    "agent --join https://127.0.0.1:6443 --token K10... --node-name two --data-dir /tmp/two --kubelet-port 0",
+  ],
   async run({ options, env }) {
     const join = text(options, "join");
     if (!/^https:\/\/[^/]+\/?$/.test(join)) throw new UsageError(`--join: "${join}" must be the server's address, https://HOST:PORT`);
@@ -27,7 +34,10 @@ export const agentCommand: CliCommand = {
     const node = nodeConfig(options);
     if (node.runtime === "docker") await ensureDockerEngine(node.dockerHost, options["install-engine"] === true);
     const log = createLogger(text(options, "log-level"));
-    const agent = await startAgent({ server: join.replace(/\/$/, ""), token: text(options, "token"), dataDir, disable: list(options, "disable"), node }, log);
+    const agent = await startAgent(
+      { server: join.replace(/\/$/, ""), token: text(options, "token"), dataDir, disable: list(options, "disable"), node },
+      log,
+    );
     console.log(`hue: node ${node.name} has joined ${join}`);
     await untilSignal();
     await agent.stop();

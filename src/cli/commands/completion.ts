@@ -11,7 +11,11 @@ export function completionCommand(commands: () => readonly CliCommand[]): CliCom
     run({ words }) {
       const script = scripts[words[0] ?? ""];
       if (!script) throw new UsageError(`completion knows bash, zsh and fish, not "${words[0] ?? ""}"`);
-      console.log(script(commands().map((c) => ({ name: c.usage.split(" ")[0] ?? "", flags: c.options.map((o) => `--${o.flag}`), about: c.description }))));
+      console.log(
+        script(
+          commands().map((c) => ({ name: c.usage.split(" ")[0] ?? "", flags: c.options.map((o) => `--${o.flag}`), about: c.description })),
+        ),
+      );
       return 0;
     },
   };

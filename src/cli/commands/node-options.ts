@@ -10,12 +10,28 @@ export function defaultDataDir(env: NodeJS.ProcessEnv): string {
 
 /** What server and agent share. */
 export const nodeOptions: readonly Option[] = [
-  { flag: "data-dir", type: "string", value: "DIR", description: "Folder for everything that is kept (root: /var/lib/hue, others: ~/.hue)" },
+  {
+    flag: "data-dir",
+    type: "string",
+    value: "DIR",
+    description: "Folder for everything that is kept (root: /var/lib/hue, others: ~/.hue)",
+  },
   { flag: "node-name", type: "string", value: "NAME", description: "The node's name (default: the host name)" },
-  { flag: "node-ip", type: "string", value: "IP", description: "Address at which the node is reached (default: that of the default route)" },
+  {
+    flag: "node-ip",
+    type: "string",
+    value: "IP",
+    description: "Address at which the node is reached (default: that of the default route)",
+  },
   { flag: "node-label", type: "list", value: "KEY=VALUE", description: "Label of the node; may be repeated" },
   { flag: "node-taint", type: "list", value: "KEY=VALUE:EFFECT", description: "Taint of the node; may be repeated" },
-  { flag: "runtime", type: "string", value: "NAME", description: "docker, simulated (pods run without containers) or none", default: "docker" },
+  {
+    flag: "runtime",
+    type: "string",
+    value: "NAME",
+    description: "docker, simulated (pods run without containers) or none",
+    default: "docker",
+  },
   { flag: "docker-host", type: "string", value: "ADDRESS", description: "Docker Engine, as in DOCKER_HOST (default: its socket)" },
   { flag: "kubelet-port", type: "number", value: "PORT", description: "HTTPS port of the kubelet; 0 takes any free one", default: 10250 },
   { flag: "pod-manifest-path", type: "string", value: "DIR", description: "Folder with manifests of static pods" },

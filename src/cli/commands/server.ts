@@ -18,23 +18,57 @@ export const serverCommand: CliCommand = {
   options: [
     { flag: "https-listen-port", type: "number", value: "PORT", description: "Port of the API", default: 6443 },
     { flag: "bind-address", type: "string", value: "IP", description: "Address the API listens on", default: "0.0.0.0" },
-    { flag: "advertise-address", type: "string", value: "IP", description: "Address at which pods and agents reach the API (default: the node's)" },
-    { flag: "write-kubeconfig", type: "string", value: "FILE", description: "Where the administrator's kubeconfig goes (default: kubeconfig.yaml in the data folder)" },
-    { flag: "token", type: "string", value: "TOKEN", description: "What agents join with (default: made at first start, kept in the data folder)" },
-    { flag: "token-auth-file", type: "string", value: "FILE", description: "CSV of static tokens: token,user,uid,\"group1,group2\"" },
+    {
+      flag: "advertise-address",
+      type: "string",
+      value: "IP",
+      description: "Address at which pods and agents reach the API (default: the node's)",
+    },
+    {
+      flag: "write-kubeconfig",
+      type: "string",
+      value: "FILE",
+      description: "Where the administrator's kubeconfig goes (default: kubeconfig.yaml in the data folder)",
+    },
+    {
+      flag: "token",
+      type: "string",
+      value: "TOKEN",
+      description: "What agents join with (default: made at first start, kept in the data folder)",
+    },
+    { flag: "token-auth-file", type: "string", value: "FILE", description: 'CSV of static tokens: token,user,uid,"group1,group2"' },
     { flag: "tls-san", type: "list", value: "NAME", description: "Further name or address for the API's certificate; may be repeated" },
     { flag: "cluster-cidr", type: "string", value: "CIDR", description: "Range of pod addresses", default: "10.42.0.0/16" },
     { flag: "service-cidr", type: "string", value: "CIDR", description: "Range of Service addresses", default: "10.43.0.0/16" },
     { flag: "service-node-port-range", type: "string", value: "RANGE", description: "Range of node ports", default: "30000-32767" },
     { flag: "cluster-dns", type: "string", value: "IP", description: "Address of the cluster's DNS", default: "10.43.0.10" },
     { flag: "cluster-domain", type: "string", value: "DOMAIN", description: "DNS domain of the cluster", default: "cluster.local" },
-    { flag: "datastore-endpoint", type: "string", value: "URL", description: "Where the state is kept; empty or sqlite: the SQLite file in the data folder" },
+    {
+      flag: "datastore-endpoint",
+      type: "string",
+      value: "URL",
+      description: "Where the state is kept; empty or sqlite: the SQLite file in the data folder",
+    },
     { flag: "disable", type: "list", value: "PART", description: `Parts to leave out: ${disableable.join(", ")}` },
-    { flag: "simulated-nodes", type: "number", value: "N", description: "Further nodes without containers inside this process", default: 0 },
-    { flag: "install-engine", type: "boolean", description: "Install and start Debian's docker.io when no Docker Engine answers (root only)" },
+    {
+      flag: "simulated-nodes",
+      type: "number",
+      value: "N",
+      description: "Further nodes without containers inside this process",
+      default: 0,
+    },
+    {
+      flag: "install-engine",
+      type: "boolean",
+      description: "Install and start Debian's docker.io when no Docker Engine answers (root only)",
+    },
     ...nodeOptions,
   ],
-  examples: ["server", "server --runtime=simulated --data-dir /tmp/hue --https-listen-port 7443", "server --disable ingress --node-label disk=ssd"],
+  examples: [
+    "server",
+    "server --runtime=simulated --data-dir /tmp/hue --https-listen-port 7443",
+    "server --disable ingress --node-label disk=ssd",
+  ],
   async run({ options, env }) {
     const config = serverConfig(options, env);
     if (config.node.runtime === "docker") await ensureDockerEngine(config.node.dockerHost, options["install-engine"] === true);
@@ -60,15 +94,20 @@ function serverConfig(options: OptionValues, env: NodeJS.ProcessEnv): ServerConf
   if (unknown !== undefined) throw new UsageError(`--disable: "${unknown}" must be one of ${disableable.join(", ")}`);
   const datastore = text(options, "datastore-endpoint");
   if (datastore !== "" && datastore !== "sqlite")
-    throw new UsageError(`--datastore-endpoint: "${datastore}" is not supported; leave it out to keep the state in SQLite in the data folder`);
+    throw new UsageError(
+      `--datastore-endpoint: "${datastore}" is not supported; leave it out to keep the state in SQLite in the data folder`,
+    );
   for (const flag of ["bind-address", "advertise-address", "node-ip", "cluster-dns"])
     if (text(options, flag) && !isIP(text(options, flag))) throw new UsageError(`--${flag}: "${text(options, flag)}" is not an IP address`);
   if (!/^\d+-\d+$/.test(text(options, "service-node-port-range")))
-    throw new UsageError(`--service-node-port-range: "${text(options, "service-node-port-range")}" must be FIRST-LAST, such as 30000-32767`);
+    throw new UsageError(
+      `--service-node-port-range: "${text(options, "service-node-port-range")}" must be FIRST-LAST, such as 30000-32767`,
+    );
   const simulatedNodes = Number(options["simulated-nodes"]);
   if (simulatedNodes < 0) throw new UsageError(`--simulated-nodes: ${simulatedNodes} must not be negative`);
   return {
     dataDir,
+    inMemory: false,
     bindAddress: text(options, "bind-address"),
     httpsPort: port(options, "https-listen-port"),
     advertiseAddress: text(options, "advertise-address"),
@@ -90,6 +129,7 @@ function serverConfig(options: OptionValues, env: NodeJS.ProcessEnv): ServerConf
 function cidr(options: OptionValues, flag: string): string {
   const value = text(options, flag);
   const [address = "", bits = ""] = value.split("/");
-  if (isIP(address) !== 4 || !/^\d+$/.test(bits) || Number(bits) > 28) throw new UsageError(`--${flag}: "${value}" is not an IPv4 range such as 10.42.0.0/16`);
+  if (isIP(address) !== 4 || !/^\d+$/.test(bits) || Number(bits) > 28)
+    throw new UsageError(`--${flag}: "${value}" is not an IPv4 range such as 10.42.0.0/16`);
   return value;
 }

@@ -1,0 +1,49 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { parse } from "yaml";
+import { Client } from "../client/client.ts";
+import { createHttpsTransport } from "../client/https-transport.ts";
+import type { Kubeconfig } from "../pki/kubeconfig.ts";
+import { defaultDataDir, text } from "./commands/node-options.ts";
+import type { Option, OptionValues } from "./options.ts";
+import { UsageError } from "./usage-error.ts";
+
+/** How a command that asks a running server finds it. */
+export const connectionOptions: readonly Option[] = [
+  {
+    flag: "data-dir",
+    type: "string",
+    value: "DIR",
+    description: "The server's data folder, which holds the administrator's kubeconfig.yaml",
+  },
+  { flag: "kubeconfig", type: "string", value: "FILE", description: "A kubeconfig to use instead" },
+];
+
+/** The administrator's kubeconfig. Throws UsageError when it is not there or cannot be read. */
+export function findKubeconfig(options: OptionValues, env: NodeJS.ProcessEnv): { path: string; content: Kubeconfig } {
+  const dataDir = text(options, "data-dir") || defaultDataDir(env);
+  const path = resolve(text(options, "kubeconfig") || join(dataDir, "kubeconfig.yaml"));
+  if (!existsSync(path)) throw new UsageError(`${path} is not there: start hue server first, or give its folder with --data-dir`, 1);
+  try {
+    return { path, content: parse(readFileSync(path, "utf8")) };
+  } catch (error) {
+    throw new UsageError(`${path} cannot be read: ${error instanceof Error ? error.message : error}`, 1);
+  }
+}
+
+/** A client for the cluster of that kubeconfig, its server's address, and how to close it. */
+export function connect(options: OptionValues, env: NodeJS.ProcessEnv): { client: Client; server: string; close: () => void } {
+  const { path, content } = findKubeconfig(options, env);
+  const cluster = content.clusters?.[0]?.cluster;
+  const user = content.users?.[0]?.user;
+  if (!cluster || !user) throw new UsageError(`${path} names no cluster or no user`, 1);
+  const pem = (data: string): string => Buffer.from(data, "base64").toString();
+  const transport = createHttpsTransport({
+    server: cluster.server,
+    ca: pem(cluster["certificate-authority-data"]),
+    ...("token" in user
+      ? { token: user.token }
+      : { certificate: { key: pem(user["client-key-data"]), cert: pem(user["client-certificate-data"]) } }),
+  });
+  return { client: new Client(transport), server: cluster.server, close: () => transport.close() };
+}

@@ -1,0 +1,99 @@
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { machineAddress } from "../agent/machine-address.ts";
+import { systemClock } from "../lib/clock.ts";
+import type { Logger } from "../lib/log.ts";
+import { loadBalancerController } from "../network/load-balancer.ts";
+import { makeKubeconfig, writeKubeconfig } from "../pki/kubeconfig.ts";
+import { ensurePki } from "../pki/pki.ts";
+import { openStore } from "../store/open.ts";
+import { addressAt, contains } from "./addresses.ts";
+import type { ServerConfig } from "./config.ts";
+import { type ControlPlane, startControlPlane } from "./control-plane.ts";
+import { ensureJoinToken } from "./join-token.ts";
+import { startServerNodes } from "./nodes.ts";
+
+/** A server at work. */
+export interface RunningServer {
+  /** https://127.0.0.1:PORT */
+  url: string;
+  controlPlane: ControlPlane;
+  /** The administrator's kubeconfig, as YAML. */
+  kubeconfig: ReturnType<typeof makeKubeconfig>;
+  /** Stops everything in the reverse order of its start; pods go on running. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a whole cluster: store, certificates, API, controllers, scheduler, node, network. Resolves when the API answers; the node comes up
+ * after that. Rejects with a sentence for the user.
+ */
+export async function startServer(config: ServerConfig, log: Logger): Promise<RunningServer> {
+  checkRanges(config);
+  const stops: (() => Promise<void> | void)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const end of stops.splice(0).reverse()) await end();
+  };
+  try {
+    await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+    // The store comes first: it is the lock on the data folder.
+    const store = await openStore({ path: config.inMemory ? "memory" : join(config.dataDir, "store", "state.db") });
+    stops.push(() => store.close());
+    const address = config.advertiseAddress || config.node.ip || (await machineAddress());
+    const serviceAddress = addressAt(config.serviceCIDR, 1);
+    const pki = await ensurePki(join(config.dataDir, "pki"), {
+      names: [address, ...config.tlsSans, ...(config.bindAddress === "0.0.0.0" ? [] : [config.bindAddress])],
+      serviceAddress,
+      clusterDomain: config.clusterDomain,
+      failed: (error) => log.warn({ error: String(error) }, "certificates could not be renewed"),
+    });
+    stops.push(() => pki.stop());
+    const controlPlane = await startControlPlane({
+      ...config,
+      store,
+      pki,
+      clock: systemClock,
+      log,
+      port: config.httpsPort,
+      address,
+      serviceAddress,
+      tokenFile: config.tokenAuthFile ? await readTokens(config.tokenAuthFile) : undefined,
+      storagePath: join(config.dataDir, "storage"),
+      localStorage: !config.disable.includes("local-storage"),
+      controllers: config.disable.includes("servicelb") ? [] : [(context) => loadBalancerController(context, hostPortsInUse(config))],
+    });
+    stops.push(() => controlPlane.stop());
+    const local = config.bindAddress === "0.0.0.0" ? "127.0.0.1" : config.bindAddress;
+    const url = `https://${local}:${controlPlane.port}`;
+    const kubeconfig = makeKubeconfig({ server: url, authority: pki.authority("server"), user: pki.client("admin") });
+    if (config.writeKubeconfig) await writeKubeconfig(config.writeKubeconfig, kubeconfig);
+    await ensureJoinToken(controlPlane.client, config.token, config.dataDir, pki.authority("server"));
+    controlPlane.startControllers();
+    const nodes = await startServerNodes({ config, controlPlane, pki, address, log });
+    stops.push(() => nodes.stop());
+    return { url, controlPlane, kubeconfig, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** What load balancers cannot have: the ports of Ingress and of the API. */
+function hostPortsInUse({ disable, node, httpsPort }: ServerConfig): Set<string> {
+  const ports = disable.includes("ingress") ? [httpsPort] : [httpsPort, node.ingressHttpPort, node.ingressHttpsPort];
+  return new Set(ports.map((port) => `TCP/${port}`));
+}
+
+async function readTokens(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    throw new Error(`--token-auth-file: ${path} cannot be read: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+function checkRanges({ serviceCIDR, clusterCIDR, clusterDNS }: ServerConfig): void {
+  if (!contains(serviceCIDR, clusterDNS)) throw new Error(`--cluster-dns: ${clusterDNS} must lie in --service-cidr ${serviceCIDR}`);
+  if (contains(clusterCIDR, addressAt(serviceCIDR, 0)) || contains(serviceCIDR, addressAt(clusterCIDR, 0)))
+    throw new Error(`--cluster-cidr ${clusterCIDR} and --service-cidr ${serviceCIDR} must not overlap`);
+}
