@@ -86,18 +86,25 @@ export const createNamespaceController: ControllerFactory = ({ client, caches, c
   const definitions = caches.of(CustomResourceDefinitions);
   const passes = new Map<string, number>();
 
+  async function deleteAll(resource: ResourceInfo, namespace: string, items: readonly KubeObject[]): Promise<void> {
+    const options = { propagationPolicy: "Background" } as const;
+    if (resource.verbs.includes("deletecollection")) await client.deleteCollection(resource, { namespace }, options);
+    else
+      for (const { metadata } of items)
+        await client.delete(resource, { namespace, name: metadata.name ?? "" }, options).catch(ignoreMissing);
+  }
+
   /** Deletes all objects of the resource there and notes what is left. */
   async function empty(resource: ResourceInfo, namespace: string, left: Leftovers): Promise<void> {
     // Core resources keep the dot: "pods. has 2 resource instances" is what users know.
     const name = `${resource.plural}.${resource.group}`;
     try {
-      if ((await client.list<KubeObject>(resource, { namespace, limit: 1 })).items.length === 0) return;
-      if (resource.verbs.includes("deletecollection"))
-        await client.deleteCollection(resource, { namespace }, { propagationPolicy: "Background" });
-      else
-        for (const { metadata } of (await client.list<KubeObject>(resource, { namespace })).items)
-          await client.delete(resource, { namespace, name: metadata.name ?? "" }, { propagationPolicy: "Background" }).catch(ignoreMissing);
-      const { items } = await client.list<KubeObject>(resource, { namespace });
+      let { items } = await client.list<KubeObject>(resource, { namespace });
+      // What is on its way already needs no second request.
+      if (items.some(({ metadata }) => !metadata.deletionTimestamp)) {
+        await deleteAll(resource, namespace, items);
+        ({ items } = await client.list<KubeObject>(resource, { namespace }));
+      }
       if (items.length > 0) left.remaining.set(name, items.length);
       for (const { metadata } of items)
         for (const f of metadata.finalizers ?? []) left.finalizers.set(f, (left.finalizers.get(f) ?? 0) + 1);
