@@ -12,6 +12,9 @@ export default defineConfig({
           testTimeout: 240_000,
           hookTimeout: 240_000,
           fileParallelism: false,
+          globalSetup: "test/support/docker-cluster.ts",
+          // Real containers have the machine to themselves.
+          sequence: { groupOrder: 1 },
         },
       },
     ],

@@ -1,19 +1,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Kubectl, kubectlFor } from "./kubectl.ts";
+import { homeOf, type Kubectl, kubectlFor, type Result } from "./kubectl.ts";
 
 const root = new URL("../..", import.meta.url).pathname;
 
-/** A hue process of its own, as a user starts it. */
-export interface HueProcess {
-  dataDir: string;
-  kubeconfig: string;
-  port: number;
-  kubectl: Kubectl;
+/** A running `hue`, server or agent. */
+export interface RunningProcess {
   process: ChildProcess;
   /** What it has printed so far. */
   output(): string;
@@ -21,8 +17,24 @@ export interface HueProcess {
   stop(): Promise<void>;
   /** kill -9, and waits for the end. */
   kill(): Promise<void>;
-  /** Starts again on the same data folder. */
+}
+
+/** A hue server of its own, as a user starts it. */
+export interface HueProcess extends RunningProcess {
+  dataDir: string;
+  kubeconfig: string;
+  port: number;
+  kubectl: Kubectl;
+  /** Starts again on the same data folder and port. */
   restart(): Promise<HueProcess>;
+  /** `hue cleanup`, then removes the data folder. */
+  cleanup(): Promise<void>;
+}
+
+/** An agent that joined such a server. */
+export interface HueAgent extends RunningProcess {
+  dataDir: string;
+  nodeName: string;
   /** `hue cleanup`, then removes the data folder. */
   cleanup(): Promise<void>;
 }
@@ -43,8 +55,8 @@ export function temporaryFolder(): string {
 }
 
 /** Runs `hue` with these arguments to its end. */
-export async function hue(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const child = spawn(join(root, "bin/hue"), args, { stdio: ["ignore", "pipe", "pipe"] });
+export async function hue(...args: string[]): Promise<Result> {
+  const child = spawn(join(root, "bin/hue"), args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, HUE_SOURCES: "1" } });
   let stdout = "";
   let stderr = "";
   child.stdout.on("data", (data) => (stdout += data));
@@ -67,19 +79,36 @@ export async function startHue(args: readonly string[] = [], options: { dataDir?
     kubectl: kubectlFor(kubeconfig),
     ...child,
     restart: () => startHue(args, { dataDir, port }),
-    async cleanup() {
-      const result = await hue("cleanup", "--data-dir", dataDir);
-      if (result.code !== 0) throw new Error(`hue cleanup: ${result.stderr}`);
-      rmSync(dataDir, { recursive: true, force: true });
-    },
+    cleanup: () => cleanup(dataDir),
   };
 }
 
+/** Starts `hue agent` on this machine and waits until it says that its node has joined. */
+export async function startAgent(
+  server: Pick<HueProcess, "dataDir" | "port">,
+  nodeName: string,
+  args: readonly string[] = [],
+  dataDir = temporaryFolder(),
+): Promise<HueAgent> {
+  const token = readFileSync(join(server.dataDir, "token"), "utf8").trim();
+  const joining = ["agent", "--join", `https://127.0.0.1:${server.port}`, "--token", token];
+  const child = await startProcess(
+    [...joining, "--node-name", nodeName, "--data-dir", dataDir, "--kubelet-port", "0", ...args],
+    /has joined/,
+  );
+  return { ...child, dataDir, nodeName, cleanup: () => cleanup(dataDir) };
+}
+
+/** `hue cleanup` of that folder, and its end. Throws with what hue said when it fails. */
+export async function cleanup(dataDir: string): Promise<void> {
+  const result = await hue("cleanup", "--data-dir", dataDir);
+  if (result.code !== 0) throw new Error(`hue cleanup: ${result.stdout}${result.stderr}`);
+  rmSync(dataDir, { recursive: true, force: true });
+  rmSync(homeOf(join(dataDir, "kubeconfig.yaml")), { recursive: true, force: true });
+}
+
 /** Starts `hue` with these arguments and waits until it prints what is awaited. Throws when it ends before. */
-export async function startProcess(
-  args: readonly string[],
-  awaited: RegExp,
-): Promise<Pick<HueProcess, "process" | "output" | "stop" | "kill">> {
+export async function startProcess(args: readonly string[], awaited: RegExp): Promise<RunningProcess> {
   const child = spawn(join(root, "bin/hue"), args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, HUE_SOURCES: "1" } });
   let output = "";
   const ended = once(child, "exit");

@@ -1,5 +1,7 @@
 import { execFile, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { unzipSync } from "fflate";
 
@@ -29,28 +31,63 @@ export interface Result {
   stderr: string;
 }
 
+/** YAML or JSON text, an object, or several objects. */
+export type Manifest = string | object | readonly object[];
+
 /** A stock kubectl bound to one kubeconfig. */
 export interface Kubectl {
   /** Runs to its end; throws with what it printed when the exit code is not 0. */
   (...args: string[]): Promise<string>;
+  kubeconfig: string;
+  /** The namespace that it is bound to, "" for the kubeconfig's own. */
+  namespace: string;
+  /** The same kubectl with another namespace as its default. */
+  in(namespace: string): Kubectl;
+  /** The same kubectl with these environment variables. */
+  with(env: Record<string, string>): Kubectl;
   /** Runs to its end, whatever the exit code; `input` goes to standard input. */
   run(args: readonly string[], input?: string): Promise<Result>;
+  /** Starts and leaves it running (port-forward, logs -f, attach); end it by its kill(). */
+  start(...args: string[]): ReturnType<typeof startKubectl>;
   /** `kubectl apply -f -` */
-  apply(manifest: string, ...args: string[]): Promise<string>;
+  apply(manifest: Manifest, ...args: string[]): Promise<string>;
+  /** `kubectl create -f -` */
+  create(manifest: Manifest, ...args: string[]): Promise<string>;
+  /** `kubectl get ... -o json`, parsed. The caller says what it is. */
+  json<T = KubernetesObject>(...args: string[]): Promise<T>;
   /** Runs again until `holds` says yes; throws after `seconds` with the last answer. Watches would be finer, but this is what a user does. */
   until(args: readonly string[], holds: (stdout: string) => boolean, seconds?: number): Promise<string>;
 }
 
+/** As much of any object as tests look at without naming its kind. */
+export interface KubernetesObject {
+  metadata: { name: string; namespace?: string; uid: string; labels?: Record<string, string>; annotations?: Record<string, string> };
+  [field: string]: unknown;
+}
+
+/** What a command line's `-f -` reads. */
+export function manifestText(manifest: Manifest): string {
+  if (typeof manifest === "string") return manifest;
+  return JSON.stringify(Array.isArray(manifest) ? { apiVersion: "v1", kind: "List", items: manifest } : manifest);
+}
+
+/** The home folder of the kubectl of that kubeconfig: discovery is cached there by host and port, and ports come back. */
+export function homeOf(kubeconfig: string): string {
+  return join(tmpdir(), `hue-test-home-${createHash("sha256").update(kubeconfig).digest("hex").slice(0, 12)}`);
+}
+
 /** kubectl for that kubeconfig file. */
-export function kubectlFor(kubeconfig: string, env: Record<string, string> = {}): Kubectl {
+export function kubectlFor(kubeconfig: string, env: Record<string, string> = {}, namespace = ""): Kubectl {
+  const prefix = ["--kubeconfig", kubeconfig, ...(namespace ? ["--namespace", namespace] : [])];
   const run = (args: readonly string[], input?: string): Promise<Result> =>
     new Promise((resolve) => {
       const child = execFile(
         tool("kubectl"),
-        ["--kubeconfig", kubeconfig, ...args],
-        { maxBuffer: 64 << 20, env: { ...process.env, ...env, HOME: cache } },
+        [...prefix, ...args],
+        { maxBuffer: 64 << 20, env: { ...process.env, HOME: homeOf(kubeconfig), ...env } },
         (error, stdout, stderr) => resolve({ code: error ? Number(error.code ?? 1) : 0, stdout, stderr }),
       );
+      child.stdin?.on("error", () => {});
       child.stdin?.end(input ?? "");
     });
   const checked = async (args: readonly string[], input?: string): Promise<string> => {
@@ -63,18 +100,29 @@ export function kubectlFor(kubeconfig: string, env: Record<string, string> = {})
     for (;;) {
       const result = await run(args);
       if (result.code === 0 && holds(result.stdout)) return result.stdout;
-      if (Date.now() > end) throw new Error(`kubectl ${args.join(" ")}: not as awaited after ${seconds} s:\n${result.stdout}${result.stderr}`);
+      if (Date.now() > end)
+        throw new Error(`kubectl ${args.join(" ")}: not as awaited after ${seconds} s:\n${result.stdout}${result.stderr}`);
       await new Promise((done) => setTimeout(done, 150));
     }
   };
   return Object.assign((...args: string[]) => checked(args), {
+    kubeconfig,
+    namespace,
+    in: (other: string) => kubectlFor(kubeconfig, env, other),
+    with: (more: Record<string, string>) => kubectlFor(kubeconfig, { ...env, ...more }, namespace),
     run,
+    start: (...args: string[]) => startKubectl(kubeconfig, namespace ? ["--namespace", namespace, ...args] : args, env),
+    apply: (manifest: Manifest, ...args: string[]) => checked(["apply", "-f", "-", ...args], manifestText(manifest)),
+    create: (manifest: Manifest, ...args: string[]) => checked(["create", "-f", "-", ...args], manifestText(manifest)),
+    json: async <T>(...args: string[]) => JSON.parse(await checked([...args, "-o", "json"])) as T,
     until,
-    apply: (manifest: string, ...args: string[]) => checked(["apply", "-f", "-", ...args], manifest),
   });
 }
 
 /** Starts kubectl and leaves it running (port-forward, logs -f, proxy). */
 export function startKubectl(kubeconfig: string, args: readonly string[], env: Record<string, string> = {}) {
-  return spawn(tool("kubectl"), ["--kubeconfig", kubeconfig, ...args], { env: { ...process.env, ...env, HOME: cache }, stdio: ["pipe", "pipe", "pipe"] });
+  return spawn(tool("kubectl"), ["--kubeconfig", kubeconfig, ...args], {
+    env: { ...process.env, HOME: homeOf(kubeconfig), ...env },
+    stdio: ["pipe", "pipe", "pipe"],
+  });
 }
