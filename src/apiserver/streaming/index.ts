@@ -1,0 +1,47 @@
+import type { Clock } from "../../lib/clock.ts";
+import type { ConnectHandler } from "../http/listener.ts";
+import type { Objects } from "../objects.ts";
+import { serveProxy } from "./http-proxy.ts";
+import { type KubeletCredentials, Kubelets } from "./kubelet.ts";
+import { serveLogs } from "./logs.ts";
+import type { StreamingParts } from "./parts.ts";
+import { servePortForward } from "./port-forward.ts";
+import { serveRemoteCommand } from "./remote-command.ts";
+
+export type { KubeletCredentials } from "./kubelet.ts";
+
+/** What connections to pods, services and nodes need. */
+export interface StreamingOptions {
+  objects: Objects;
+  clock: Clock;
+  /** The client certificate kube-apiserver-kubelet-client, and the authority of kubelets' serving certificates. Asked at each connection. */
+  kubeletCredentials: () => KubeletCredentials;
+  /** 0 to 1; for the choice among a Service's endpoints. Default Math.random. */
+  random?: () => number;
+}
+
+/** The handlers by "resource/subresource", as the API server's `connect` option takes them. */
+export interface Streaming {
+  connect: Readonly<Record<string, ConnectHandler>>;
+  /** Ends what is kept open to kubelets; connections under way go on until one side ends. */
+  close(): void;
+}
+
+/** Builds the handlers of exec, attach, port-forward, logs and the proxies. */
+export function createStreaming({ objects, clock, kubeletCredentials, random = Math.random }: StreamingOptions): Streaming {
+  const kubelets = new Kubelets(kubeletCredentials);
+  const parts: StreamingParts = { objects, clock, kubelets };
+  const proxy: ConnectHandler = (connect) => serveProxy(parts, connect, random);
+  return {
+    connect: {
+      "pods/exec": (connect) => serveRemoteCommand(parts, connect),
+      "pods/attach": (connect) => serveRemoteCommand(parts, connect),
+      "pods/portforward": (connect) => servePortForward(parts, connect),
+      "pods/log": (connect) => serveLogs(parts, connect),
+      "pods/proxy": proxy,
+      "services/proxy": proxy,
+      "nodes/proxy": proxy,
+    },
+    close: () => kubelets.close(),
+  };
+}
