@@ -10,9 +10,11 @@ import { ServiceAllocation } from "./allocation/services.ts";
 import type { Authentication } from "./authentication/index.ts";
 import type { Authorization } from "./authorization/index.ts";
 import { builtInHandlers } from "./built-in-handlers.ts";
+import { CustomResources } from "./customresources/custom-resources.ts";
+import { definitionHooks } from "./customresources/definition-hooks.ts";
 import { Health, type HealthCheck } from "./health.ts";
 import { type ConnectHandler, createListener, type Listener } from "./http/listener.ts";
-import { createRoutes, type OpenApiDocuments } from "./http/routes.ts";
+import { createRoutes } from "./http/routes.ts";
 import { Metrics } from "./metrics.ts";
 import type { Objects } from "./objects.ts";
 import { Registry } from "./registry.ts";
@@ -82,9 +84,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     reviews: { authentication, authorization },
     authentication,
     services,
+    definitions: definitionHooks(objects, clock),
     componentStatuses: () => componentStatuses(health),
   });
   for (const handler of builtInHandlers(rulesOf, special)) registry.add(handler);
+  const customResources = new CustomResources({ context, registry, objects, log });
   const verbs = new Verbs(context);
   const metrics = new Metrics(clock, store, registry);
   const listener = createListener({
@@ -103,19 +107,22 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       health,
       metrics,
       version: options.version ?? versionInfo(),
-      openapi: noDocuments,
+      customResources: () => customResources.openapi(),
       authentication,
       serverAddress: options.serverAddress ?? (() => ""),
     }),
   });
-  return { listener, verbs, registry, objects, close: () => services.close() };
+  return {
+    listener,
+    verbs,
+    registry,
+    objects,
+    close() {
+      services.close();
+      customResources.close();
+    },
+  };
 }
-
-const noDocuments: OpenApiDocuments = {
-  v2: () => ({ text: "{}", etag: '""', contentType: "application/json" }),
-  v3Index: () => ({ paths: {} }),
-  v3: () => undefined,
-};
 
 /** The parts that upstream's componentstatuses names: all in this process, so what is ready is healthy. */
 function componentStatuses(health: Health): KubeObject[] {

@@ -24,6 +24,8 @@ export interface SpecialParts {
   authentication: Pick<Authentication, "issueToken">;
   /** Addresses and ports of Services. */
   services: ResourceHooks;
+  /** What the server writes into CustomResourceDefinitions. */
+  definitions: ResourceHooks;
   /** Reports the health of the parts, for `kubectl get componentstatuses`. */
   componentStatuses(): KubeObject[];
 }
@@ -46,6 +48,7 @@ export function specialsOf(parts: SpecialParts): (id: string) => Special {
       }),
     },
     "/services": { hooks: parts.services },
+    "apiextensions.k8s.io/customresourcedefinitions": { hooks: parts.definitions },
     "/serviceaccounts": { subresources: () => ({ token: tokenSubresource(parts.authentication) }) },
     "certificates.k8s.io/certificatesigningrequests": {
       subresources: (handler) => ({

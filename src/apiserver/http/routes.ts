@@ -3,23 +3,16 @@ import { getRequestListener, type HttpBindings } from "@hono/node-server";
 import { type Context, Hono } from "hono";
 import { discoveryTransforms, negotiate } from "../../api/codec/accept.ts";
 import { encode } from "../../api/codec/encode.ts";
+import type { ExtraResource, OpenApiDocument } from "../../api/schema/openapi-documents.ts";
+import { openApiV2 } from "../../api/schema/openapi-v2.ts";
+import { openApiV3, openApiV3Index } from "../../api/schema/openapi-v3.ts";
 import type { Authentication } from "../authentication/index.ts";
-import { AggregatedDiscovery, type Tagged } from "../discovery/aggregated.ts";
+import { AggregatedDiscovery } from "../discovery/aggregated.ts";
 import { apiGroup, apiGroupList, apiResourceList, apiVersions } from "../discovery/resource-lists.ts";
 import type { Health, HealthEndpoint } from "../health.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Registry } from "../registry.ts";
 import { isTrue } from "../request-path.ts";
-
-/** The documents that describe the API (OpenAPI v2 and v3). */
-export interface OpenApiDocuments {
-  /** /openapi/v2; `accept` may ask for protobuf. */
-  v2(accept: string | undefined): Tagged & { contentType: string };
-  /** /openapi/v3: the list of group versions with their hashes. */
-  v3Index(): object;
-  /** /openapi/v3/PATH ("apis/apps/v1"); undefined when there is none. */
-  v3(path: string, accept: string | undefined): (Tagged & { contentType: string }) | undefined;
-}
 
 /** What the routes show. */
 export interface RouteParts {
@@ -27,7 +20,8 @@ export interface RouteParts {
   health: Health;
   metrics: Metrics;
   version: object;
-  openapi: OpenApiDocuments;
+  /** The custom resources in the OpenAPI documents. */
+  customResources(): ExtraResource[];
   authentication: Pick<Authentication, "openidConfiguration" | "jsonWebKeySet">;
   /** "10.0.0.1:6443" */
   serverAddress(): string;
@@ -99,13 +93,35 @@ function healthRoutes(app: Hono<Env>, { health }: RouteParts): void {
   }
 }
 
-function openapiRoutes(app: Hono<Env>, { openapi }: RouteParts): void {
-  app.get("/openapi/v2", (context) => document(context, openapi.v2(context.req.header("accept"))));
-  app.get("/openapi/v3", (context) => json(context, openapi.v3Index()));
+function openapiRoutes(app: Hono<Env>, { registry, customResources }: RouteParts): void {
+  const current = documentsOf(registry, customResources);
+  const jsonDocument = (context: Context<Env>, made: OpenApiDocument): Reply =>
+    document(context, { text: made.body, etag: made.etag, contentType: "application/json" });
+  app.get("/openapi/v2", (context) => jsonDocument(context, current("v2", openApiV2)));
+  app.get("/openapi/v3", (context) => jsonDocument(context, current("v3", openApiV3Index)));
   app.get("/openapi/v3/*", (context) => {
-    const made = openapi.v3(context.req.path.slice("/openapi/v3/".length), context.req.header("accept"));
-    return made ? document(context, made) : context.notFound();
+    const path = context.req.path.slice("/openapi/v3/".length);
+    const [, group = "", version = ""] = path.split("/");
+    const made = current(`v3 ${path}`, (extras) =>
+      openApiV3(
+        path,
+        extras.filter(({ resource }) => resource.group === group && resource.version === version),
+      ),
+    );
+    return made ? jsonDocument(context, made) : context.notFound();
   });
+}
+
+/** Makes each document once for every state of the registry. */
+function documentsOf(registry: Registry, extras: () => ExtraResource[]) {
+  let generation = -1;
+  const made = new Map<string, unknown>();
+  return <T>(name: string, make: (extras: ExtraResource[]) => T): T => {
+    if (generation !== registry.generation) made.clear();
+    generation = registry.generation;
+    if (!made.has(name)) made.set(name, make(extras()));
+    return made.get(name) as T; // Each name is always made by the same function.
+  };
 }
 
 function json(context: Context<Env>, value: object): Reply {
@@ -124,11 +140,11 @@ function plain(text: string, code: number): Reply {
 }
 
 /** A document by its ETag: 304 when the client has it. */
-function document(context: Context<Env>, { text, etag, contentType }: Tagged & { contentType: string }): Reply {
+function document(context: Context<Env>, { text, etag, contentType }: { text: string | Buffer; etag: string; contentType: string }): Reply {
   context.header("ETag", etag);
   if (context.req.header("if-none-match") === etag) return context.body(null, 304);
   context.header("Content-Type", contentType);
-  return context.body(text);
+  return context.body(typeof text === "string" ? text : new Uint8Array(text));
 }
 
 function paths({ registry, health }: RouteParts): string[] {
