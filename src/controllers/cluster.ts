@@ -39,7 +39,7 @@ export function clusterControllers(settings: ClusterSettings): Record<string, { 
     "ephemeral-volume": { create: createEphemeralVolumeController, component: "ephemeral_volume" },
     "event-ttl": { create: createEventTTL },
     "garbage-collector": { create: createGarbageCollector },
-    "local-path": { create: localPath(settings), component: "hue.dev/local-path" },
+    "local-path": { create: localPath(settings), component: "rancher.io/local-path" },
     namespace: { create: createNamespaceController },
     "node-ipam": { create: nodeIPAM(settings), component: "cidrAllocator" },
     "node-lifecycle": { create: createNodeLifecycleController, component: "node-controller" },

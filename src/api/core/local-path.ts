@@ -1,26 +1,15 @@
 import type { PersistentVolume } from "../types/core.v1.ts";
-import type { StorageClass } from "../types/storage.v1.ts";
 
-/** The driver of class local-path: folders on the node that the first pod runs on. */
-export const localPathProvisioner = "hue.dev/local-path";
+/** The driver of class local-path: folders on the node that the first pod runs on. The name is that of the driver which k3s users know. */
+export const localPathProvisioner = "rancher.io/local-path";
 
 /**
  * Keeps a local-path volume that is being deleted until its node has removed the folder. The node's part: watch volumes, and for each one of
  * which folderToRemove names a folder, remove it with everything in it (it may be gone already), then take this finalizer off.
  */
-export const localPathFinalizer = "hue.dev/local-path";
+export const localPathFinalizer = "rancher.io/local-path";
 
 const hostname = "kubernetes.io/hostname";
-
-/** The class that claims get when they name none. */
-export const localPathClass: Omit<StorageClass, "metadata"> & { metadata: { name: string; annotations: Record<string, string> } } = {
-  apiVersion: "storage.k8s.io/v1",
-  kind: "StorageClass",
-  metadata: { name: "local-path", annotations: { "storageclass.kubernetes.io/is-default-class": "true" } },
-  provisioner: localPathProvisioner,
-  reclaimPolicy: "Delete",
-  volumeBindingMode: "WaitForFirstConsumer",
-};
 
 /** The node affinity of a volume on the node with that kubernetes.io/hostname label. */
 export function onNode(hostnameLabel: string): PersistentVolume["spec"]["nodeAffinity"] {

@@ -1,4 +1,4 @@
-import { localPathClass, localPathFinalizer, localPathProvisioner, nodeOfVolume, onNode } from "../../api/core/local-path.ts";
+import { localPathFinalizer, localPathProvisioner, nodeOfVolume, onNode } from "../../api/core/local-path.ts";
 import { storageClassOf } from "../../api/core/volume-matching.ts";
 import { isReason } from "../../api/errors.ts";
 import { keyOf } from "../../api/meta/object.ts";
@@ -43,7 +43,7 @@ export function localVolume(
 
 /** Makes and removes the volumes of class local-path. Keys are claims ("namespace/name") and volumes ("name"). */
 export function localPath({ storagePath }: { storagePath: string }): ControllerFactory {
-  return ({ client, caches, events, log }) => {
+  return ({ client, caches, events }) => {
     const claims = caches.of(PersistentVolumeClaims);
     const volumes = caches.of(PersistentVolumes);
     const classes = caches.of(StorageClasses);
@@ -103,12 +103,6 @@ export function localPath({ storagePath }: { storagePath: string }): ControllerF
         ),
         watch(nodes, ({ metadata }) => (nodes.byKey(metadata.name) ? [] : volumes.list().map((volume) => volume.metadata.name))),
       ],
-      start() {
-        if (classes.byKey(localPathClass.metadata.name)) return;
-        client.create(StorageClasses, localPathClass).catch((error: unknown) => {
-          if (!isReason(error, "AlreadyExists")) log.warn({ error: String(error) }, "the storage class local-path was not made");
-        });
-      },
       async reconcile(key) {
         const claim = claims.byKey(key);
         if (claim) return provision(claim);
