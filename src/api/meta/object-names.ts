@@ -12,7 +12,7 @@ const checks: Readonly<Record<string, Check>> = {
   "clusterrolebindings.rbac.authorization.k8s.io": checkPathSegment,
   "certificatesigningrequests.certificates.k8s.io": () => [],
   "apiservices.apiregistration.k8s.io": checkPathSegment,
-  "statefulsets.apps": checkDnsLabel,
+  "statefulsets.apps": (name) => (name.includes(".") ? ["must not contain dots"] : checkDnsLabel(name)),
 };
 
 /** How names of a resource are checked: the group ("" for core) and the plural. */

@@ -1,0 +1,78 @@
+import { defaultTemplate } from "../core/pod-defaults.ts";
+import type { FieldError } from "../errors.ts";
+import type { KindRules } from "../kind.ts";
+import { semanticEqual } from "../meta/equality.ts";
+import { forbiddenField, immutable, invalidValue, nonNegative, notSupported } from "../meta/field-errors.ts";
+import { formatLabelSelector } from "../meta/labels.ts";
+import { age } from "../meta/time.ts";
+import type { Deployment, DeploymentSpec } from "../types/apps.v1.ts";
+import {
+  containerCells,
+  scaledValue,
+  validateAtMostAll,
+  validateIntOrPercent,
+  validateLastingTemplate,
+  validateSelected,
+  validateSelector,
+} from "./pod-owner.ts";
+
+/** The rules of Deployments. */
+export const deploymentRules: KindRules<Deployment> = {
+  default({ spec }) {
+    spec.replicas ??= 1;
+    spec.revisionHistoryLimit ??= 10;
+    spec.progressDeadlineSeconds ??= 600;
+    spec.strategy ??= {};
+    spec.strategy.type ||= "RollingUpdate";
+    if (spec.strategy.type === "RollingUpdate") {
+      spec.strategy.rollingUpdate ??= {};
+      spec.strategy.rollingUpdate.maxUnavailable ??= "25%";
+      spec.strategy.rollingUpdate.maxSurge ??= "25%";
+    }
+    defaultTemplate(spec.template);
+  },
+  validate: ({ spec }) => [
+    ...nonNegative("spec.replicas", spec.replicas),
+    ...validateSelector(spec.selector, "deployment"),
+    ...validateSelected(spec),
+    ...validateLastingTemplate(spec.template),
+    ...validateStrategy(spec),
+    ...nonNegative("spec.minReadySeconds", spec.minReadySeconds),
+    ...nonNegative("spec.revisionHistoryLimit", spec.revisionHistoryLimit),
+    ...validateDeadline(spec),
+  ],
+  validateUpdate: ({ spec }, old) => immutable("spec.selector", semanticEqual(spec.selector, old.spec.selector), spec.selector),
+  cells({ metadata, spec, status }, now) {
+    return [
+      metadata.name,
+      `${status?.readyReplicas ?? 0}/${spec.replicas ?? 0}`,
+      status?.updatedReplicas ?? 0,
+      status?.availableReplicas ?? 0,
+      age(metadata.creationTimestamp, now),
+      ...containerCells(spec.template?.spec),
+      formatLabelSelector(spec.selector),
+    ];
+  },
+};
+
+function validateStrategy({ strategy }: DeploymentSpec): FieldError[] {
+  const field = "spec.strategy";
+  if (strategy?.type === "Recreate")
+    return strategy.rollingUpdate
+      ? [forbiddenField(`${field}.rollingUpdate`, "may not be specified when strategy `type` is 'Recreate'")]
+      : [];
+  if (strategy?.type !== "RollingUpdate") return [notSupported(field, strategy, ["Recreate", "RollingUpdate"])];
+  const { maxSurge, maxUnavailable } = strategy.rollingUpdate ?? {};
+  const path = `${field}.rollingUpdate`;
+  const errors = [...validateIntOrPercent(`${path}.maxUnavailable`, maxUnavailable), ...validateIntOrPercent(`${path}.maxSurge`, maxSurge)];
+  if (scaledValue(maxUnavailable, 100, true) === 0 && scaledValue(maxSurge, 100, true) === 0)
+    errors.push(invalidValue(`${path}.maxUnavailable`, maxUnavailable, "may not be 0 when `maxSurge` is 0"));
+  return [...errors, ...validateAtMostAll(`${path}.maxUnavailable`, maxUnavailable)];
+}
+
+function validateDeadline({ progressDeadlineSeconds: deadline, minReadySeconds = 0 }: DeploymentSpec): FieldError[] {
+  const field = "spec.progressDeadlineSeconds";
+  if (deadline === undefined) return [];
+  if (deadline < 0) return nonNegative(field, deadline);
+  return deadline <= minReadySeconds ? [invalidValue(field, deadline, "must be greater than minReadySeconds")] : [];
+}

@@ -1,0 +1,36 @@
+import { defaultTemplate } from "../core/pod-defaults.ts";
+import type { KindRules } from "../kind.ts";
+import { semanticEqual } from "../meta/equality.ts";
+import { immutable, nonNegative } from "../meta/field-errors.ts";
+import { formatLabelSelector } from "../meta/labels.ts";
+import { age } from "../meta/time.ts";
+import type { ReplicaSet } from "../types/apps.v1.ts";
+import { containerCells, validateLastingTemplate, validateSelected, validateSelector } from "./pod-owner.ts";
+
+/** The rules of ReplicaSets. */
+export const replicaSetRules: KindRules<ReplicaSet> = {
+  default({ spec }) {
+    spec.replicas ??= 1;
+    defaultTemplate(spec.template);
+  },
+  validate: ({ spec }) => [
+    ...nonNegative("spec.replicas", spec.replicas),
+    ...nonNegative("spec.minReadySeconds", spec.minReadySeconds),
+    ...validateSelector(spec.selector, "deployment"),
+    ...validateSelected(spec),
+    ...validateLastingTemplate(spec.template),
+  ],
+  validateUpdate: ({ spec }, old) => immutable("spec.selector", semanticEqual(spec.selector, old.spec.selector), spec.selector),
+  cells({ metadata, spec, status }, now) {
+    return [
+      metadata.name,
+      spec.replicas ?? 0,
+      status?.replicas ?? 0,
+      status?.readyReplicas ?? 0,
+      age(metadata.creationTimestamp, now),
+      ...containerCells(spec.template?.spec),
+      formatLabelSelector(spec.selector),
+    ];
+  },
+  fields: { "status.replicas": ({ status }) => String(status?.replicas ?? 0) },
+};

@@ -1,0 +1,104 @@
+import { defaultClaimSpec } from "../core/persistent-volume-claim.ts";
+import { defaultTemplate } from "../core/pod-defaults.ts";
+import type { FieldError } from "../errors.ts";
+import type { KindRules } from "../kind.ts";
+import { semanticEqual } from "../meta/equality.ts";
+import { forbiddenField, invalidForEach, invalidValue, nonNegative, oneOf } from "../meta/field-errors.ts";
+import { checkDnsLabel } from "../meta/names.ts";
+import { age } from "../meta/time.ts";
+import type { StatefulSet, StatefulSetSpec } from "../types/apps.v1.ts";
+import {
+  containerCells,
+  validateAtMostAll,
+  validateIntOrPercent,
+  validateLastingTemplate,
+  validateSelected,
+  validateSelector,
+} from "./pod-owner.ts";
+
+const mutableText =
+  "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden";
+
+/** The rules of StatefulSets. */
+export const statefulSetRules: KindRules<StatefulSet> = {
+  default({ spec }) {
+    spec.replicas ??= 1;
+    spec.podManagementPolicy ||= "OrderedReady";
+    spec.revisionHistoryLimit ??= 10;
+    spec.updateStrategy ??= {};
+    spec.updateStrategy.type ||= "RollingUpdate";
+    if (spec.updateStrategy.type === "RollingUpdate") {
+      spec.updateStrategy.rollingUpdate ??= {};
+      spec.updateStrategy.rollingUpdate.partition ??= 0;
+    }
+    spec.persistentVolumeClaimRetentionPolicy ??= {};
+    spec.persistentVolumeClaimRetentionPolicy.whenDeleted ||= "Retain";
+    spec.persistentVolumeClaimRetentionPolicy.whenScaled ||= "Retain";
+    for (const claim of spec.volumeClaimTemplates ?? []) {
+      claim.apiVersion = "v1";
+      claim.kind = "PersistentVolumeClaim";
+      defaultClaimSpec(claim.spec);
+      claim.status ??= {};
+      claim.status.phase ||= "Pending";
+    }
+    defaultTemplate(spec.template);
+  },
+  validate: ({ spec }) => [
+    ...(["OrderedReady", "Parallel"].includes(spec.podManagementPolicy ?? "")
+      ? []
+      : [invalidValue("spec.podManagementPolicy", spec.podManagementPolicy ?? "", "must be 'OrderedReady' or 'Parallel'")]),
+    ...validateStrategy(spec),
+    ...validateRetention(spec),
+    ...nonNegative("spec.replicas", spec.replicas),
+    ...nonNegative("spec.minReadySeconds", spec.minReadySeconds),
+    ...nonNegative("spec.ordinals.start", spec.ordinals?.start),
+    ...(spec.serviceName ? invalidForEach("spec.serviceName", spec.serviceName, checkDnsLabel(spec.serviceName)) : []),
+    ...validateSelector(spec.selector, "statefulset"),
+    ...validateSelected(spec),
+    ...validateLastingTemplate(withClaimVolumes(spec)),
+  ],
+  validateUpdate({ spec }, old) {
+    return semanticEqual(withoutMutable(spec), withoutMutable(old.spec)) ? [] : [forbiddenField("spec", mutableText)];
+  },
+  cells({ metadata, spec, status }, now) {
+    return [
+      metadata.name,
+      `${status?.readyReplicas ?? 0}/${spec.replicas ?? 0}`,
+      age(metadata.creationTimestamp, now),
+      ...containerCells(spec.template?.spec),
+    ];
+  },
+};
+
+function validateStrategy({ updateStrategy }: StatefulSetSpec): FieldError[] {
+  const field = "spec.updateStrategy";
+  const rolling = updateStrategy?.rollingUpdate;
+  if (updateStrategy?.type === "OnDelete")
+    return rolling ? [invalidValue(`${field}.rollingUpdate`, rolling, "only allowed for updateStrategy 'RollingUpdate'")] : [];
+  if (updateStrategy?.type !== "RollingUpdate") return [invalidValue(field, updateStrategy, "must be 'RollingUpdate' or 'OnDelete'")];
+  return [
+    ...nonNegative(`${field}.rollingUpdate.partition`, rolling?.partition),
+    ...validateIntOrPercent(`${field}.rollingUpdate.maxUnavailable`, rolling?.maxUnavailable),
+    ...validateAtMostAll(`${field}.rollingUpdate.maxUnavailable`, rolling?.maxUnavailable),
+  ];
+}
+
+function validateRetention({ persistentVolumeClaimRetentionPolicy: policy }: StatefulSetSpec): FieldError[] {
+  const field = "spec.persistentVolumeClaimRetentionPolicy";
+  return (["whenDeleted", "whenScaled"] as const).flatMap((key) => oneOf(`${field}.${key}`, policy?.[key], ["Retain", "Delete"]));
+}
+
+/** The template with a volume for each claim template, which its containers may mount. */
+function withClaimVolumes({ template, volumeClaimTemplates = [] }: StatefulSetSpec): StatefulSetSpec["template"] {
+  if (!template?.spec || volumeClaimTemplates.length === 0) return template;
+  const names = volumeClaimTemplates.map((claim) => claim.metadata?.name ?? "");
+  const volumes = (template.spec.volumes ?? []).filter((volume) => !names.includes(volume.name));
+  const claims = names.map((name) => ({ name, persistentVolumeClaim: { claimName: name } }));
+  return { ...template, spec: { ...template.spec, volumes: [...volumes, ...claims] } };
+}
+
+function withoutMutable(spec: StatefulSetSpec): object {
+  const { replicas: _r, ordinals: _o, template: _t, updateStrategy: _u, persistentVolumeClaimRetentionPolicy: _p, ...rest } = spec;
+  const { minReadySeconds: _m, revisionHistoryLimit: _h, ...fixed } = rest;
+  return fixed;
+}

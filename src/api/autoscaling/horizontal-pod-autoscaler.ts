@@ -1,0 +1,167 @@
+import type { FieldError } from "../errors.ts";
+import type { KindRules } from "../kind.ts";
+import {
+  forbiddenField,
+  invalidForEach,
+  invalidValue,
+  nonNegative,
+  notSupported,
+  oneOf,
+  positive,
+  requiredValue,
+} from "../meta/field-errors.ts";
+import { checkPathSegment } from "../meta/names.ts";
+import { age } from "../meta/time.ts";
+import type {
+  HorizontalPodAutoscaler,
+  HorizontalPodAutoscalerSpec,
+  HPAScalingPolicy,
+  HPAScalingRules,
+  MetricSpec,
+  MetricStatus,
+  MetricTarget,
+  MetricValueStatus,
+} from "../types/autoscaling.v2.ts";
+
+const types = ["ContainerResource", "External", "Object", "Pods", "Resource"];
+const upPolicies: HPAScalingPolicy[] = [
+  { type: "Pods", value: 4, periodSeconds: 15 },
+  { type: "Percent", value: 100, periodSeconds: 15 },
+];
+const downPolicies: HPAScalingPolicy[] = [{ type: "Percent", value: 100, periodSeconds: 15 }];
+
+/** The rules of HorizontalPodAutoscalers in version v2, the one that is stored. */
+export const horizontalPodAutoscalerRules: KindRules<HorizontalPodAutoscaler> = {
+  default({ spec }) {
+    spec.minReplicas ??= 1;
+    if (!spec.metrics?.length)
+      spec.metrics = [{ type: "Resource", resource: { name: "cpu", target: { type: "Utilization", averageUtilization: 80 } } }];
+    if (!spec.behavior) return;
+    const { scaleUp, scaleDown } = spec.behavior;
+    spec.behavior = {
+      scaleUp: { stabilizationWindowSeconds: 0, ...rulesOf(scaleUp, upPolicies) },
+      scaleDown: rulesOf(scaleDown, downPolicies),
+    };
+  },
+  validate: ({ spec }) => validateSpec(spec),
+  cells: ({ metadata, spec, status }, now) => [
+    metadata.name,
+    `${spec.scaleTargetRef?.kind}/${spec.scaleTargetRef?.name}`,
+    metricsText(spec.metrics ?? [], status?.currentMetrics ?? []),
+    spec.minReplicas === undefined ? "<unset>" : String(spec.minReplicas),
+    spec.maxReplicas ?? 0,
+    status?.currentReplicas ?? 0,
+    age(metadata.creationTimestamp, now),
+  ],
+};
+
+/** How fast to scale where nothing is said: up by 4 pods or double, down to the minimum, every 15 seconds. */
+function rulesOf(rules: HPAScalingRules | undefined, policies: readonly HPAScalingPolicy[]): HPAScalingRules {
+  return { ...rules, selectPolicy: rules?.selectPolicy || "Max", policies: rules?.policies ?? policies.map((policy) => ({ ...policy })) };
+}
+
+const shown = 2;
+
+function metricsText(specs: readonly MetricSpec[], statuses: readonly MetricStatus[]): string {
+  if (specs.length === 0) return "<none>";
+  const texts = specs.map((spec, i) => metricText(spec, statuses[i]));
+  const text = texts.slice(0, shown).join(", ");
+  return texts.length > shown ? `${text} + ${texts.length - shown} more...` : text;
+}
+
+function metricText(spec: MetricSpec, status: MetricStatus | undefined): string {
+  const resource = spec.resource ?? spec.containerResource;
+  const currentResource = status?.resource?.current ?? status?.containerResource?.current;
+  if (resource && (spec.type === "Resource" || spec.type === "ContainerResource"))
+    return `${resource.name}: ${resourceText(resource.target ?? { type: "" }, currentResource)}`;
+  if (spec.type === "Pods" && spec.pods)
+    return `${status?.pods?.current?.averageValue ?? "<unknown>"}/${spec.pods.target?.averageValue ?? ""}`;
+  if (spec.type === "External" && spec.external) return valueText(spec.external.target, status?.external?.current);
+  if (spec.type === "Object" && spec.object) return valueText(spec.object.target, status?.object?.current);
+  return "<unknown type>";
+}
+
+function resourceText({ averageValue, averageUtilization }: MetricTarget, current: MetricValueStatus | undefined): string {
+  if (averageValue !== undefined) return `${current?.averageValue ?? "<unknown>"}/${averageValue}`;
+  const percent = (n: number | undefined, otherwise: string): string => (n === undefined ? otherwise : `${n}%`);
+  return `${percent(current?.averageUtilization, "<unknown>")}/${percent(averageUtilization, "<auto>")}`;
+}
+
+function valueText({ averageValue, value }: MetricTarget, current: MetricValueStatus | undefined): string {
+  if (averageValue !== undefined) return `${current?.averageValue ?? "<unknown>"}/${averageValue} (avg)`;
+  return `${current?.value ?? "<unknown>"}/${value ?? ""}`;
+}
+
+function validateSpec(spec: HorizontalPodAutoscalerSpec): FieldError[] {
+  const { minReplicas, maxReplicas = 0 } = spec;
+  const errors: FieldError[] = [];
+  if (minReplicas !== undefined && minReplicas < 1)
+    errors.push(invalidValue("spec.minReplicas", minReplicas, "must be greater than or equal to 1"));
+  if (maxReplicas < 1) errors.push(invalidValue("spec.maxReplicas", maxReplicas, "must be greater than 0"));
+  if (minReplicas !== undefined && maxReplicas < minReplicas)
+    errors.push(invalidValue("spec.maxReplicas", maxReplicas, "must be greater than or equal to `minReplicas`"));
+  const target = spec.scaleTargetRef;
+  for (const key of ["kind", "name"] as const) {
+    const field = `spec.scaleTargetRef.${key}`;
+    if (!target?.[key]) errors.push(requiredValue(field));
+    else errors.push(...invalidForEach(field, target[key], checkPathSegment(target[key])));
+  }
+  for (const [i, metric] of (spec.metrics ?? []).entries()) errors.push(...validateMetric(`spec.metrics[${i}]`, metric));
+  for (const key of ["scaleUp", "scaleDown"] as const) errors.push(...validateRules(`spec.behavior.${key}`, spec.behavior?.[key]));
+  return errors;
+}
+
+const sources = {
+  ContainerResource: "containerResource",
+  External: "external",
+  Object: "object",
+  Pods: "pods",
+  Resource: "resource",
+} as const;
+
+function validateMetric(field: string, metric: MetricSpec): FieldError[] {
+  if (!metric.type) return [requiredValue(`${field}.type`, "must specify a metric source type")];
+  if (!types.includes(metric.type)) return [notSupported(`${field}.type`, metric.type, types)];
+  const wanted = sources[metric.type as keyof typeof sources];
+  const errors: FieldError[] = [];
+  for (const key of Object.values(sources))
+    if (key !== wanted && metric[key]) errors.push(forbiddenField(`${field}.${key}`, "must populate the given metric source only"));
+  const source = metric[wanted];
+  if (!source) return [...errors, requiredValue(`${field}.${wanted}`, "must populate information for the given metric source")];
+  const { target } = source;
+  const path = `${field}.${wanted}.target`;
+  if ("name" in source && !source.name) errors.push(requiredValue(`${field}.${wanted}.name`, "must specify a resource name"));
+  if ("metric" in source && !source.metric?.name) errors.push(requiredValue(`${field}.${wanted}.metric.name`));
+  if (!target?.type) errors.push(requiredValue(`${path}.type`, "must specify a metric target type"));
+  else errors.push(...oneOf(`${path}.type`, target.type, ["AverageValue", "Utilization", "Value"]));
+  errors.push(...positive(`${path}.averageUtilization`, target?.averageUtilization));
+  if (wanted === "resource" || wanted === "containerResource") {
+    if (target?.averageUtilization === undefined && target?.averageValue === undefined)
+      errors.push(requiredValue(`${path}.averageUtilization`, "must set either a target raw value or a target utilization"));
+    if (target?.averageUtilization !== undefined && target.averageValue !== undefined)
+      errors.push(forbiddenField(`${path}.averageValue`, "may not set both a target raw value and a target utilization"));
+  } else if (wanted === "pods" && target?.averageValue === undefined)
+    errors.push(requiredValue(`${path}.averageValue`, "must specify a positive target averageValue"));
+  return errors;
+}
+
+function validateRules(field: string, rules: HPAScalingRules | undefined): FieldError[] {
+  if (!rules) return [];
+  const errors = nonNegative(`${field}.stabilizationWindowSeconds`, rules.stabilizationWindowSeconds);
+  if ((rules.stabilizationWindowSeconds ?? 0) > 3600)
+    errors.push(
+      invalidValue(`${field}.stabilizationWindowSeconds`, rules.stabilizationWindowSeconds, "must be less than or equal to 3600"),
+    );
+  if (rules.selectPolicy) errors.push(...oneOf(`${field}.selectPolicy`, rules.selectPolicy, ["Disabled", "Max", "Min"]));
+  if (!rules.policies?.length) errors.push(requiredValue(`${field}.policies`, "must specify at least one Policy"));
+  for (const [i, { type, value, periodSeconds }] of (rules.policies ?? []).entries()) {
+    const path = `${field}.policies[${i}]`;
+    errors.push(
+      ...oneOf(`${path}.type`, type, ["Percent", "Pods"]),
+      ...positive(`${path}.value`, value ?? 0),
+      ...positive(`${path}.periodSeconds`, periodSeconds ?? 0),
+    );
+    if (periodSeconds > 1800) errors.push(invalidValue(`${path}.periodSeconds`, periodSeconds, "must be less than or equal to 1800"));
+  }
+  return errors;
+}

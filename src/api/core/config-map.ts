@@ -1,0 +1,44 @@
+import type { FieldError } from "../errors.ts";
+import type { KindRules } from "../kind.ts";
+import { deepEqual } from "../meta/equality.ts";
+import { forbiddenField, invalidForEach, invalidValue, tooLong } from "../meta/field-errors.ts";
+import { checkConfigKey } from "../meta/names.ts";
+import { age } from "../meta/time.ts";
+import type { ConfigMap } from "../types/core.v1.ts";
+
+const sizeLimit = 1024 * 1024;
+
+/** The rules of ConfigMaps. */
+export const configMapRules: KindRules<ConfigMap> = {
+  validate({ data = {}, binaryData = {} }) {
+    const errors: FieldError[] = [];
+    let size = 0;
+    for (const [key, value] of Object.entries(data)) {
+      errors.push(...invalidForEach(`data[${key}]`, key, checkConfigKey(key)));
+      if (Object.hasOwn(binaryData, key)) errors.push(invalidValue(`data[${key}]`, key, "duplicate of key present in binaryData"));
+      size += Buffer.byteLength(value);
+    }
+    for (const [key, value] of Object.entries(binaryData)) {
+      errors.push(...invalidForEach(`binaryData[${key}]`, key, checkConfigKey(key)));
+      size += decodedSize(value);
+    }
+    return size > sizeLimit ? [...errors, tooLong("[]", sizeLimit)] : errors;
+  },
+  validateUpdate(next, old) {
+    if (!old.immutable) return [];
+    const errors = next.immutable ? [] : [forbiddenField("immutable", "field is immutable when `immutable` is set")];
+    for (const key of ["data", "binaryData"] as const)
+      if (!deepEqual(next[key] ?? {}, old[key] ?? {})) errors.push(forbiddenField(key, "field is immutable when `immutable` is set"));
+    return errors;
+  },
+  cells: ({ metadata, data = {}, binaryData = {} }, now) => [
+    metadata.name,
+    String(Object.keys(data).length + Object.keys(binaryData).length),
+    age(metadata.creationTimestamp, now),
+  ],
+};
+
+/** The bytes that a base64 text stands for. */
+export function decodedSize(base64: string): number {
+  return Math.floor((base64.length * 3) / 4) - (base64.endsWith("==") ? 2 : base64.endsWith("=") ? 1 : 0);
+}

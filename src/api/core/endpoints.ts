@@ -1,0 +1,45 @@
+import type { FieldError } from "../errors.ts";
+import type { KindRules } from "../kind.ts";
+import { checkIp } from "../meta/addresses.ts";
+import { invalidForEach, oneOf, requiredValue } from "../meta/field-errors.ts";
+import { checkDnsLabel, checkPort } from "../meta/names.ts";
+import { age } from "../meta/time.ts";
+import type { EndpointSubset, Endpoints } from "../types/core.v1.ts";
+
+/** The rules of Endpoints. */
+export const endpointsRules: KindRules<Endpoints> = {
+  default({ subsets = [] }) {
+    for (const { ports = [] } of subsets) for (const port of ports) port.protocol ||= "TCP";
+  },
+  validate: ({ subsets = [] }) => subsets.flatMap((subset, i) => validateSubset(`subsets[${i}]`, subset)),
+  cells: ({ metadata, subsets = [] }, now) => [metadata.name, addressesText(subsets), age(metadata.creationTimestamp, now)],
+};
+
+const shown = 3;
+
+function addressesText(subsets: readonly EndpointSubset[]): string {
+  const list = subsets.flatMap(({ addresses = [], ports = [] }) =>
+    ports.length === 0
+      ? addresses.map(({ ip }) => ip)
+      : ports.flatMap(({ port }) => addresses.map(({ ip }) => (ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`))),
+  );
+  if (list.length === 0) return "<none>";
+  const text = list.slice(0, shown).join(",");
+  return list.length > shown ? `${text} + ${list.length - shown} more...` : text;
+}
+
+function validateSubset(field: string, { addresses = [], notReadyAddresses = [], ports = [] }: EndpointSubset): FieldError[] {
+  const errors: FieldError[] = [];
+  if (addresses.length === 0 && notReadyAddresses.length === 0)
+    errors.push(requiredValue(field, "must specify `addresses` or `notReadyAddresses`"));
+  for (const [list, items] of Object.entries({ addresses, notReadyAddresses }))
+    for (const [i, { ip }] of items.entries()) errors.push(...checkIp(`${field}.${list}[${i}].ip`, ip ?? ""));
+  for (const [i, { name, port, protocol }] of ports.entries()) {
+    const path = `${field}.ports[${i}]`;
+    if (!name && ports.length > 1) errors.push(requiredValue(`${path}.name`));
+    if (name) errors.push(...invalidForEach(`${path}.name`, name, checkDnsLabel(name)));
+    errors.push(...invalidForEach(`${path}.port`, port ?? 0, checkPort(port ?? 0)));
+    errors.push(...oneOf(`${path}.protocol`, protocol, ["SCTP", "TCP", "UDP"]));
+  }
+  return errors;
+}

@@ -1,0 +1,92 @@
+import type { FieldError } from "../errors.ts";
+import type { KindRules } from "../kind.ts";
+import { duplicateValue, forbiddenField, invalidForEach, invalidValue, requiredValue } from "../meta/field-errors.ts";
+import { checkQualifiedName } from "../meta/names.ts";
+import { approximateValue, compareQuantities } from "../meta/quantity.ts";
+import type { LimitRange, LimitRangeItem } from "../types/core.v1.ts";
+import { isOvercommitAllowed } from "./resource-validation.ts";
+
+/** The rules of LimitRanges: for containers, max gives default limits, those give default requests, and min the rest. */
+export const limitRangeRules: KindRules<LimitRange> = {
+  default({ spec }) {
+    for (const item of spec?.limits ?? []) {
+      if (item.type !== "Container") continue;
+      item.default = { ...item.max, ...item.default };
+      // Requests default to the limits first, so a minimum counts only where there is no limit.
+      item.defaultRequest = { ...item.min, ...item.default, ...item.defaultRequest };
+      for (const key of ["default", "defaultRequest"] as const) if (Object.keys(item[key] ?? {}).length === 0) delete item[key];
+    }
+  },
+  validate({ spec }) {
+    const seen = new Set<string>();
+    return (spec?.limits ?? []).flatMap((item, i) => {
+      const field = `spec.limits[${i}]`;
+      const errors = validateItem(field, item);
+      if (seen.has(item.type)) errors.unshift(duplicateValue(`${field}.type`, item.type));
+      seen.add(item.type);
+      return errors;
+    });
+  },
+  cells: ({ metadata }) => [metadata.name, metadata.creationTimestamp ?? null],
+};
+
+function validateItem(field: string, item: LimitRangeItem): FieldError[] {
+  const errors: FieldError[] = [];
+  if (item.type === "Pod")
+    for (const key of ["default", "defaultRequest"] as const)
+      if (Object.keys(item[key] ?? {}).length > 0)
+        errors.push(forbiddenField(`${field}.${key}`, "may not be specified when `type` is 'Pod'"));
+  if (item.type === "PersistentVolumeClaim" && !item.min?.["storage"] && !item.max?.["storage"])
+    errors.push(requiredValue(`${field}.limits`, "either minimum or maximum storage value is required, but neither was provided"));
+  const names = new Set(
+    ["max", "min", "default", "defaultRequest", "maxLimitRequestRatio"].flatMap((key) => Object.keys(item[key as "max"] ?? {})),
+  );
+  for (const name of names)
+    errors.push(...invalidForEach(`${field}[${name}]`, name, checkQualifiedName(name)), ...validateBounds(field, name, item));
+  return errors;
+}
+
+// Each must not exceed the next: the texts name the greater one first.
+function validateBounds(field: string, name: string, item: LimitRangeItem): FieldError[] {
+  const amounts = {
+    min: item.min?.[name],
+    defaultRequest: item.defaultRequest?.[name],
+    default: item.default?.[name],
+    max: item.max?.[name],
+  };
+  const words = { min: "min", defaultRequest: "default request", default: "default", max: "max" };
+  const errors: FieldError[] = [];
+  const order = ["min", "defaultRequest", "default", "max"] as const;
+  for (const [i, lower] of order.entries())
+    for (const upper of order.slice(i + 1)) {
+      const low = amounts[lower];
+      const high = amounts[upper];
+      if (low === undefined || high === undefined || compareQuantities(low, high) <= 0) continue;
+      const at = upper === "max" || lower !== "min" ? lower : upper === "defaultRequest" || upper === "default" ? upper : lower;
+      const text =
+        lower === "min" && upper !== "max"
+          ? `min value ${low} is greater than ${words[upper]} value ${high}`
+          : `${words[lower]} value ${low} is greater than ${words[upper]} value ${high}`;
+      errors.push(invalidValue(`${field}.${at}[${name}]`, amounts[at], text));
+    }
+  const ratio = item.maxLimitRequestRatio?.[name];
+  if (ratio !== undefined && compareQuantities(ratio, "1") < 0)
+    errors.push(invalidValue(`${field}.maxLimitRequestRatio[${name}]`, ratio, `ratio ${ratio} is less than 1`));
+  if (ratio !== undefined && amounts.max !== undefined && amounts.min !== undefined) {
+    const most = approximateValue(amounts.max) / approximateValue(amounts.min);
+    if (approximateValue(ratio) > most)
+      errors.push(
+        invalidValue(`${field}.maxLimitRequestRatio[${name}]`, ratio, `ratio ${ratio} is greater than max/min = ${most.toFixed(6)}`),
+      );
+  }
+  if (item.type === "Container" && amounts.default !== undefined && amounts.defaultRequest !== undefined && !isOvercommitAllowed(name))
+    if (compareQuantities(amounts.default, amounts.defaultRequest) !== 0)
+      errors.push(
+        invalidValue(
+          `${field}.defaultRequest[${name}]`,
+          amounts.defaultRequest,
+          `default value ${amounts.default} must equal to defaultRequest value ${amounts.defaultRequest} in ${name}`,
+        ),
+      );
+  return errors;
+}

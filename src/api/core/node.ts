@@ -1,0 +1,91 @@
+import type { FieldError } from "../errors.ts";
+import type { KindRules } from "../kind.ts";
+import { checkCidr } from "../meta/addresses.ts";
+import { duplicateValue, forbiddenField, invalidForEach, invalidValue, oneOf, requiredValue } from "../meta/field-errors.ts";
+import { checkLabelValue, checkQualifiedName } from "../meta/names.ts";
+import { age } from "../meta/time.ts";
+import type { Node, NodeSpec, Taint } from "../types/core.v1.ts";
+
+const effects = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
+const rolePrefix = "node-role.kubernetes.io/";
+
+/** The rules of Nodes. */
+export const nodeRules: KindRules<Node> = {
+  default({ spec, status }) {
+    if (spec.podCIDR && !spec.podCIDRs?.length) spec.podCIDRs = [spec.podCIDR];
+    if (status?.capacity && !status.allocatable) status.allocatable = { ...status.capacity };
+  },
+  validate: ({ spec }) => [...validateTaints(spec.taints ?? []), ...validateRanges(spec)],
+  validateUpdate({ spec }, { spec: old }) {
+    const errors: FieldError[] = [];
+    if (old.podCIDRs?.length && JSON.stringify(old.podCIDRs) !== JSON.stringify(spec.podCIDRs))
+      errors.push(forbiddenField("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid'));
+    if (old.providerID && spec.providerID !== old.providerID)
+      errors.push(forbiddenField("spec.providerID", 'node updates may not change providerID except from "" to valid'));
+    return errors;
+  },
+  cells(node, now) {
+    const { metadata, status } = node;
+    const info = status?.nodeInfo;
+    return [
+      metadata.name,
+      nodeStatus(node),
+      nodeRoles(node).join(",") || "<none>",
+      age(metadata.creationTimestamp, now),
+      info?.kubeletVersion ?? "",
+      addressOf(node, "InternalIP"),
+      addressOf(node, "ExternalIP"),
+      info?.osImage || "<unknown>",
+      info?.kernelVersion || "<unknown>",
+      info?.containerRuntimeVersion || "<unknown>",
+    ];
+  },
+  fields: { "spec.unschedulable": ({ spec }) => String(spec.unschedulable ?? false) },
+};
+
+function nodeStatus({ spec, status }: Node): string {
+  const ready = status?.conditions?.find((condition) => condition.type === "Ready");
+  const words = [ready ? (ready.status === "True" ? "Ready" : "NotReady") : "Unknown"];
+  if (spec.unschedulable) words.push("SchedulingDisabled");
+  return words.join(",");
+}
+
+/** The roles that a node's labels give it, in order. */
+export function nodeRoles({ metadata }: Node): string[] {
+  const roles = new Set<string>();
+  for (const [key, value] of Object.entries(metadata.labels ?? {})) {
+    const role = key.startsWith(rolePrefix) ? key.slice(rolePrefix.length) : key === "kubernetes.io/role" ? value : "";
+    if (role) roles.add(role);
+  }
+  return [...roles].sort();
+}
+
+function addressOf({ status }: Node, type: string): string {
+  return status?.addresses?.find((address) => address.type === type)?.address ?? "<none>";
+}
+
+function validateTaints(taints: readonly Taint[]): FieldError[] {
+  const seen = new Set<string>();
+  return taints.flatMap((taint, i) => {
+    const path = `spec.taints[${i}]`;
+    const { key = "", value = "", effect } = taint;
+    const errors = invalidForEach(`${path}.key`, key, checkQualifiedName(key));
+    errors.push(...invalidForEach(`${path}.value`, value, checkLabelValue(value)));
+    if (!effect) errors.push(requiredValue(`${path}.effect`));
+    else errors.push(...oneOf(`${path}.effect`, effect, effects));
+    const id = `${key}:${effect}`;
+    if (seen.has(id))
+      errors.push({
+        ...duplicateValue(path, taint),
+        message: `${duplicateValue(path, taint).message}: taints must be unique by key and effect pair`,
+      });
+    seen.add(id);
+    return errors;
+  });
+}
+
+function validateRanges({ podCIDRs = [] }: NodeSpec): FieldError[] {
+  const errors = podCIDRs.flatMap((range, i) => checkCidr(`spec.podCIDRs[${i}]`, range));
+  if (podCIDRs.length > 2) errors.push(invalidValue("spec.podCIDRs", podCIDRs, "may specify no more than one CIDR for each IP family"));
+  return errors;
+}

@@ -1,0 +1,108 @@
+import type { FieldError } from "../errors.ts";
+import type { KindRules } from "../kind.ts";
+import { semanticEqual } from "../meta/equality.ts";
+import { forbiddenField, invalidForEach, invalidValue, notSupported, oneOf, requiredValue } from "../meta/field-errors.ts";
+import { checkDnsSubdomain } from "../meta/names.ts";
+import { canonicalQuantity, compareQuantities } from "../meta/quantity.ts";
+import { age } from "../meta/time.ts";
+import type { PersistentVolume, PersistentVolumeSpec } from "../types/core.v1.ts";
+import { shortAccessModes, storageClassOf, validateAccessModes } from "./persistent-volume-claim.ts";
+import { validateNodeSelector } from "./scheduling-validation.ts";
+import { validateHostPath, validateNfs } from "./volume-validation.ts";
+
+const protection = "kubernetes.io/pv-protection";
+const notSources = new Set([
+  "capacity",
+  "accessModes",
+  "claimRef",
+  "persistentVolumeReclaimPolicy",
+  "storageClassName",
+  "mountOptions",
+  "volumeMode",
+  "nodeAffinity",
+  "volumeAttributesClassName",
+]);
+
+/** The rules of PersistentVolumes. */
+export const persistentVolumeRules: KindRules<PersistentVolume> = {
+  default({ spec }) {
+    spec.persistentVolumeReclaimPolicy ||= "Retain";
+    spec.volumeMode ||= "Filesystem";
+    if (spec.hostPath) spec.hostPath.type ??= "";
+  },
+  prepareForCreate(volume) {
+    volume.status = {
+      phase: "Pending",
+      ...(volume.metadata.creationTimestamp ? { lastPhaseTransitionTime: volume.metadata.creationTimestamp } : {}),
+    };
+    volume.metadata.finalizers ??= [];
+    if (!volume.metadata.finalizers.includes(protection)) volume.metadata.finalizers.push(protection);
+  },
+  validate: ({ spec }) => [
+    ...validateAccessModes("spec.accessModes", spec.accessModes),
+    ...validateCapacity(spec),
+    ...validateSource(spec),
+    ...oneOf("spec.persistentVolumeReclaimPolicy", spec.persistentVolumeReclaimPolicy, ["Delete", "Recycle", "Retain"]),
+    ...(spec.storageClassName
+      ? invalidForEach("spec.storageClassName", spec.storageClassName, checkDnsSubdomain(spec.storageClassName))
+      : []),
+    ...(spec.volumeMode ? oneOf("spec.volumeMode", spec.volumeMode, ["Block", "Filesystem"]) : []),
+    ...validateAffinity(spec),
+  ],
+  validateUpdate({ spec }, { spec: old }) {
+    const errors: FieldError[] = [];
+    if (!semanticEqual(sourceOf(spec), sourceOf(old)))
+      errors.push(forbiddenField("spec.persistentvolumesource", "spec.persistentvolumesource is immutable after creation"));
+    if (spec.volumeMode !== old.volumeMode) errors.push(invalidValue("volumeMode", spec.volumeMode, "field is immutable"));
+    if (old.nodeAffinity && !semanticEqual(spec.nodeAffinity, old.nodeAffinity))
+      errors.push(invalidValue("spec.nodeAffinity", spec.nodeAffinity, "field is immutable"));
+    return errors;
+  },
+  cells(volume, now) {
+    const { metadata, spec, status } = volume;
+    return [
+      metadata.name,
+      canonicalQuantity(spec.capacity?.["storage"] ?? "0"),
+      shortAccessModes(spec.accessModes),
+      spec.persistentVolumeReclaimPolicy ?? "",
+      metadata.deletionTimestamp ? "Terminating" : (status?.phase ?? ""),
+      spec.claimRef ? `${spec.claimRef.namespace ?? ""}/${spec.claimRef.name ?? ""}` : "",
+      storageClassOf(volume),
+      spec.volumeAttributesClassName || "<unset>",
+      status?.reason ?? "",
+      age(metadata.creationTimestamp, now),
+      spec.volumeMode ?? "<unset>",
+    ];
+  },
+};
+
+function sourceOf(spec: PersistentVolumeSpec): object {
+  return Object.fromEntries(Object.entries(spec).filter(([key]) => !notSources.has(key)));
+}
+
+function validateCapacity({ capacity = {} }: PersistentVolumeSpec): FieldError[] {
+  if (Object.keys(capacity).length === 0) return [requiredValue("spec.capacity")];
+  const errors: FieldError[] = [];
+  if (capacity["storage"] === undefined || Object.keys(capacity).length > 1)
+    errors.push(notSupported("spec.capacity", capacity, ["storage"]));
+  for (const [name, amount] of Object.entries(capacity))
+    if (compareQuantities(amount, "0") <= 0) errors.push(invalidValue(`spec.capacity[${name}]`, amount, "must be greater than zero"));
+  return errors;
+}
+
+function validateSource(spec: PersistentVolumeSpec): FieldError[] {
+  const [first, ...others] = Object.keys(sourceOf(spec));
+  if (!first) return [requiredValue("spec", "must specify a volume type")];
+  const errors = others.map((key) => forbiddenField(`spec.${key}`, "may not specify more than 1 volume type"));
+  if (first === "hostPath" && spec.hostPath) errors.push(...validateHostPath("spec.hostPath", spec.hostPath));
+  if (first === "nfs" && spec.nfs) errors.push(...validateNfs("spec.nfs", spec.nfs));
+  if (first === "local" && !spec.local?.path) errors.push(requiredValue("spec.local.path"));
+  if (first === "local" && !spec.nodeAffinity) errors.push(requiredValue("spec.nodeAffinity", "Local volume requires node affinity"));
+  return errors;
+}
+
+function validateAffinity({ nodeAffinity }: PersistentVolumeSpec): FieldError[] {
+  if (!nodeAffinity) return [];
+  if (!nodeAffinity.required) return [requiredValue("spec.nodeAffinity.required", "must specify required node constraints")];
+  return validateNodeSelector("spec.nodeAffinity.required", nodeAffinity.required);
+}

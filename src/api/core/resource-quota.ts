@@ -1,0 +1,96 @@
+import type { FieldError } from "../errors.ts";
+import type { KindRules } from "../kind.ts";
+import { semanticEqual } from "../meta/equality.ts";
+import { immutable, invalidForEach, invalidValue, oneOf } from "../meta/field-errors.ts";
+import { checkQualifiedName } from "../meta/names.ts";
+import { canonicalQuantity } from "../meta/quantity.ts";
+import { age } from "../meta/time.ts";
+import type { ResourceQuota } from "../types/core.v1.ts";
+import { validateQuantity } from "./resource-validation.ts";
+
+const standard = new Set([
+  "cpu",
+  "memory",
+  "ephemeral-storage",
+  "requests.cpu",
+  "requests.memory",
+  "requests.storage",
+  "requests.ephemeral-storage",
+  "limits.cpu",
+  "limits.memory",
+  "limits.ephemeral-storage",
+  "pods",
+  "resourcequotas",
+  "services",
+  "services.nodeports",
+  "services.loadbalancers",
+  "replicationcontrollers",
+  "secrets",
+  "configmaps",
+  "persistentvolumeclaims",
+]);
+const scopes = [
+  "Terminating",
+  "NotTerminating",
+  "BestEffort",
+  "NotBestEffort",
+  "PriorityClass",
+  "CrossNamespacePodAffinity",
+  "VolumeAttributesClass",
+];
+
+/** The rules of ResourceQuotas. */
+export const resourceQuotaRules: KindRules<ResourceQuota> = {
+  validate({ spec }) {
+    const errors: FieldError[] = [];
+    for (const [name, amount] of Object.entries(spec?.hard ?? {})) {
+      const field = `spec.hard[${name}]`;
+      errors.push(...validateName(field, name), ...validateQuantity(field, name, amount));
+    }
+    for (const scope of spec?.scopes ?? [])
+      if (!scopes.includes(scope)) errors.push(invalidValue("spec.scopes", spec?.scopes, "unsupported scope"));
+    const expressions = spec?.scopeSelector?.matchExpressions ?? [];
+    for (const [i, { scopeName, operator, values = [] }] of expressions.entries()) {
+      const field = `spec.scopeSelector.matchExpressions[${i}]`;
+      if (!scopes.includes(scopeName)) errors.push(invalidValue(`${field}.scopeName`, scopeName, "unsupported scope"));
+      errors.push(...oneOf(`${field}.operator`, operator, ["In", "NotIn", "Exists", "DoesNotExist"]));
+      const takesValues = ["In", "NotIn"].includes(operator);
+      if (takesValues && values.length === 0)
+        errors.push({
+          reason: "FieldValueRequired",
+          field: `${field}.values`,
+          message: "Required value: must be at least one value when `operator` is 'In' or 'NotIn' for scope selector",
+        });
+      if (!takesValues && values.length > 0)
+        errors.push(
+          invalidValue(`${field}.values`, values, "must be no value when `operator` is 'Exists' or 'DoesNotExist' for scope selector"),
+        );
+    }
+    return errors;
+  },
+  validateUpdate: ({ spec }, old) => immutable("spec.scopes", semanticEqual(spec?.scopes, old.spec?.scopes), spec?.scopes ?? []),
+  cells({ metadata, status }, now) {
+    const used = status?.used ?? {};
+    const hard = status?.hard ?? {};
+    const requests: string[] = [];
+    const limits: string[] = [];
+    for (const name of Object.keys(hard).sort()) {
+      const text = `${name}: ${canonicalQuantity(used[name] ?? "0")}/${canonicalQuantity(hard[name] ?? "0")}`;
+      (name.startsWith("limits.") ? limits : requests).push(text);
+    }
+    return [metadata.name, requests.join(", "), limits.join(", "), age(metadata.creationTimestamp, now)];
+  },
+};
+
+function validateName(field: string, name: string): FieldError[] {
+  const errors = invalidForEach(field, name, checkQualifiedName(name));
+  if (
+    errors.length > 0 ||
+    name.includes("/") ||
+    standard.has(name) ||
+    name.startsWith("hugepages-") ||
+    name.startsWith("requests.hugepages-")
+  )
+    return errors;
+  return [invalidValue(field, name, "must be a standard resource for quota")];
+}

@@ -1,0 +1,56 @@
+import { isIP } from "node:net";
+import type { FieldError } from "../errors.ts";
+import { duplicateValue, forbiddenField, invalidValue, oneOf } from "../meta/field-errors.ts";
+import { checkCidr, checkIp } from "../meta/addresses.ts";
+import type { ServiceSpec } from "../types/core.v1.ts";
+
+const families = ["IPv4", "IPv6"];
+
+/** What is wrong with a Service's cluster addresses and address families. */
+export function validateClusterIPs(spec: ServiceSpec): FieldError[] {
+  if (spec.type === "ExternalName") return [];
+  const errors: FieldError[] = [];
+  const { clusterIP, clusterIPs = [], ipFamilies = [], ipFamilyPolicy } = spec;
+  if (!clusterIP && clusterIPs.length > 0)
+    errors.push(invalidValue("spec.clusterIPs", clusterIPs, "must be empty when `clusterIP` is not specified"));
+  else if (clusterIP && clusterIPs.length > 0 && clusterIPs[0] !== clusterIP)
+    errors.push(invalidValue("spec.clusterIPs", clusterIPs, "first value must match `clusterIP`"));
+  for (const [i, family] of ipFamilies.entries()) {
+    errors.push(...oneOf(`spec.ipFamilies[${i}]`, family, families));
+    if (ipFamilies.indexOf(family) < i) errors.push(duplicateValue(`spec.ipFamilies[${i}]`, family));
+  }
+  if (ipFamilyPolicy !== undefined)
+    errors.push(...oneOf("spec.ipFamilyPolicy", ipFamilyPolicy, ["PreferDualStack", "RequireDualStack", "SingleStack"]));
+  const given = clusterIPs.length > 0 ? clusterIPs : clusterIP ? [clusterIP] : [];
+  for (const [i, ip] of given.entries()) {
+    if (ip === "None" && i === 0) {
+      if (given.length > 1) errors.push(invalidValue("spec.clusterIPs", given, "'None' must be the first and only value"));
+      continue;
+    }
+    errors.push(...checkIp(`spec.clusterIPs[${i}]`, ip));
+  }
+  if (given.length === 2 && given.every((ip) => isIP(ip)) && isIP(given[0] ?? "") === isIP(given[1] ?? ""))
+    errors.push(invalidValue("spec.clusterIPs", given, "may specify no more than one IP for each IP family"));
+  return errors;
+}
+
+/** What is wrong with the addresses that a Service is also reached by. */
+export function validateExternalIPs({ externalIPs = [] }: ServiceSpec): FieldError[] {
+  return externalIPs.flatMap((ip, i) => {
+    const field = `spec.externalIPs[${i}]`;
+    const wrong = checkIp(field, ip);
+    if (wrong.length > 0) return wrong;
+    if (ip === "0.0.0.0" || ip === "::") return [invalidValue(field, ip, `may not be unspecified (${ip})`)];
+    if (ip.startsWith("127.") || ip === "::1") return [invalidValue(field, ip, "may not be in the loopback range (127.0.0.0/8, ::1/128)")];
+    if (ip.startsWith("169.254.")) return [invalidValue(field, ip, "may not be in the link-local range (169.254.0.0/16, fe80::/10)")];
+    return [];
+  });
+}
+
+/** What is wrong with the ranges that a load balancer lets in. */
+export function validateSourceRanges({ type, loadBalancerSourceRanges = [] }: ServiceSpec): FieldError[] {
+  const field = "spec.LoadBalancerSourceRanges";
+  if (loadBalancerSourceRanges.length === 0) return [];
+  const errors = type === "LoadBalancer" ? [] : [forbiddenField(field, "may only be used when `type` is 'LoadBalancer'")];
+  return [...errors, ...loadBalancerSourceRanges.flatMap((range, i) => checkCidr(`${field}[${i}]`, range.trim()))];
+}

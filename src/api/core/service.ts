@@ -1,0 +1,242 @@
+import type { FieldError } from "../errors.ts";
+import type { KindRules } from "../kind.ts";
+import { duplicateValue, forbiddenField, invalidForEach, invalidValue, notSupported, oneOf, requiredValue } from "../meta/field-errors.ts";
+import { formatLabels } from "../meta/labels.ts";
+import { checkDnsLabel, checkDnsSubdomain, checkPort, checkQualifiedName } from "../meta/names.ts";
+import { age } from "../meta/time.ts";
+import type { Service, ServicePort, ServiceSpec } from "../types/core.v1.ts";
+import { validatePortReference } from "./container-validation.ts";
+import { validateLabelMap } from "./environment-validation.ts";
+import { validateClusterIPs, validateExternalIPs, validateSourceRanges } from "./service-addresses.ts";
+
+const affinitySeconds = 10_800;
+const types = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
+
+/** The rules of Services. Addresses and node ports are allocated by the API server. */
+export const serviceRules: KindRules<Service> = {
+  default({ spec }) {
+    spec.sessionAffinity ||= "None";
+    spec.type ||= "ClusterIP";
+    if (spec.sessionAffinity === "None") delete spec.sessionAffinityConfig;
+    if (spec.sessionAffinity === "ClientIP") {
+      spec.sessionAffinityConfig ??= {};
+      spec.sessionAffinityConfig.clientIP ??= {};
+      spec.sessionAffinityConfig.clientIP.timeoutSeconds ??= affinitySeconds;
+    }
+    for (const port of spec.ports ?? []) {
+      port.protocol ||= "TCP";
+      if (port.targetPort === undefined || port.targetPort === 0 || port.targetPort === "") port.targetPort = port.port;
+    }
+    if (spec.type === "NodePort" || spec.type === "LoadBalancer") spec.externalTrafficPolicy ||= "Cluster";
+    if (spec.type !== "ExternalName") spec.internalTrafficPolicy ||= "Cluster";
+    if (spec.type === "LoadBalancer") spec.allocateLoadBalancerNodePorts ??= true;
+  },
+  prepareForUpdate(service, old) {
+    carryOver(service.spec, old.spec);
+    dropTypeDependent(service.spec, old.spec);
+  },
+  validate: ({ spec }) => [
+    ...validatePorts(spec),
+    ...validateLabelMap("spec.selector", spec.selector),
+    ...validateAffinity(spec),
+    ...oneOf("spec.type", spec.type, types),
+    ...validateForType(spec),
+    ...validateExternalIPs(spec),
+    ...validateSourceRanges(spec),
+    ...validateLoadBalancer(spec),
+    ...validatePolicies(spec),
+    ...validateClusterIPs(spec),
+    ...duplicatePorts(spec.ports ?? []),
+  ],
+  validateUpdate({ spec }, { spec: old }) {
+    const errors: FieldError[] = [];
+    const kept = spec.type !== "ExternalName" && old.type !== "ExternalName" && old.clusterIP;
+    if (kept && (spec.clusterIPs?.[0] ?? spec.clusterIP) !== old.clusterIP)
+      errors.push(invalidValue("spec.clusterIPs[0]", spec.clusterIPs ?? [], "may not change once set"));
+    if (spec.type === "LoadBalancer" && old.type === "LoadBalancer" && spec.loadBalancerClass !== old.loadBalancerClass)
+      errors.push(invalidValue("spec.loadBalancerClass", spec.loadBalancerClass, "may not change once set"));
+    return errors;
+  },
+  cells: (service, now) => [
+    service.metadata.name,
+    service.spec.type ?? "",
+    service.spec.clusterIPs?.[0] || "<none>",
+    externalAddresses(service),
+    (service.spec.ports ?? []).map(portText).join(",") || "<none>",
+    age(service.metadata.creationTimestamp, now),
+    formatLabels(service.spec.selector),
+  ],
+  fields: {
+    "spec.clusterIP": ({ spec }) => spec.clusterIP ?? "",
+    "spec.type": ({ spec }) => spec.type ?? "",
+  },
+};
+
+function portText({ port, nodePort, protocol }: ServicePort): string {
+  return nodePort ? `${port}:${nodePort}/${protocol}` : `${port}/${protocol}`;
+}
+
+function externalAddresses({ spec, status }: Service): string {
+  const given = spec.externalIPs ?? [];
+  if (spec.type === "ExternalName") return spec.externalName ?? "";
+  if (spec.type !== "LoadBalancer") return given.join(",") || "<none>";
+  const addresses = (status?.loadBalancer?.ingress ?? []).map((ingress) => ingress.ip || ingress.hostname || "").filter((a) => a !== "");
+  return [...[...new Set(addresses)].sort(), ...given].join(",") || "<pending>";
+}
+
+/** What an update leaves out stays as it was: addresses, families, node ports, the health check port. */
+function carryOver(spec: ServiceSpec, old: ServiceSpec): void {
+  const { type } = spec;
+  if (type !== "ExternalName" && old.type !== "ExternalName") {
+    if (!spec.clusterIP) {
+      spec.clusterIP = old.clusterIP;
+      if (!spec.clusterIPs?.length) spec.clusterIPs = old.clusterIPs && [...old.clusterIPs];
+    } else if (spec.clusterIP !== old.clusterIP && spec.clusterIPs?.[0] === old.clusterIPs?.[0]) spec.clusterIPs = [spec.clusterIP];
+    if (!spec.clusterIPs?.length) spec.clusterIPs = old.clusterIPs && [...old.clusterIPs];
+    if (!spec.ipFamilies?.length) spec.ipFamilies = old.ipFamilies && [...old.ipFamilies];
+    spec.ipFamilyPolicy ??= old.ipFamilyPolicy;
+  }
+  if (hasNodePorts(type) && hasNodePorts(old.type))
+    for (const [i, port] of (spec.ports ?? []).entries())
+      if (!port.nodePort) {
+        const same =
+          old.ports?.find((p) => p.port === port.port && p.protocol === port.protocol && (p.name ?? "") === (port.name ?? "")) ??
+          old.ports?.[i];
+        const free = same?.nodePort && !spec.ports?.some((p) => p.nodePort === same.nodePort && p.protocol === port.protocol);
+        if (free) port.nodePort = same.nodePort;
+      }
+  if (needsHealthPort(spec) && needsHealthPort(old) && !spec.healthCheckNodePort) spec.healthCheckNodePort = old.healthCheckNodePort;
+}
+
+/** What a type does not use goes away when the type changes and the client has left it untouched. */
+function dropTypeDependent(spec: ServiceSpec, old: ServiceSpec): void {
+  if (old.type !== "ExternalName" && spec.type === "ExternalName") {
+    for (const key of ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"] as const)
+      if (JSON.stringify(spec[key]) === JSON.stringify(old[key])) delete spec[key];
+  }
+  if (hasNodePorts(old.type) && !hasNodePorts(spec.type)) {
+    const before = new Set((old.ports ?? []).map((port) => port.nodePort));
+    for (const port of spec.ports ?? []) if (before.has(port.nodePort)) delete port.nodePort;
+    if (spec.externalTrafficPolicy === old.externalTrafficPolicy && !spec.externalIPs?.length) delete spec.externalTrafficPolicy;
+  }
+  if (needsHealthPort(old) && !needsHealthPort(spec) && spec.healthCheckNodePort === old.healthCheckNodePort)
+    delete spec.healthCheckNodePort;
+  if (old.type === "LoadBalancer" && spec.type !== "LoadBalancer")
+    for (const key of ["allocateLoadBalancerNodePorts", "loadBalancerClass"] as const) if (spec[key] === old[key]) delete spec[key];
+}
+
+/** Whether Services of the type are reached by a port of each node. */
+export function hasNodePorts(type: string | undefined): boolean {
+  return type === "NodePort" || type === "LoadBalancer";
+}
+
+/** Whether the Service has a port on which nodes tell balancers that they have an endpoint. */
+export function needsHealthPort(spec: ServiceSpec): boolean {
+  return spec.type === "LoadBalancer" && spec.externalTrafficPolicy === "Local";
+}
+
+function validatePorts(spec: ServiceSpec): FieldError[] {
+  const ports = spec.ports ?? [];
+  const headless = spec.clusterIP === "None";
+  if (ports.length === 0) return headless || spec.type === "ExternalName" ? [] : [requiredValue("spec.ports")];
+  const names = new Set<string>();
+  return ports.flatMap((port, i) => {
+    const path = `spec.ports[${i}]`;
+    const errors: FieldError[] = [];
+    const { name = "" } = port;
+    if (!name) {
+      if (ports.length > 1) errors.push(requiredValue(`${path}.name`));
+    } else {
+      errors.push(...invalidForEach(`${path}.name`, name, checkDnsLabel(name)));
+      if (names.has(name)) errors.push(duplicateValue(`${path}.name`, name));
+      names.add(name);
+    }
+    errors.push(...invalidForEach(`${path}.port`, port.port ?? 0, checkPort(port.port ?? 0)));
+    errors.push(...oneOf(`${path}.protocol`, port.protocol, ["SCTP", "TCP", "UDP"]));
+    errors.push(...validatePortReference(`${path}.targetPort`, port.targetPort));
+    if (port.appProtocol !== undefined)
+      errors.push(...invalidForEach(`${path}.appProtocol`, port.appProtocol, checkQualifiedName(port.appProtocol)));
+    return errors;
+  });
+}
+
+function duplicatePorts(ports: readonly ServicePort[]): FieldError[] {
+  const seen = new Set<string>();
+  return ports.flatMap((port, i) => {
+    const key = `${port.protocol}/${port.port}`;
+    if (!seen.has(key)) {
+      seen.add(key);
+      return [];
+    }
+    const shown = { Name: "", Protocol: port.protocol, AppProtocol: null, Port: port.port, TargetPort: 0, NodePort: 0 };
+    return [duplicateValue(`spec.ports[${i}]`, shown)];
+  });
+}
+
+function validateAffinity({ sessionAffinity, sessionAffinityConfig }: ServiceSpec): FieldError[] {
+  const errors = oneOf("spec.sessionAffinity", sessionAffinity, ["ClientIP", "None"]);
+  if (sessionAffinity === "ClientIP") {
+    const seconds = sessionAffinityConfig?.clientIP?.timeoutSeconds ?? 0;
+    if (seconds <= 0 || seconds > 86_400)
+      errors.push(
+        invalidValue("spec.sessionAffinityConfig.clientIP.timeoutSeconds", seconds, "must be greater than 0 and less than 86400"),
+      );
+  } else if (sessionAffinityConfig && sessionAffinity === "None")
+    errors.push(forbiddenField("spec.sessionAffinityConfig", "must not be set when session affinity is None"));
+  return errors;
+}
+
+function validateForType(spec: ServiceSpec): FieldError[] {
+  const errors: FieldError[] = [];
+  if (spec.type === "ExternalName") {
+    if (spec.clusterIP || spec.clusterIPs?.length)
+      errors.push(forbiddenField("spec.clusterIPs", "may not be set for ExternalName services"));
+    const name = (spec.externalName ?? "").replace(/\.$/, "");
+    if (!name) errors.push(requiredValue("spec.externalName"));
+    else errors.push(...invalidForEach("spec.externalName", spec.externalName, checkDnsSubdomain(name)));
+  } else if (spec.clusterIP === "None" && hasNodePorts(spec.type))
+    errors.push(invalidValue("spec.clusterIPs[0]", "None", `may not be set to 'None' for ${spec.type} services`));
+  if (spec.type === "ClusterIP")
+    for (const [i, port] of (spec.ports ?? []).entries())
+      if (port.nodePort) errors.push(forbiddenField(`spec.ports[${i}].nodePort`, "may not be used when `type` is 'ClusterIP'"));
+  return errors;
+}
+
+function validateLoadBalancer(spec: ServiceSpec): FieldError[] {
+  const errors: FieldError[] = [];
+  const only = "may only be used when `type` is 'LoadBalancer'";
+  if (spec.type === "LoadBalancer") {
+    const name = spec.loadBalancerClass;
+    if (spec.allocateLoadBalancerNodePorts === undefined) errors.push(requiredValue("spec.allocateLoadBalancerNodePorts"));
+    if (name !== undefined) errors.push(...invalidForEach("spec.loadBalancerClass", name, checkQualifiedName(name)));
+    return errors;
+  }
+  for (const key of ["allocateLoadBalancerNodePorts", "loadBalancerClass"] as const)
+    if (spec[key] !== undefined) errors.push(forbiddenField(`spec.${key}`, only));
+  return errors;
+}
+
+function validatePolicies(spec: ServiceSpec): FieldError[] {
+  const errors: FieldError[] = [];
+  const external = spec.externalTrafficPolicy;
+  if (external !== undefined) {
+    const facing = hasNodePorts(spec.type) || (spec.type === "ClusterIP" && spec.externalIPs?.length);
+    if (!facing) errors.push(invalidValue("spec.externalTrafficPolicy", external, "may only be set for externally-accessible services"));
+    else errors.push(...oneOf("spec.externalTrafficPolicy", external, ["Cluster", "Local"]));
+  } else if (hasNodePorts(spec.type)) errors.push(requiredValue("spec.externalTrafficPolicy"));
+  if (spec.internalTrafficPolicy !== undefined)
+    errors.push(...oneOf("spec.internalTrafficPolicy", spec.internalTrafficPolicy, ["Cluster", "Local"]));
+  const port = spec.healthCheckNodePort;
+  if (port && !needsHealthPort(spec))
+    errors.push(
+      invalidValue(
+        "spec.healthCheckNodePort",
+        port,
+        "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
+      ),
+    );
+  const distributions = ["PreferClose", "PreferSameZone", "PreferSameNode"];
+  if (spec.trafficDistribution !== undefined && !distributions.includes(spec.trafficDistribution))
+    errors.push(notSupported("spec.trafficDistribution", spec.trafficDistribution, distributions));
+  return errors;
+}

@@ -1,0 +1,61 @@
+import { isIP } from "node:net";
+import type { FieldError } from "../errors.ts";
+import type { KindRules } from "../kind.ts";
+import { duplicateValue, immutable, invalidForEach, invalidValue, oneOf, requiredValue, tooMany } from "../meta/field-errors.ts";
+import { checkDnsLabel, checkDnsSubdomain } from "../meta/names.ts";
+import { age } from "../meta/time.ts";
+import type { Endpoint, EndpointSlice } from "../types/discovery.v1.ts";
+
+/** The rules of EndpointSlices. */
+export const endpointSliceRules: KindRules<EndpointSlice> = {
+  default({ ports }) {
+    for (const port of ports ?? []) {
+      port.name ??= "";
+      port.protocol ||= "TCP";
+    }
+  },
+  validate(slice) {
+    const errors: FieldError[] = oneOf("addressType", slice.addressType, ["FQDN", "IPv4", "IPv6"]);
+    const { endpoints, ports } = slice;
+    if ((endpoints?.length ?? 0) > 1000) errors.push(tooMany("endpoints", endpoints?.length ?? 0, 1000));
+    for (const [i, endpoint] of (endpoints ?? []).entries())
+      errors.push(...validateEndpoint(`endpoints[${i}]`, endpoint, slice.addressType));
+    const names = new Set<string>();
+    for (const [i, { name = "", protocol }] of (ports ?? []).entries()) {
+      if (name) errors.push(...invalidForEach(`ports[${i}].name`, name, checkDnsLabel(name)));
+      if (names.has(name)) errors.push(duplicateValue(`ports[${i}].name`, name));
+      names.add(name);
+      errors.push(...oneOf(`ports[${i}].protocol`, protocol, ["SCTP", "TCP", "UDP"]));
+    }
+    return errors;
+  },
+  validateUpdate: (slice, old) => immutable("addressType", slice.addressType === old.addressType, slice.addressType),
+  cells: ({ metadata, addressType, ports, endpoints }, now) => [
+    metadata.name,
+    addressType,
+    limited((ports ?? []).map(({ port }) => (port === undefined ? "*" : String(port)))) || "<unset>",
+    limited((endpoints ?? []).flatMap(({ addresses }) => addresses)) || "<unset>",
+    age(metadata.creationTimestamp, now),
+  ],
+};
+
+const shown = 3;
+
+function limited(texts: readonly string[]): string {
+  const text = texts.slice(0, shown).join(",");
+  return texts.length > shown ? `${text} + ${texts.length - shown} more...` : text;
+}
+
+function validateEndpoint(field: string, { addresses = [], hostname }: Endpoint, type: string): FieldError[] {
+  const errors: FieldError[] = [];
+  if (addresses.length === 0) errors.push(requiredValue(`${field}.addresses`, "must contain at least 1 address"));
+  if (addresses.length > 100) errors.push(tooMany(`${field}.addresses`, addresses.length, 100));
+  for (const [i, address] of addresses.entries()) {
+    const path = `${field}.addresses[${i}]`;
+    if (type === "IPv4" && isIP(address) !== 4) errors.push(invalidValue(path, address, "must be an IPv4 address"));
+    if (type === "IPv6" && isIP(address) !== 6) errors.push(invalidValue(path, address, "must be an IPv6 address"));
+    if (type === "FQDN") errors.push(...invalidForEach(path, address, checkDnsSubdomain(address)));
+  }
+  if (hostname !== undefined) errors.push(...invalidForEach(`${field}.hostname`, hostname, checkDnsLabel(hostname)));
+  return errors;
+}

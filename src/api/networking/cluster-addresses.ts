@@ -1,0 +1,36 @@
+import type { FieldError } from "../errors.ts";
+import type { KindRules } from "../kind.ts";
+import { checkCidr, checkIp } from "../meta/addresses.ts";
+import { deepEqual } from "../meta/equality.ts";
+import { immutable, invalidValue, requiredValue } from "../meta/field-errors.ts";
+import { age } from "../meta/time.ts";
+import type { IPAddress, ServiceCIDR } from "../types/networking.v1.ts";
+
+/** The rules of ServiceCIDRs. */
+export const serviceCidrRules: KindRules<ServiceCIDR> = {
+  validate({ spec }) {
+    const ranges = spec?.cidrs ?? [];
+    if (ranges.length === 0) return [requiredValue("spec.cidrs", "at least one CIDR required")];
+    const errors = ranges.flatMap((range, i) => checkCidr(`spec.cidrs[${i}]`, range));
+    if (ranges.length > 2) errors.push(invalidValue("spec", spec, "may only hold up to 2 values"));
+    return errors;
+  },
+  validateUpdate: ({ spec }, old) => immutable("spec.cidrs", deepEqual(spec?.cidrs, old.spec?.cidrs), spec?.cidrs ?? []),
+  cells: ({ metadata, spec }, now) => [metadata.name, (spec?.cidrs ?? []).join(","), age(metadata.creationTimestamp, now)],
+};
+
+/** The rules of IPAddresses: each is named by its address and belongs to one object. */
+export const ipAddressRules: KindRules<IPAddress> = {
+  validate({ metadata, spec }) {
+    const errors: FieldError[] = checkIp("metadata.name", metadata.name ?? "");
+    const { parentRef } = spec ?? {};
+    if (!parentRef) return [...errors, requiredValue("spec.parentRef")];
+    for (const key of ["resource", "name"] as const) if (!parentRef[key]) errors.push(requiredValue(`spec.parentRef.${key}`));
+    return errors;
+  },
+  validateUpdate: ({ spec }, old) => immutable("spec.parentRef", deepEqual(spec?.parentRef, old.spec?.parentRef), spec?.parentRef),
+  cells({ metadata, spec }) {
+    const { group, resource, namespace, name } = spec?.parentRef ?? { resource: "", name: "" };
+    return [metadata.name, `${resource}${group ? `.${group}` : ""}/${namespace ? `${namespace}/` : ""}${name}`];
+  },
+};

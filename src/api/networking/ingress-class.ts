@@ -1,0 +1,43 @@
+import type { FieldError } from "../errors.ts";
+import type { KindRules } from "../kind.ts";
+import { forbiddenField, immutable, invalidForEach, oneOf, requiredValue } from "../meta/field-errors.ts";
+import { checkQualifiedName } from "../meta/names.ts";
+import { age } from "../meta/time.ts";
+import type { IngressClass } from "../types/networking.v1.ts";
+
+/** The rules of IngressClasses. */
+export const ingressClassRules: KindRules<IngressClass> = {
+  default({ spec }) {
+    if (spec?.parameters) spec.parameters.scope ||= "Cluster";
+  },
+  validate({ spec }) {
+    const { controller = "", parameters } = spec ?? {};
+    const errors: FieldError[] = controller
+      ? invalidForEach(
+          "spec.controller",
+          controller,
+          controller.includes("/") ? checkQualifiedName(controller) : ['must be a domain-prefixed path (such as "acme.io/foo")'],
+        )
+      : [requiredValue("spec.controller")];
+    if (!parameters) return errors;
+    const field = "spec.parameters";
+    for (const key of ["kind", "name"] as const) if (!parameters[key]) errors.push(requiredValue(`${field}.${key}`, `${key} is required`));
+    errors.push(...oneOf(`${field}.scope`, parameters.scope, ["Cluster", "Namespace"]));
+    if (parameters.scope === "Namespace" && !parameters.namespace)
+      errors.push(requiredValue(`${field}.namespace`, "`parameters.scope` is set to 'Namespace'"));
+    if (parameters.scope === "Cluster" && parameters.namespace)
+      errors.push(forbiddenField(`${field}.namespace`, "`parameters.scope` is set to 'Cluster'"));
+    return errors;
+  },
+  validateUpdate: ({ spec }, old) => immutable("spec.controller", spec?.controller === old.spec?.controller, spec?.controller),
+  cells({ metadata, spec }, now) {
+    const { parameters } = spec ?? {};
+    const kind = parameters?.apiGroup ? `${parameters.kind}.${parameters.apiGroup}` : parameters?.kind;
+    return [
+      metadata.name,
+      spec?.controller ?? "",
+      parameters ? `${kind}/${parameters.name}` : "<none>",
+      age(metadata.creationTimestamp, now),
+    ];
+  },
+};

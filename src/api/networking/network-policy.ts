@@ -1,0 +1,71 @@
+import type { FieldError } from "../errors.ts";
+import type { KindRules } from "../kind.ts";
+import { checkCidr } from "../meta/addresses.ts";
+import { forbiddenField, invalidForEach, invalidValue, oneOf, requiredValue } from "../meta/field-errors.ts";
+import { formatLabelSelector, validateLabelSelector } from "../meta/labels.ts";
+import { checkPort, checkPortName } from "../meta/names.ts";
+import { age } from "../meta/time.ts";
+import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec } from "../types/networking.v1.ts";
+
+/** The rules of NetworkPolicies. */
+export const networkPolicyRules: KindRules<NetworkPolicy> = {
+  default(policy) {
+    policy.spec ??= { podSelector: {} };
+    const { spec } = policy;
+    spec.podSelector ??= {};
+    for (const { ports = [] } of [...(spec.ingress ?? []), ...(spec.egress ?? [])]) for (const port of ports) port.protocol ||= "TCP";
+    if (!spec.policyTypes?.length) spec.policyTypes = spec.egress?.length ? ["Ingress", "Egress"] : ["Ingress"];
+  },
+  validate: ({ spec }) => validateSpec(spec),
+  cells: ({ metadata, spec }, now) => [metadata.name, formatLabelSelector(spec?.podSelector ?? {}), age(metadata.creationTimestamp, now)],
+};
+
+function validateSpec(spec: NetworkPolicySpec): FieldError[] {
+  const errors = validateLabelSelector("spec.podSelector", spec.podSelector);
+  for (const [i, { ports = [], from = [] }] of (spec.ingress ?? []).entries()) {
+    for (const [j, port] of ports.entries()) errors.push(...validatePort(`spec.ingress[${i}].ports[${j}]`, port));
+    for (const [j, peer] of from.entries()) errors.push(...validatePeer(`spec.ingress[${i}].from[${j}]`, peer));
+  }
+  for (const [i, { ports = [], to = [] }] of (spec.egress ?? []).entries()) {
+    for (const [j, port] of ports.entries()) errors.push(...validatePort(`spec.egress[${i}].ports[${j}]`, port));
+    for (const [j, peer] of to.entries()) errors.push(...validatePeer(`spec.egress[${i}].to[${j}]`, peer));
+  }
+  const types = spec.policyTypes ?? [];
+  if (types.length > 2) errors.push(invalidValue("spec.policyTypes", types, "may not specify more than two policyTypes"));
+  for (const [i, type] of types.entries()) errors.push(...oneOf(`spec.policyTypes[${i}]`, type, ["Egress", "Ingress"]));
+  return errors;
+}
+
+function validatePort(field: string, { port, endPort, protocol }: NetworkPolicyPort): FieldError[] {
+  const errors = oneOf(`${field}.protocol`, protocol, ["SCTP", "TCP", "UDP"]);
+  if (typeof port === "number") {
+    errors.push(...invalidForEach(`${field}.port`, port, checkPort(port)));
+    if (endPort !== undefined) {
+      if (port > endPort) errors.push(invalidValue(`${field}.endPort`, endPort, "must be greater than or equal to `port`"));
+      errors.push(...invalidForEach(`${field}.endPort`, endPort, checkPort(endPort)));
+    }
+    return errors;
+  }
+  if (endPort !== undefined)
+    errors.push(
+      port === undefined
+        ? requiredValue(`${field}.port`, "must be specified when endPort is specified")
+        : invalidValue(`${field}.endPort`, endPort, "may not be specified when `port` is non-numeric"),
+    );
+  if (port !== undefined) errors.push(...invalidForEach(`${field}.port`, port, checkPortName(port)));
+  return errors;
+}
+
+function validatePeer(field: string, { podSelector, namespaceSelector, ipBlock }: NetworkPolicyPeer): FieldError[] {
+  const errors = [
+    ...validateLabelSelector(`${field}.podSelector`, podSelector),
+    ...validateLabelSelector(`${field}.namespaceSelector`, namespaceSelector),
+  ];
+  if (!podSelector && !namespaceSelector && !ipBlock) return [requiredValue(field, "must specify a peer")];
+  if (!ipBlock) return errors;
+  if (podSelector || namespaceSelector) errors.push(forbiddenField(field, "may not specify both ipBlock and another peer"));
+  if (!ipBlock.cidr) errors.push(requiredValue(`${field}.ipBlock.cidr`));
+  else errors.push(...checkCidr(`${field}.ipBlock.cidr`, ipBlock.cidr));
+  for (const [i, range] of (ipBlock.except ?? []).entries()) errors.push(...checkCidr(`${field}.ipBlock.except[${i}]`, range));
+  return errors;
+}

@@ -1,0 +1,18 @@
+import { validateLabelMap } from "../core/environment-validation.ts";
+import { validateTolerations } from "../core/scheduling-validation.ts";
+import type { KindRules } from "../kind.ts";
+import { immutable, invalidForEach } from "../meta/field-errors.ts";
+import { checkDnsLabel } from "../meta/names.ts";
+import { age } from "../meta/time.ts";
+import type { RuntimeClass } from "../types/node.v1.ts";
+
+/** The rules of RuntimeClasses. */
+export const runtimeClassRules: KindRules<RuntimeClass> = {
+  validate: ({ handler = "", scheduling }) => [
+    ...invalidForEach("handler", handler, checkDnsLabel(handler)),
+    ...validateLabelMap("scheduling.nodeSelector", scheduling?.nodeSelector),
+    ...validateTolerations("scheduling.tolerations", scheduling?.tolerations ?? []),
+  ],
+  validateUpdate: (next, old) => immutable("handler", next.handler === old.handler, next.handler),
+  cells: ({ metadata, handler }, now) => [metadata.name, handler, age(metadata.creationTimestamp, now)],
+};
