@@ -5,7 +5,7 @@ import { type CompiledType, cannotBeHandled, compileType } from "../schema/compi
 import { hasProtobufMark, openEnvelope, type ProtobufEnvelope } from "../schema/protobuf.ts";
 import { isJsonObject, type JsonObject, typeOfKind } from "../schema/struct.ts";
 import { WireError } from "../schema/wire.ts";
-import { hasDuplicates, JsonError, JsonScan } from "./json-scan.ts";
+import { countKeys, countMembers, JsonError, JsonScan } from "./json-scan.ts";
 import { parseYaml, YamlError } from "./yaml.ts";
 
 /** A body as it was sent, before it is known what it should be. */
@@ -52,15 +52,19 @@ export function decodeBody(body: Uint8Array, contentType: string, protobuf = tru
 function decodeJson(body: Uint8Array): DecodedBody {
   const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString();
   let value: unknown;
+  let members: number;
   try {
     value = JSON.parse(text);
-  } catch {
-    throw new UnreadableBody(`couldn't get version/kind; json parse error: ${jsonProblem(text)}`);
+    members = countMembers(body);
+  } catch (error) {
+    throw new UnreadableBody(
+      `couldn't get version/kind; json parse error: ${error instanceof JsonError ? error.message : jsonProblem(text)}`,
+    );
   }
   return {
     value,
     strictProblems(unknown) {
-      if (unknown.length === 0 && !hasDuplicates(body, value)) return [];
+      if (unknown.length === 0 && countKeys(value) === members) return [];
       return new JsonScan(text, new Set(unknown)).strictProblems();
     },
   };
@@ -71,6 +75,8 @@ function jsonProblem(text: string): string {
     new JsonScan(text).strictProblems();
   } catch (error) {
     if (error instanceof JsonError) return error.message;
+    if (error instanceof RangeError) return "exceeded max depth";
+    throw error;
   }
   return "invalid character";
 }
