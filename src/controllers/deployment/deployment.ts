@@ -81,7 +81,7 @@ class Rollouts {
   async reconcile(key: string): Promise<number | void> {
     const cached = this.deployments.byKey(key);
     if (!cached) return;
-    // A copy, whose status gathers what this reconcile has to tell until it is written once at the end.
+    // A copy, which gathers what this reconcile has to tell until it is written once at the end.
     const deployment: Deployment = { ...cached, status: { ...cached.status } };
     const wait = this.written.behind(key);
     if (wait) return wait;
@@ -167,7 +167,7 @@ class Rollouts {
         metadata: { ...newSet.metadata, annotations: wanted },
         spec: { ...newSet.spec, minReadySeconds },
       });
-    await this.setRevision(deployment, current);
+    this.setRevision(deployment, current);
     const progressing = deployment.status?.conditions?.some(({ type }) => type === "Progressing");
     if (hasDeadline(deployment) && !progressing)
       this.note(deployment, "True", "FoundNewReplicaSet", `Found new replica set "${newSet.metadata.name}"`);
@@ -194,7 +194,7 @@ class Rollouts {
     this.written.wrote(keyOf(deployment), this.sets, created);
     const { name } = created.metadata;
     if (replicas > 0) events.event(deployment, "Normal", "ScalingReplicaSet", `Scaled up replica set ${name} from 0 to ${replicas}`);
-    await this.setRevision(deployment, created);
+    this.setRevision(deployment, created);
     if (hasDeadline(deployment)) this.note(deployment, "True", "NewReplicaSetCreated", `Created new replica set "${name}"`);
     return created;
   }
@@ -236,13 +236,9 @@ class Rollouts {
     }
   }
 
-  private async setRevision(deployment: Deployment, set: ReplicaSet): Promise<void> {
-    const { namespace, name } = deployment.metadata;
+  private setRevision(deployment: Deployment, set: ReplicaSet): void {
     const revision = String(revisionOf(set));
-    if (String(revisionOf(deployment)) === revision) return;
-    const body = { metadata: { annotations: { [annotations.revision]: revision } } };
-    const patched = await this.context.client.patch(Deployments, { namespace, name }, { type: "merge", body });
-    this.written.wrote(keyOf(deployment), this.deployments, patched);
+    deployment.metadata = { ...deployment.metadata, annotations: { ...deployment.metadata.annotations, [annotations.revision]: revision } };
   }
 
   /** Sets a Progressing condition. */
@@ -251,13 +247,16 @@ class Rollouts {
     deployment.status.conditions = [...withCondition(deployment.status.conditions ?? [], condition, this.context.clock.now())];
   }
 
-  /** Writes the status if it changes anything; returns when the progress deadline has to be looked at. */
+  /** Writes the status and the revision if they have changed; returns when the progress deadline has to be looked at. */
   private async report(deployment: Deployment, status: DeploymentStatus): Promise<number | void> {
     const { namespace, name } = deployment.metadata;
-    const before = this.deployments.get(namespace, name)?.status;
-    if (!sameStatus(before, status)) {
-      // By patch: the revision annotation may have been written a moment ago.
-      const body = { status: replaced(before, status) };
+    const before = this.deployments.get(namespace, name);
+    const revision = deployment.metadata.annotations?.[annotations.revision];
+    const renumbered = revision !== before?.metadata.annotations?.[annotations.revision];
+    if (renumbered || !sameStatus(before?.status, status)) {
+      // The revision goes with the status: as a change of the Deployment itself it would make a new generation.
+      const metadata = renumbered ? { metadata: { annotations: { [annotations.revision]: revision } } } : {};
+      const body = { ...metadata, status: replaced(before?.status, status) };
       const updated = await this.context.client.patch(Deployments, { namespace, name }, { type: "merge", body }, { subresource: "status" });
       this.written.wrote(keyOf(deployment), this.deployments, updated);
     }

@@ -68,7 +68,8 @@ class JobRunner {
     const wait = this.written.behind(jobKey);
     if (wait) return wait;
     await this.releaseStrangers(jobKey, job);
-    if (!job) return;
+    // The API server gives every Job a selector; without one no pod would ever be found again.
+    if (!job?.spec.selector) return;
     const { uid } = job.metadata;
     if (finishedCondition(job)) {
       this.backoffs.delete(uid);

@@ -113,7 +113,7 @@ export class MemoryAPI implements Transport {
     return this.store(target, identify(target), next, "MODIFIED");
   }
 
-  deleteCollection(): Promise<KubeObject> {
+  deleteCollection(_target: Target): Promise<KubeObject> {
     throw new StatusError({ code: 405, reason: "MethodNotAllowed" });
   }
 
