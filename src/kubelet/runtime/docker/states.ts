@@ -48,7 +48,7 @@ export function containerState(info: ContainerInspectInfo, imageId: string): Con
       cpuShares: HostConfig.CpuShares ?? 0,
       cpuQuota: Math.max(HostConfig.CpuQuota ?? 0, 0),
       cpuPeriod: HostConfig.CpuPeriod ?? 0,
-      memory: HostConfig.Memory ?? 0,
+      memory: Math.max(HostConfig.Memory ?? 0, 0),
     },
     pid: State.Pid,
     annotations,

@@ -1,0 +1,130 @@
+import { formatTime } from "../../api/meta/time.ts";
+import type {
+  ContainerState as ApiState,
+  ContainerStateTerminated,
+  ContainerStateWaiting,
+  ContainerStatus,
+  Pod,
+} from "../../api/types/core.v1.ts";
+import type { ContainerState, PodState } from "../runtime/runtime.ts";
+import { findStatus, isSidecar, type PodContainer } from "./containers.ts";
+
+/** What the kubelet knows of a pod's containers beside what the runtime says. */
+export interface ContainerKnowledge {
+  /** Why a container does not run, by its name: ImagePullBackOff, CrashLoopBackOff, CreateContainerConfigError, ... */
+  waiting: ReadonlyMap<string, ContainerStateWaiting>;
+  /** By container id. */
+  terminationMessages: ReadonlyMap<string, string>;
+  /** By container id: whether the readiness probe (if any) succeeds. */
+  ready(id: string): boolean;
+  started(id: string): boolean;
+  /** What a container that has not started yet waits for. */
+  notStarted: "ContainerCreating" | "PodInitializing";
+}
+
+/** The status of one container. */
+export function containerStatus(pod: Pod, c: PodContainer, state: PodState, known: ContainerKnowledge): ContainerStatus {
+  const { name, image = "" } = c.container;
+  const [current, previous] = state.containers.filter((s) => s.name === name && s.state !== "created");
+  const old = findStatus(pod, name);
+  const waiting = known.waiting.get(name);
+  const status: ContainerStatus = {
+    name,
+    image: current?.image ?? image,
+    imageID: current?.imageId ?? "",
+    ready: false,
+    restartCount: Math.max(current?.attempt ?? 0, old?.restartCount ?? 0),
+    started: false,
+    state: {},
+    lastState: lastState(previous ? terminated(previous, known) : undefined, old?.lastState),
+    ...resourcesOf(c, current),
+    ...mountsOf(c, old),
+  };
+  if (!current) return withoutContainer(status, old, waiting, known);
+  status.containerID = `docker://${current.id}`;
+  if (current.state === "running") {
+    status.state = { running: { startedAt: formatTime(current.startedAt) } };
+    status.started = known.started(current.id);
+    status.ready = c.kind === "initContainers" && !isSidecar(c) ? false : status.started && known.ready(current.id);
+  } else if (waiting) {
+    status.state = { waiting };
+    status.lastState = { terminated: terminated(current, known) };
+  } else {
+    const end = terminated(current, known);
+    status.state = { terminated: end };
+    status.ready = c.kind === "initContainers" && !isSidecar(c) && end.exitCode === 0;
+  }
+  return status;
+}
+
+/** The runtime has no container of that name: it has not been started, or it was removed and the object remembers. */
+function withoutContainer(
+  status: ContainerStatus,
+  old: ContainerStatus | undefined,
+  waiting: ContainerStateWaiting | undefined,
+  known: ContainerKnowledge,
+): ContainerStatus {
+  if (old?.state?.terminated && !waiting)
+    return {
+      ...status,
+      state: old.state,
+      ready: old.ready,
+      imageID: old.imageID,
+      ...(old.containerID ? { containerID: old.containerID } : {}),
+    };
+  if (old?.state?.terminated) status.lastState = { terminated: old.state.terminated };
+  if (old?.state?.running) {
+    const lost: ContainerStateTerminated = {
+      exitCode: 137,
+      reason: "ContainerStatusUnknown",
+      message: "The container could not be located when the pod was terminated",
+      ...(old.containerID ? { containerID: old.containerID } : {}),
+    };
+    status.lastState = { terminated: lost };
+  }
+  status.state = { waiting: waiting ?? { reason: known.notStarted } };
+  return status;
+}
+
+function lastState(previous: ContainerStateTerminated | undefined, old: ApiState | undefined): ApiState {
+  return previous ? { terminated: previous } : old?.terminated ? { terminated: old.terminated } : {};
+}
+
+/** How a container ended, in the words that users know. */
+export function terminated(c: ContainerState, known: Pick<ContainerKnowledge, "terminationMessages">): ContainerStateTerminated {
+  const message = known.terminationMessages.get(c.id) || c.error;
+  const neverStarted = c.error !== "" && c.startedAt === 0;
+  return {
+    containerID: `docker://${c.id}`,
+    exitCode: neverStarted ? 128 : c.exitCode,
+    reason: neverStarted ? "StartError" : c.oomKilled ? "OOMKilled" : c.exitCode === 0 ? "Completed" : "Error",
+    ...(message ? { message } : {}),
+    startedAt: formatTime(c.startedAt),
+    finishedAt: formatTime(c.finishedAt),
+  };
+}
+
+/** What the container may use, as it was applied. */
+function resourcesOf(c: PodContainer, current: ContainerState | undefined): Pick<ContainerStatus, "allocatedResources" | "resources"> {
+  const { resources } = c.container;
+  if (c.kind === "ephemeralContainers" || !current) return {};
+  return {
+    ...(resources?.requests ? { allocatedResources: resources.requests } : {}),
+    resources:
+      resources?.requests || resources?.limits
+        ? { ...(resources.limits ? { limits: resources.limits } : {}), ...(resources.requests ? { requests: resources.requests } : {}) }
+        : {},
+  };
+}
+
+function mountsOf(c: PodContainer, _old: ContainerStatus | undefined): Pick<ContainerStatus, "volumeMounts"> {
+  const mounts = c.container.volumeMounts ?? [];
+  if (mounts.length === 0) return {};
+  return {
+    volumeMounts: mounts.map((m) => ({
+      name: m.name,
+      mountPath: m.mountPath,
+      ...(m.readOnly ? { readOnly: true, recursiveReadOnly: m.recursiveReadOnly === "Enabled" ? "Enabled" : "Disabled" } : {}),
+    })),
+  };
+}
