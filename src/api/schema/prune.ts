@@ -69,7 +69,8 @@ function pruneStruct(typeName: string, fields: Map<string, FieldPlan>, value: un
       state.unknown.push(pathOf(state, key));
       continue;
     }
-    if (given === null) continue;
+    // In process an undefined member is an absent one, as in JSON.
+    if (given === null || given === undefined) continue;
     state.trail[state.depth++] = field;
     const pruned = field.prune(given, state);
     state.depth--;
@@ -101,6 +102,7 @@ function mapPruner(type: string, element: string): Pruner {
     const out: JsonObject = {};
     for (const key in value) {
       const given = value[key];
+      if (given === undefined) continue;
       state.trail[state.depth++] = key;
       setKey(out, key, given === null ? zeroOf(element) : prune(given, state));
       state.depth--;
