@@ -68,11 +68,14 @@ export class RevisionKeeper {
   private readonly client: Client;
   private readonly cache: Cache<ControllerRevision>;
   private readonly written: Written;
+  private readonly hashLabel: string;
 
-  constructor(client: Client, cache: Cache<ControllerRevision>, written: Written) {
+  /** `hashLabel` is the label of a revision that carries its hash. */
+  constructor(client: Client, cache: Cache<ControllerRevision>, written: Written, hashLabel: string) {
     this.client = client;
     this.cache = cache;
     this.written = written;
+    this.hashLabel = hashLabel;
   }
 
   /**
@@ -114,7 +117,7 @@ export class RevisionKeeper {
         metadata: {
           name,
           namespace,
-          labels: { ...owner.spec.template.metadata?.labels, [revisionLabel]: hash },
+          labels: { ...owner.spec.template.metadata?.labels, [this.hashLabel]: hash },
           ...(annotations ? { annotations } : {}),
           ownerReferences: [controllerReference(owner)],
         },

@@ -70,7 +70,7 @@ class Daemons {
     this.caches = caches;
     this.written = new Written(context.clock);
     this.control = new PodControl(context.client, context.events, caches.pods, this.written);
-    this.keeper = new RevisionKeeper(context.client, caches.revisions, this.written);
+    this.keeper = new RevisionKeeper(context.client, caches.revisions, this.written, revisionLabel);
   }
 
   async reconcile(key: string): Promise<number | void> {

@@ -1,3 +1,4 @@
+import { hasCondition } from "../../api/meta/conditions.ts";
 import { formatTime } from "../../api/meta/time.ts";
 import type { Job, JobCondition, JobStatus } from "../../api/types/batch.v1.ts";
 import type { Pod } from "../../api/types/core.v1.ts";
@@ -97,7 +98,9 @@ function count(job: Job, pod: Pod, waiting: { succeeded: string[]; failed: strin
     if (valid && failsIndex(job, pod, verdict) && index !== undefined) result.failedIndexes.add(index);
     if (!isTracked(pod)) return;
     if (verdict.action === "FailJob") result.failJob ??= verdict.message;
-    if (verdict.action !== "Ignore" && !waiting.failed.includes(uid)) {
+    // Pods that are only in the way of a success are not failures.
+    const obsolete = pod.status.phase !== "Failed" && hasCondition(job.status.conditions, "SuccessCriteriaMet");
+    if (verdict.action !== "Ignore" && !obsolete && !waiting.failed.includes(uid)) {
       waiting.failed.push(uid);
       result.newlyFailed.push(pod);
     }

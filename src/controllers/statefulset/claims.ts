@@ -54,9 +54,9 @@ export class ClaimKeeper {
       const pod = `${set.metadata.name}-${ordinal}`;
       try {
         this.written.wrote(keyOf(set), this.claims, await client.create(PersistentVolumeClaims, claim));
-        events.event(set, "Normal", "SuccessfulCreate", `create Claim ${name} Pod ${pod} in StatefulSet ${set.metadata.name} success`);
+        events.event(set, "Normal", "SuccessfulCreate", `Create Claim ${name} Pod ${pod} in StatefulSet ${set.metadata.name} success`);
       } catch (error) {
-        const message = `create Claim ${name} for Pod ${pod} in StatefulSet ${set.metadata.name} failed error: ${messageOf(error)}`;
+        const message = `Create Claim ${name} for Pod ${pod} in StatefulSet ${set.metadata.name} failed error: ${messageOf(error)}`;
         events.event(set, "Warning", "FailedCreate", message);
         throw error;
       }

@@ -28,7 +28,7 @@ export function claimName(set: StatefulSet, template: PersistentVolumeClaim, ord
 /** The pod of that ordinal, of a template that belongs to the revision. */
 export function statefulPod(set: StatefulSet, ordinal: number, template: PodTemplateSpec, revision: string): Creatable<Pod> {
   const pod = podFromTemplate(template, set);
-  const { generateName: _, ...metadata } = pod.metadata;
+  const { metadata } = pod;
   const name = `${set.metadata.name}-${ordinal}`;
   return {
     ...pod,

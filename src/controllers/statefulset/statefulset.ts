@@ -67,7 +67,7 @@ class Stateful {
     this.caches = caches;
     this.written = new Written(context.clock);
     this.claims = claimKeeper(this.written);
-    this.keeper = new RevisionKeeper(context.client, caches.revisions, this.written);
+    this.keeper = new RevisionKeeper(context.client, caches.revisions, this.written, "controller.kubernetes.io/hash");
     this.control = new PodControl(context.client, context.events, caches.pods, this.written);
   }
 
@@ -160,8 +160,8 @@ class Stateful {
 
   /** Does it and tells it, in the words of upstream's pod events. A pod that is gone is no error. */
   private async tell(set: StatefulSet, verb: "create" | "delete", pod: Creatable<Pod>, call: () => Promise<void>): Promise<void> {
-    const subject = `${verb} Pod ${pod.metadata.name} in StatefulSet ${set.metadata.name}`;
     const noun = verb === "create" ? "Create" : "Delete";
+    const subject = `${noun} Pod ${pod.metadata.name} in StatefulSet ${set.metadata.name}`;
     try {
       await call();
       this.context.events.event(set, "Normal", `Successful${noun}`, `${subject} successful`);

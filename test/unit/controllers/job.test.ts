@@ -205,7 +205,10 @@ describe("an indexed Job", () => {
 
   it("ends early when its success policy is fulfilled", async () => {
     const world = await start({ ...indexed, successPolicy: { rules: [{ succeededIndexes: "1" }] } });
+    for (const pod of await pods(world))
+      if (pod.metadata.annotations?.[indexKey] === "2") await world.setPod(pod.metadata.name, "Running", true);
     await end(world, "Succeeded", { index: 1 });
+    expect(await status(world)).not.toHaveProperty("failed");
     expect(await conditions(world)).toEqual(["SuccessCriteriaMet=True SuccessPolicy", "Complete=True SuccessPolicy"]);
     expect(await status(world)).toMatchObject({ completedIndexes: "1", succeeded: 1 });
     expect(await pods(world)).toHaveLength(0);

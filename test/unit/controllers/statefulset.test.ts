@@ -48,8 +48,9 @@ describe("a StatefulSet", () => {
       "apps.kubernetes.io/pod-index": "1",
       "controller-revision-hash": revision?.metadata.name,
     });
+    expect(revision?.metadata.labels?.["controller.kubernetes.io/hash"]).toBe(revision?.metadata.name.replace("db-", ""));
     expect(pod.spec).toMatchObject({ hostname: "db-1", subdomain: "db" });
-    expect(await world.events()).toContain("Normal SuccessfulCreate create Pod db-2 in StatefulSet db successful");
+    expect(await world.events()).toContain("Normal SuccessfulCreate Create Pod db-2 in StatefulSet db successful");
     expect((await world.get(StatefulSets, "db")).status).toEqual({
       replicas: 3,
       readyReplicas: 3,
@@ -75,7 +76,7 @@ describe("a StatefulSet", () => {
     await world.reap();
     await world.reap();
     expect(await names(world)).toEqual([]);
-    expect(await world.events()).toContain("Normal SuccessfulDelete delete Pod db-0 in StatefulSet db successful");
+    expect(await world.events()).toContain("Normal SuccessfulDelete Delete Pod db-0 in StatefulSet db successful");
   });
 
   it("halts scaling up while a pod is not ready", async () => {
@@ -150,7 +151,7 @@ describe("a StatefulSet", () => {
       { name: "data-db-1", labels },
     ]);
     expect((await world.get(Pods, "db-1")).spec.volumes).toEqual([{ name: "data", persistentVolumeClaim: { claimName: "data-db-1" } }]);
-    expect(await world.events()).toContain("Normal SuccessfulCreate create Claim data-db-0 Pod db-0 in StatefulSet db success");
+    expect(await world.events()).toContain("Normal SuccessfulCreate Create Claim data-db-0 Pod db-0 in StatefulSet db success");
     await scale(world, 0);
     await world.converge();
     expect((await world.list(PersistentVolumeClaims)).every(({ metadata }) => !metadata.ownerReferences)).toBe(true);
