@@ -100,9 +100,14 @@ function repeated(reader: WireReader, read: ValueReader): unknown[] {
 }
 
 const number: ValueReader = (reader) => reader.varint();
+const text: ValueReader = (reader) => reader.text();
+const numberFirst = { 1: number };
+const textFirst = { 1: text };
+const timestamp = { 1: number, 2: number };
+const intOrString = { 1: number, 2: number, 3: text };
 
 const scalarReaders: Record<string, ValueReader | undefined> = {
-  string: (reader) => reader.text(),
+  string: text,
   bool: (reader) => reader.varint() !== 0,
   int32: number,
   int64: number,
@@ -110,10 +115,10 @@ const scalarReaders: Record<string, ValueReader | undefined> = {
   bytes: (reader) => reader.bytes().toString("base64"),
   time: (reader) => readTime(reader.message(), false),
   "micro-time": (reader) => readTime(reader.message(), true),
-  duration: (reader) => formatDuration(Number(messageValues(reader.message(), { 1: number })[1] ?? 0) / 1e6),
-  quantity: (reader) => canonicalQuantity(String(messageValues(reader.message(), { 1: (r) => r.text() })[1] || "0")),
+  duration: (reader) => formatDuration(Number(messageValues(reader.message(), numberFirst)[1] ?? 0) / 1e6),
+  quantity: (reader) => canonicalQuantity(String(messageValues(reader.message(), textFirst)[1] || "0")),
   "int-or-string": (reader) => {
-    const values = messageValues(reader.message(), { 1: number, 2: number, 3: (r) => r.text() });
+    const values = messageValues(reader.message(), intOrString);
     return values[1] === 1 ? (values[3] ?? "") : (values[2] ?? 0);
   },
   "raw-object": (reader) => rawJson(reader.message()),
@@ -152,12 +157,12 @@ function messageValues(reader: WireReader, readers: Record<number, ValueReader>)
 
 function readTime(reader: WireReader, micro: boolean): string | undefined {
   if (reader.pos === reader.end) return undefined;
-  const values = messageValues(reader, { 1: number, 2: number });
+  const values = messageValues(reader, timestamp);
   return timeOfSeconds(Number(values[1] ?? 0), Number(values[2] ?? 0), micro);
 }
 
 function rawJson(reader: WireReader): unknown {
-  const raw = messageValues(reader, { 1: (r) => r.text() })[1];
+  const raw = messageValues(reader, textFirst)[1];
   return typeof raw === "string" && raw !== "" ? JSON.parse(raw) : undefined;
 }
 
@@ -178,8 +183,7 @@ export function hasProtobufMark(body: Uint8Array): boolean {
 /** Opens the envelope of a body that begins with the mark: runtime.Unknown. Throws WireError on broken input. */
 export function openEnvelope(body: Uint8Array): ProtobufEnvelope {
   const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  const meta: ValueReader = (reader) => messageValues(reader.message(), { 1: (r) => r.text(), 2: (r) => r.text() });
-  const text: ValueReader = (reader) => reader.text();
+  const meta: ValueReader = (reader) => messageValues(reader.message(), { 1: text, 2: text });
   const values = messageValues(new WireReader(buffer, 4), { 1: meta, 2: (r) => r.bytes(), 3: text, 4: text });
   const typeMeta = (values[1] ?? {}) as Record<number, string>; // as read by `meta` above
   return {

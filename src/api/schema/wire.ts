@@ -43,7 +43,18 @@ export class WireReader {
   text(): string {
     const length = this.varint();
     const at = this.skip(length);
-    return this.buffer.toString("utf8", at, at + length);
+    return length < 20 ? this.shortText(at, at + length) : this.buffer.toString("utf8", at, at + length);
+  }
+
+  /** Names are short and ASCII: putting them together here is faster than a call into native code. */
+  private shortText(at: number, end: number): string {
+    let text = "";
+    for (let i = at; i < end; i++) {
+      const byte = this.buffer[i] as number; // in range: the caller has looked
+      if (byte >= 0x80) return this.buffer.toString("utf8", at, end);
+      text += String.fromCharCode(byte);
+    }
+    return text;
   }
 
   /** The bytes of a length-delimited field; a view, not a copy. */

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { customResource } from "../../../../src/api/schema/openapi-custom.ts";
+import { openApiV2Protobuf } from "../../../../src/api/schema/openapi-v2-protobuf.ts";
 import { openApiV2 } from "../../../../src/api/schema/openapi-v2.ts";
 import { openApiV3, openApiV3Index } from "../../../../src/api/schema/openapi-v3.ts";
+import { WireReader } from "../../../../src/api/schema/wire.ts";
 
 const parse = (document: { body: Buffer } | undefined) => JSON.parse(document?.body.toString() ?? "{}");
 const v3 = "#/components/schemas/io.k8s";
@@ -180,5 +182,40 @@ describe("custom resources", () => {
     expect(after["apis/stable.example.com/v1"]).toBeDefined();
     expect(openApiV3Index([thing]).etag).not.toBe(openApiV3Index().etag);
     expect(openApiV2([thing]).etag).not.toBe(openApiV2().etag);
+  });
+});
+
+describe("OpenAPI v2 in protobuf, for old kubectl", () => {
+  /** The fields of a message: texts and messages as bytes. */
+  function fieldsOf(bytes: Buffer): [number, Buffer][] {
+    const fields: [number, Buffer][] = [];
+    for (const reader = new WireReader(bytes); reader.pos < reader.end; ) {
+      const tag = reader.tag();
+      if ((tag & 7) === 2) fields.push([tag >> 3, reader.bytes()]);
+      else reader.skipField(tag & 7);
+    }
+    return fields;
+  }
+  const at = (bytes: Buffer, number: number): Buffer[] => fieldsOf(bytes).flatMap(([field, value]) => (field === number ? [value] : []));
+  const named = (list: Buffer[], name: string): Buffer =>
+    at(list.find((item) => at(item, 1)[0]?.toString() === name) ?? Buffer.alloc(0), 2)[0] ?? Buffer.alloc(0);
+  const document = openApiV2Protobuf().body;
+  const definitions = at(at(document, 9)[0] ?? Buffer.alloc(0), 1);
+
+  test("definitions have types, references and extensions", () => {
+    const names = definitions.map((definition) => at(definition, 1)[0]?.toString());
+    expect(names.sort()).toEqual(Object.keys(parse(openApiV2()).definitions).sort());
+    const deployment = named(definitions, "io.k8s.api.apps.v1.Deployment");
+    const [gvk] = at(deployment, 31).map((extension) => at(at(extension, 2)[0] ?? Buffer.alloc(0), 2)[0]?.toString());
+    expect(gvk).toBe('[{"group":"apps","kind":"Deployment","version":"v1"}]\n');
+    const properties = at(at(deployment, 25)[0] ?? Buffer.alloc(0), 1);
+    expect(at(named(properties, "spec"), 1).toString()).toBe("#/definitions/io.k8s.api.apps.v1.DeploymentSpec");
+  });
+
+  test("patches tell which query parameters the server knows", () => {
+    const path = named(at(at(document, 8)[0] ?? Buffer.alloc(0), 2), "/api/v1/namespaces/{namespace}/pods/{name}");
+    const patch = at(path, 8)[0] ?? Buffer.alloc(0);
+    const queries = at(patch, 8).flatMap((item) => at(item, 1).flatMap((parameter) => at(parameter, 2).flatMap((query) => at(query, 3))));
+    expect(queries.map((query) => at(query, 4).toString())).toEqual(["dryRun", "fieldValidation"]);
   });
 });
