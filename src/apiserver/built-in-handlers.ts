@@ -1,12 +1,13 @@
+import { fromV1, toV1 } from "../api/autoscaling/conversion.ts";
+import { fromCoreEvent, toCoreEvent } from "../api/core/events-event.ts";
 import type { KindRules } from "../api/kind.ts";
 import type { KubeObject } from "../api/meta/object.ts";
 import { builtInResources, type ResourceInfo } from "../api/resource.ts";
 import { compileType } from "../api/schema/compiled.ts";
 import discovery from "../api/schema/discovery.json" with { type: "json" };
 import type { StoredObject } from "../store/store.ts";
-import { eventFromCore, eventToCore } from "./conversion/events.ts";
-import { autoscalerFromV1, autoscalerToV1 } from "./conversion/horizontal-pod-autoscalers.ts";
 import type { ResourceHandler, ResourceHooks, Subresource, View, VirtualResource } from "./resource-handler.ts";
+import { copyOf, typed, untyped } from "./plain-data.ts";
 import { policyOf } from "./resource-policy.ts";
 import { storageOf } from "./store-objects.ts";
 import { viewOf } from "./resource-handler.ts";
@@ -21,8 +22,14 @@ export interface Special {
 
 /** How a version is made from the stored one and back, by "group/version plural". */
 const conversions: Record<string, { show: (stored: Readonly<KubeObject>) => KubeObject; store: (object: KubeObject) => KubeObject }> = {
-  "events.k8s.io/v1 events": { show: eventFromCore, store: eventToCore },
-  "autoscaling/v1 horizontalpodautoscalers": { show: autoscalerToV1, store: autoscalerFromV1 },
+  "events.k8s.io/v1 events": {
+    show: (stored) => copyOf(untyped(fromCoreEvent(typed(stored)))),
+    store: (object) => untyped(toCoreEvent(typed(object))),
+  },
+  "autoscaling/v1 horizontalpodautoscalers": {
+    show: (stored) => copyOf(untyped(toV1(typed(stored)))),
+    store: (object) => untyped(fromV1(typed(object))),
+  },
 };
 
 /** Kinds whose first status the creator gives. */

@@ -78,9 +78,8 @@ export function createListener(parts: ListenerParts): Listener {
     const { response } = responder;
     const { path, query, user } = await admit(request, asked);
     if (!path.isResource) return parts.other(request, response);
-    const connect = parts.connect[`${path.resource}/${path.subresource}`];
-    if (connect && path.group === "")
-      return connect({ path, query, user, request, response, socket: request.socket, head: Buffer.alloc(0) });
+    const connect = await connectHandler(parts, { path, query, user }, responder.warn);
+    if (connect) return connect({ path, query, user, request, response, socket: request.socket, head: Buffer.alloc(0) });
     if (!parts.registry.has(path.groupVersion)) return responder.text(404, "text/plain; charset=utf-8", "404 page not found\n");
     const incoming: ResourceRequest = { path, query, user, request, responder };
     if (path.verb === "watch") return serveResource(parts, incoming);
@@ -117,9 +116,28 @@ async function upgrade(
   { request, socket, head }: { request: IncomingMessage; socket: Duplex; head: Buffer },
 ): Promise<void> {
   const { path, query, user } = await admit(request, target(request));
-  const connect = path.group === "" ? parts.connect[`${path.resource}/${path.subresource}`] : undefined;
+  const connect = await connectHandler(parts, { path, query, user }, () => {});
   if (!connect) throw badRequest("upgrade request required: this resource cannot be connected to");
   await connect({ path, query, user, request, response: undefined, socket, head });
+}
+
+/** The handler of a connection, when the path names one and admission has nothing against it. */
+async function connectHandler(
+  parts: ListenerParts,
+  { path, query, user }: Admitted,
+  warn: (message: string) => void,
+): Promise<ConnectHandler | undefined> {
+  const { namespace, name, resource, subresource } = path;
+  const connect = path.group === "" ? parts.connect[`${resource}/${subresource}`] : undefined;
+  const handler = connect && parts.registry.find(path.groupVersion, resource);
+  if (!handler) return undefined;
+  // Reading logs is a get for admission; the others are connections with options of their own kind.
+  const kind = handler.info.subresources[subresource]?.kind;
+  if (kind?.endsWith("Options")) {
+    const options = { ...Object.fromEntries(query), kind, apiVersion: "v1", metadata: {} };
+    await parts.verbs.connect({ handler, namespace, name, subresource, user, dryRun: false, warn }, options);
+  }
+  return connect;
 }
 
 /** Refuses an upgrade with a plain HTTP answer that carries the Status. */
