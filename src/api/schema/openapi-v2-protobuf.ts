@@ -53,9 +53,7 @@ function encodeDocument(document: JsonObject): Buffer {
 function encodePath(item: unknown): Buffer {
   if (!isJsonObject(item)) return message([]);
   return message([
-    ...Object.entries(methods).map(
-      ([method, number]): Field => [number, isJsonObject(item[method]) ? encodeOperation(item[method]) : undefined],
-    ),
+    [8, isJsonObject(item["patch"]) ? encodeOperation(item["patch"]) : undefined],
     ...parametersOf(item).map((parameter): Field => [9, parameter]),
   ]);
 }
