@@ -14,6 +14,7 @@ import type {
   ValidatingAdmissionPolicyBinding,
   ValidatingAdmissionPolicySpec,
 } from "../types/admissionregistration.v1.ts";
+import type { LabelSelector } from "../types/meta.v1.ts";
 import { validateRule } from "./webhook-configuration.ts";
 
 /** The rules of ValidatingAdmissionPolicies. Their expressions are compiled, and refused, by admission. */
@@ -104,7 +105,16 @@ function paramText(kind: ParamKind | undefined): string {
 function refText(ref: ParamRef | undefined): string {
   if (!ref) return "<unset>";
   if (ref.name) return ref.namespace ? `${ref.namespace}/${ref.name}` : `*/${ref.name}`;
-  return ref.selector ? "<selector>" : "<unset>";
+  return ref.selector ? goSelector(ref.selector) : "<unset>";
+}
+
+// Upstream prints the selector as Go's generated String method does.
+function goSelector({ matchLabels = {}, matchExpressions = [] }: LabelSelector): string {
+  const labels = Object.keys(matchLabels).sort().map((key) => `${key}: ${matchLabels[key]},`);
+  const expressions = matchExpressions.map(
+    ({ key, operator, values = [] }) => `LabelSelectorRequirement{Key:${key},Operator:${operator},Values:[${values.join(" ")}],},`,
+  );
+  return `&LabelSelector{MatchLabels:map[string]string{${labels.join("")}},MatchExpressions:[]LabelSelectorRequirement{${expressions.join("")}},}`;
 }
 
 function defaultPolicy(spec: ValidatingAdmissionPolicySpec | MutatingAdmissionPolicySpec): void {

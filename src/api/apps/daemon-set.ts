@@ -41,7 +41,8 @@ export const daemonSetRules: KindRules<DaemonSet> = {
     metadata.annotations = { ...metadata.annotations, [templateGenerationAnnotation]: String(changed ? before + 1 : before) };
   },
   validate: ({ spec }) => [
-    ...validateSelector(spec.selector, "daemonset"),
+    // Upstream asks for a selector by that of the template only.
+    ...(spec.selector ? validateSelector(spec.selector, "daemonset") : []),
     ...validateSelected(spec),
     ...validateLastingTemplate(spec.template),
     ...nonNegative("spec.minReadySeconds", spec.minReadySeconds),

@@ -102,7 +102,11 @@ export function validateJobSpec(field: string, spec: JobSpec): FieldError[] {
     ...validatePodFailurePolicy(`${field}.podFailurePolicy`, spec),
     ...validateSuccessPolicy(`${field}.successPolicy`, spec),
     ...(spec.podReplacementPolicy
-      ? oneOf(`${field}.podReplacementPolicy`, spec.podReplacementPolicy, ["Failed", "TerminatingOrFailed"])
+      ? oneOf(
+          `${field}.podReplacementPolicy`,
+          spec.podReplacementPolicy,
+          spec.podFailurePolicy ? ["Failed"] : ["Failed", "TerminatingOrFailed"],
+        )
       : []),
     ...validateLabelSelector(`${field}.selector`, spec.selector),
     ...validateTemplate(`${field}.template`, spec.template),

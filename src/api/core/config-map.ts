@@ -33,7 +33,7 @@ export const configMapRules: KindRules<ConfigMap> = {
   },
   cells: ({ metadata, data = {}, binaryData = {} }, now) => [
     metadata.name,
-    String(Object.keys(data).length + Object.keys(binaryData).length),
+    Object.keys(data).length + Object.keys(binaryData).length,
     age(metadata.creationTimestamp, now),
   ],
 };

@@ -23,7 +23,7 @@ function addressesText(subsets: readonly EndpointSubset[]): string {
       ? addresses.map(({ ip }) => ip)
       : ports.flatMap(({ port }) => addresses.map(({ ip }) => (ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`))),
   );
-  if (list.length === 0) return "<none>";
+  if (subsets.length === 0) return "<none>";
   const text = list.slice(0, shown).join(",");
   return list.length > shown ? `${text} + ${list.length - shown} more...` : text;
 }

@@ -4,7 +4,7 @@ import { checkCidr } from "../meta/addresses.ts";
 import { duplicateValue, forbiddenField, invalidForEach, invalidValue, oneOf, requiredValue } from "../meta/field-errors.ts";
 import { checkLabelValue, checkQualifiedName } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
-import type { Node, NodeSpec, Taint } from "../types/core.v1.ts";
+import type { Node, NodeSpec, NodeSystemInfo, Taint } from "../types/core.v1.ts";
 
 const effects = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 const rolePrefix = "node-role.kubernetes.io/";
@@ -36,12 +36,17 @@ export const nodeRules: KindRules<Node> = {
       addressOf(node, "InternalIP"),
       addressOf(node, "ExternalIP"),
       info?.osImage || "<unknown>",
-      info?.kernelVersion || "<unknown>",
+      kernelText(info),
       info?.containerRuntimeVersion || "<unknown>",
     ];
   },
   fields: { "spec.unschedulable": ({ spec }) => String(spec.unschedulable ?? false) },
 };
+
+function kernelText(info: NodeSystemInfo | undefined): string {
+  if (!info?.kernelVersion) return "<unknown>";
+  return info.architecture ? `${info.kernelVersion} (${info.architecture})` : info.kernelVersion;
+}
 
 function nodeStatus({ spec, status }: Node): string {
   const ready = status?.conditions?.find((condition) => condition.type === "Ready");
@@ -64,10 +69,11 @@ function addressOf({ status }: Node, type: string): string {
   return status?.addresses?.find((address) => address.type === type)?.address ?? "<none>";
 }
 
+// The path is upstream's, though the field is spec.taints.
 function validateTaints(taints: readonly Taint[]): FieldError[] {
   const seen = new Set<string>();
   return taints.flatMap((taint, i) => {
-    const path = `spec.taints[${i}]`;
+    const path = `metadata.taints[${i}]`;
     const { key = "", value = "", effect } = taint;
     const errors = invalidForEach(`${path}.key`, key, checkQualifiedName(key));
     errors.push(...invalidForEach(`${path}.value`, value, checkLabelValue(value)));

@@ -1,5 +1,6 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
+import { difference } from "../meta/difference.ts";
 import { semanticEqual } from "../meta/equality.ts";
 import { forbiddenField, invalidForEach, invalidValue, notSupported, oneOf, requiredValue } from "../meta/field-errors.ts";
 import { validateLabelSelector } from "../meta/labels.ts";
@@ -84,7 +85,8 @@ export const persistentVolumeClaimRules: KindRules<PersistentVolumeClaim> = {
     const allowed = { ...oldRest, volumeName: volumeName || rest.volumeName, storageClassName: storageClassName ?? rest.storageClassName };
     const bound = old.status?.phase === "Bound";
     const sameSize = semanticEqual(resources, oldResources) && volumeAttributesClassName === oldAttributes;
-    if (!semanticEqual(rest, allowed) || !(bound || sameSize)) return [forbiddenField("spec", immutableText)];
+    if (!semanticEqual(rest, allowed) || !(bound || sameSize))
+      return [forbiddenField("spec", `${immutableText}\n${difference(old.spec, claim.spec)}`)];
     const size = resources?.requests?.["storage"] ?? "0";
     const before = oldResources?.requests?.["storage"] ?? "0";
     const capacity = old.status?.capacity?.["storage"];

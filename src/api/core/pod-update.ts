@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import type { FieldError } from "../errors.ts";
+import { difference } from "../meta/difference.ts";
 import { deepEqual, semanticEqual } from "../meta/equality.ts";
 import { forbiddenField, immutable, invalidForEach, invalidValue } from "../meta/field-errors.ts";
 import { checkDnsSubdomain, checkQualifiedName } from "../meta/names.ts";
@@ -136,6 +137,24 @@ function validateTransitions(
   });
 }
 
+/** The old pod with nothing of the new one but its ephemeral containers: all that the subresource ephemeralcontainers changes. */
+export function withEphemeralContainers(pod: Pod, old: Pod): Pod {
+  return { ...pod, status: old.status, spec: { ...old.spec, ephemeralContainers: pod.spec.ephemeralContainers } };
+}
+
+/** The old pod with nothing of the new one but its containers' resources: all that the subresource resize changes. */
+export function withResize(pod: Pod, old: Pod): Pod {
+  const resized = (list: Container[] | undefined, before: Container[] | undefined): Container[] | undefined => {
+    const same = list?.length === before?.length && before?.every((container, i) => container.name === list?.[i]?.name);
+    if (!same) return list;
+    return before?.map((container, i) => ({ ...container, resources: list?.[i]?.resources, resizePolicy: list?.[i]?.resizePolicy }));
+  };
+  const { containers, initContainers } = old.spec;
+  const spec = { ...old.spec, containers: resized(pod.spec.containers, containers) ?? [] };
+  if (initContainers || pod.spec.initContainers) spec.initContainers = resized(pod.spec.initContainers, initContainers);
+  return { ...pod, status: old.status, spec };
+}
+
 /** What is wrong with an update by the subresource ephemeralcontainers: the containers there are may not change, the new ones must be sound. */
 export function validateEphemeralContainersUpdate(pod: Pod, old: Pod): FieldError[] {
   const field = "spec.ephemeralContainers";
@@ -154,8 +173,8 @@ export function validateEphemeralContainersUpdate(pod: Pod, old: Pod): FieldErro
 export function validateResize(pod: Pod, old: Pod): FieldError[] {
   if (old.metadata.annotations?.["kubernetes.io/config.mirror"]) return [forbiddenField("", "static pods cannot be resized")];
   const errors: FieldError[] = [];
-  const now = qosClassOf(pod.spec);
-  if (qosClassOf(old.spec) !== now) errors.push(invalidValue("spec", now, "Pod QOS Class may not change as a result of resizing"));
+  const before = qosClassOf(old.spec);
+  if (qosClassOf(pod.spec) !== before) errors.push(invalidValue("spec", before, "Pod QOS Class may not change as a result of resizing"));
   for (const list of ["containers", "initContainers"] as const)
     for (const [i, container] of (pod.spec[list] ?? []).entries()) {
       const before = old.spec[list]?.[i];
@@ -181,27 +200,4 @@ function withoutSizes(spec: PodSpec): PodSpec {
     containers: (spec.containers ?? []).map(stripped),
     initContainers: spec.initContainers?.map((c) => (c.restartPolicy === "Always" ? stripped(c) : c)),
   };
-}
-
-/** The lines in which two values' JSON differ, as one hunk of a unified diff with three lines around it. */
-function difference(before: unknown, after: unknown): string {
-  const a = JSON.stringify(before, null, 1).split("\n");
-  const b = JSON.stringify(after, null, 1).split("\n");
-  let start = 0;
-  while (start < a.length && a[start] === b[start]) start++;
-  let end = 0;
-  while (end < Math.min(a.length, b.length) - start && a.at(-1 - end) === b.at(-1 - end)) end++;
-  const from = Math.max(0, start - 3);
-  const tail = Math.max(0, end - 3);
-  const removed = a.slice(start, a.length - end).map((line) => `-${line}`);
-  const added = b.slice(start, b.length - end).map((line) => `+${line}`);
-  const context = (lines: string[]): string[] => lines.map((line) => ` ${line}`);
-  return [
-    `@@ -${from + 1},${a.length - tail - from} +${from + 1},${b.length - tail - from} @@`,
-    ...context(a.slice(from, start)),
-    ...removed,
-    ...added,
-    ...context(a.slice(a.length - end, a.length - tail)),
-    "",
-  ].join("\n");
 }

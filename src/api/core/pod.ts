@@ -48,12 +48,12 @@ export const podRules: KindRules<Pod> = {
   },
 };
 
-function validateCreateOnly(pod: Pod): FieldError[] {
+/** What holds for new pods only. The subresource for ephemeral containers makes the generation at least 2. */
+function validateCreateOnly({ metadata, spec }: Pod): FieldError[] {
+  if ((metadata.generation ?? 1) > 1) return [];
   const errors: FieldError[] = [];
-  // Ephemeral containers come by their subresource, which makes the generation at least 2.
-  if (pod.spec.ephemeralContainers?.length && (pod.metadata.generation ?? 1) <= 1)
-    errors.push(forbiddenField("spec.ephemeralContainers", "cannot be set on create"));
-  if (pod.spec.schedulingGates?.length && pod.spec.nodeName)
+  if (spec.ephemeralContainers?.length) errors.push(forbiddenField("spec.ephemeralContainers", "cannot be set on create"));
+  if (spec.schedulingGates?.length && spec.nodeName)
     errors.push(forbiddenField("spec.nodeName", "cannot be set until all schedulingGates have been cleared"));
   return errors;
 }

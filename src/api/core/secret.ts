@@ -20,10 +20,6 @@ export const secretRules: KindRules<Secret> = {
     }
     delete secret.stringData;
   },
-  prepareForUpdate(secret, old) {
-    // A client that leaves the type out keeps it.
-    if (secret.type === "Opaque" && old.type) secret.type = old.type;
-  },
   validate(secret) {
     const errors: FieldError[] = [];
     let size = 0;
@@ -44,7 +40,7 @@ export const secretRules: KindRules<Secret> = {
   cells: ({ metadata, type, data = {} }, now) => [
     metadata.name,
     type ?? "",
-    String(Object.keys(data).length),
+    Object.keys(data).length,
     age(metadata.creationTimestamp, now),
   ],
   fields: { type: ({ type }) => type ?? "" },

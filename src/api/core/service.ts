@@ -27,7 +27,7 @@ export const serviceRules: KindRules<Service> = {
       port.protocol ||= "TCP";
       if (port.targetPort === undefined || port.targetPort === 0 || port.targetPort === "") port.targetPort = port.port;
     }
-    if (spec.type === "NodePort" || spec.type === "LoadBalancer") spec.externalTrafficPolicy ||= "Cluster";
+    if (hasNodePorts(spec.type) || (spec.type === "ClusterIP" && spec.externalIPs?.length)) spec.externalTrafficPolicy ||= "Cluster";
     if (spec.type !== "ExternalName") spec.internalTrafficPolicy ||= "Cluster";
     if (spec.type === "LoadBalancer") spec.allocateLoadBalancerNodePorts ??= true;
   },

@@ -26,6 +26,8 @@ export function validateVolumes(field: string, volumes: readonly Volume[], podNa
     const errors = validateSource(path, volume, podName);
     if (!volume.name) errors.push(requiredValue(`${path}.name`));
     else errors.push(...invalidForEach(`${path}.name`, volume.name, checkDnsLabel(volume.name)));
+    // As upstream: a volume that is wrong in itself takes no name.
+    if (errors.length > 0) return errors;
     if (names.has(volume.name)) errors.push(duplicateValue(`${path}.name`, volume.name));
     names.add(volume.name);
     return errors;

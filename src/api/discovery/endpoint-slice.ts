@@ -33,7 +33,7 @@ export const endpointSliceRules: KindRules<EndpointSlice> = {
   cells: ({ metadata, addressType, ports, endpoints }, now) => [
     metadata.name,
     addressType,
-    limited((ports ?? []).map(({ port }) => (port === undefined ? "*" : String(port)))) || "<unset>",
+    limited((ports ?? []).map(({ name, port }) => (port === undefined ? name || "*" : String(port)))) || "<unset>",
     limited((endpoints ?? []).flatMap(({ addresses }) => addresses)) || "<unset>",
     age(metadata.creationTimestamp, now),
   ],

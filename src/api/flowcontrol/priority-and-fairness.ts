@@ -30,7 +30,7 @@ export const flowSchemaRules: KindRules<FlowSchema> = {
     return [
       metadata.name,
       spec.priorityLevelConfiguration?.name || "<none>",
-      String(spec.matchingPrecedence ?? 0),
+      spec.matchingPrecedence ?? 0,
       spec.distinguisherMethod?.type || "<none>",
       age(metadata.creationTimestamp, now),
       dangling ?? "?",
@@ -74,15 +74,13 @@ export const priorityLevelConfigurationRules: KindRules<PriorityLevelConfigurati
   },
   cells({ metadata, spec }, now) {
     const queuing = spec.limited?.limitResponse?.queuing;
-    const shares = spec.limited?.nominalConcurrencyShares ?? spec.exempt?.nominalConcurrencyShares;
-    const shown = (n: number | undefined): string => (n === undefined ? "<none>" : String(n));
     return [
       metadata.name,
       spec.type,
-      shown(shares),
-      shown(queuing?.queues),
-      shown(queuing?.handSize),
-      shown(queuing?.queueLengthLimit),
+      spec.limited?.nominalConcurrencyShares ?? "<none>",
+      queuing?.queues ?? "<none>",
+      queuing?.handSize ?? "<none>",
+      queuing?.queueLengthLimit ?? "<none>",
       age(metadata.creationTimestamp, now),
     ];
   },

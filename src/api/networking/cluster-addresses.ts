@@ -29,8 +29,9 @@ export const ipAddressRules: KindRules<IPAddress> = {
     return errors;
   },
   validateUpdate: ({ spec }, old) => immutable("spec.parentRef", deepEqual(spec?.parentRef, old.spec?.parentRef), spec?.parentRef),
-  cells({ metadata, spec }) {
+  cells({ metadata, spec }, now) {
     const { group, resource, namespace, name } = spec?.parentRef ?? { resource: "", name: "" };
-    return [metadata.name, `${resource}${group ? `.${group}` : ""}/${namespace ? `${namespace}/` : ""}${name}`];
+    // Upstream's row has one cell more than its table has columns.
+    return [metadata.name, `${resource}${group ? `.${group}` : ""}/${namespace ? `${namespace}/` : ""}${name}`, age(metadata.creationTimestamp, now)];
   },
 };

@@ -76,6 +76,9 @@ export const volumeAttachmentRules: KindRules<VolumeAttachment> = {
 
 /** The rules of VolumeAttributesClasses. */
 export const volumeAttributesClassRules: KindRules<VolumeAttributesClass> = {
+  prepareForCreate({ metadata }) {
+    metadata.finalizers = [...new Set([...(metadata.finalizers ?? []), "kubernetes.io/vac-protection"])];
+  },
   validate: ({ driverName, parameters }) => [
     ...(driverName ? [] : [requiredValue("driverName")]),
     ...(Object.keys(parameters ?? {}).length > 0 ? [] : [requiredValue("parameters", "must contain at least one key/value pair")]),

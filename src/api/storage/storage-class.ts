@@ -1,7 +1,7 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { deepEqual } from "../meta/equality.ts";
-import { forbiddenField, immutable, invalidForEach, oneOf, requiredValue } from "../meta/field-errors.ts";
+import { immutable, invalidForEach, oneOf, requiredValue } from "../meta/field-errors.ts";
 import { checkQualifiedName } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
 import type { StorageClass } from "../types/storage.v1.ts";
@@ -32,14 +32,10 @@ export const storageClassRules: KindRules<StorageClass> = {
     errors.push(...oneOf("volumeBindingMode", volumeBindingMode, ["Immediate", "WaitForFirstConsumer"]));
     return errors;
   },
-  validateUpdate(next, old) {
-    const errors: FieldError[] = [];
-    if (!deepEqual(next.parameters ?? {}, old.parameters ?? {}))
-      errors.push(forbiddenField("parameters", "updates to parameters are forbidden."));
-    if (next.provisioner !== old.provisioner) errors.push(forbiddenField("provisioner", "updates to provisioner are forbidden."));
-    if (next.reclaimPolicy !== old.reclaimPolicy) errors.push(forbiddenField("reclaimPolicy", "updates to reclaimPolicy are forbidden."));
-    return [...errors, ...immutable("volumeBindingMode", next.volumeBindingMode === old.volumeBindingMode, next.volumeBindingMode)];
-  },
+  validateUpdate: (next, old) => [
+    ...immutable("parameters", deepEqual(next.parameters ?? {}, old.parameters ?? {}), next.parameters ?? {}),
+    ...(["provisioner", "reclaimPolicy", "volumeBindingMode"] as const).flatMap((key) => immutable(key, next[key] === old[key], next[key])),
+  ],
   cells(storageClass, now) {
     const { metadata, provisioner, reclaimPolicy, volumeBindingMode, allowVolumeExpansion } = storageClass;
     return [
