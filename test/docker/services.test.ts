@@ -1,0 +1,254 @@
+import { once } from "node:events";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { join } from "node:path";
+import { connect } from "node:tls";
+import { afterAll, beforeAll, describe, expect, test as plain } from "vitest";
+import { issueAuthority, newKey } from "../../src/pki/issue.ts";
+import { hueLearn, hueReminders, hueRemindersService } from "../support/book.ts";
+import { temporaryFolder } from "../support/hue.ts";
+import type { Kubectl } from "../support/kubectl.ts";
+import { fetchText, nodeAddress } from "../support/machine.ts";
+import { forever, httpServer, service, shellDeployment, shellPod } from "../support/manifests.ts";
+import { newNamespace, removeNamespace, sharedCluster, test } from "../support/shared-cluster.ts";
+
+const reminders = "Dentist appointment at 3pm\nDinner at 7pm\n";
+const field = (kind: string, name: string, path: string): string[] => ["get", kind, name, "-o", `jsonpath=${path}`];
+
+describe("the book's reminders", () => {
+  let kubectl: Kubectl;
+  let clusterIP = "";
+  beforeAll(async () => {
+    kubectl = await newNamespace();
+    await kubectl.apply(hueLearn("0.3"));
+    await kubectl.apply(hueReminders(2));
+    await kubectl("rollout", "status", "deployment/hue-learn", "--timeout=60s");
+    await kubectl("rollout", "status", "deployment/hue-reminders", "--timeout=60s");
+  });
+  afterAll(() => removeNamespace(kubectl));
+
+  plain("AT-08 a Service is described with its address, ports and the addresses of both pods", async () => {
+    expect(await kubectl.create(hueRemindersService)).toBe("service/hue-reminders created\n");
+    clusterIP = await kubectl(...field("service", "hue-reminders", "{.spec.clusterIP}"));
+    expect(clusterIP).toMatch(/^10\.143\.\d+\.\d+$/);
+    const podIPs = (await kubectl("get", "pods", "-l", "app=hue,service=reminders", "-o", "jsonpath={.items[*].status.podIP}")).split(" ");
+    await kubectl.until(
+      ["get", "endpoints", "hue-reminders", "-o", "jsonpath={.subsets[0].addresses[*].ip}"],
+      (out) => out.split(" ").sort().join() === [...podIPs].sort().join(),
+    );
+    const described = await kubectl("describe", "svc", "hue-reminders");
+    for (const part of [
+      /^Selector:\s+app=hue,service=reminders$/m,
+      /^Type:\s+ClusterIP$/m,
+      /^IP Family Policy:\s+SingleStack$/m,
+      /^IP Families:\s+IPv4$/m,
+      new RegExp(`^IP:\\s+${clusterIP}$`, "m"),
+      /^Port:\s+<unset>\s+8080\/TCP$/m,
+      /^TargetPort:\s+8080\/TCP$/m,
+      /^Session Affinity:\s+None$/m,
+    ])
+      expect(described).toMatch(part);
+    const endpoints = /^Endpoints:\s+(.*)$/m.exec(described)?.[1]?.split(",").sort();
+    expect(endpoints).toEqual(podIPs.map((ip) => `${ip}:8080`).sort());
+  });
+
+  plain("AT-09 its environment variables are in pods made after it, and not in those before", async () => {
+    const learner = async (): Promise<string> =>
+      (await kubectl("get", "pods", "-o", "name", "--field-selector=status.phase=Running"))
+        .split("\n")
+        .find((n) => n.startsWith("pod/hue-learn")) ?? "";
+    const old = await learner();
+    expect(await kubectl("exec", old, "--", "printenv")).not.toContain("HUE_REMINDERS_SERVICE");
+    await kubectl(
+      "delete",
+      "pod",
+      ...(await kubectl("get", "pods", "-o", "jsonpath={.items[*].metadata.name}")).split(" ").filter((n) => n.startsWith("hue-learn")),
+    );
+    await kubectl("rollout", "status", "deployment/hue-learn", "--timeout=60s");
+    const variables = (await kubectl("exec", await learner(), "--", "printenv")).split("\n");
+    expect(variables).toContain(`HUE_REMINDERS_SERVICE_HOST=${clusterIP}`);
+    expect(variables).toContain("HUE_REMINDERS_SERVICE_PORT=8080");
+    expect(variables).toContain(`HUE_REMINDERS_PORT_8080_TCP=tcp://${clusterIP}:8080`);
+    expect(variables).toContain("DISCOVER_QUEUE=dns");
+  });
+
+  plain("AT-10 AT-11 every pod finds it by name at the cluster's DNS, and reads both lines", async () => {
+    const pod =
+      (await kubectl("get", "pods", "-o", "name", "--field-selector=status.phase=Running"))
+        .split("\n")
+        .find((n) => n.startsWith("pod/hue-learn")) ?? "";
+    const looked = await kubectl("exec", pod, "--", "nslookup", `hue-reminders.${kubectl.namespace}.svc.cluster.local`);
+    expect(looked).toMatch(/^Server:\s+10\.143\.0\.10$/m);
+    expect(looked).toMatch(new RegExp(`Address.*\\s${clusterIP.replaceAll(".", "\\.")}$`, "m"));
+    for (const host of ["hue-reminders", `hue-reminders.${kubectl.namespace}`, `hue-reminders.${kubectl.namespace}.svc.cluster.local`])
+      expect(await kubectl("exec", pod, "--", "wget", "-q", "-T", "5", "-O", "-", `http://${host}:8080`)).toBe(reminders);
+  });
+
+  plain("AT-12 a NodePort answers on the nodes' address; the same port twice, and one out of range, are refused", async () => {
+    const nodePort = (name: string, ports: object[]): object =>
+      service(name, 0, 0, { type: "NodePort", ports, selector: { app: "hue", service: "reminders" } });
+    await kubectl.apply(
+      nodePort("public", [
+        { name: "http", port: 8080, targetPort: 8080 },
+        { name: "https", port: 443 },
+      ]),
+    );
+    const [http = "", https = ""] = (await kubectl(...field("service", "public", "{.spec.ports[*].nodePort}"))).split(" ");
+    expect(https).not.toBe(http);
+    expect(await kubectl(...field("service", "public", "{.spec.ports[1].targetPort}"))).toBe("443");
+    for (const address of [nodeAddress, "127.0.0.1"])
+      await expect.poll(() => fetchText(`http://${address}:${http}/`), { timeout: 20_000 }).toEqual({ status: 200, text: reminders });
+    const twice = await kubectl.run(["apply", "-f", "-"], JSON.stringify(nodePort("again", [{ port: 80, nodePort: Number(http) }])));
+    expect(twice.stderr).toContain(`spec.ports[0].nodePort: Invalid value: ${http}: provided port is already allocated`);
+    const outside = await kubectl.run(["apply", "-f", "-"], JSON.stringify(nodePort("outside", [{ port: 80, nodePort: 80 }])));
+    expect(outside.stderr).toContain(
+      "spec.ports[0].nodePort: Invalid value: 80: provided port is not in the valid range. The range of valid ports is 30000-32767",
+    );
+  });
+});
+
+test("AT-13 an Ingress serves by path and host, ends TLS with its Secret, and gets the default class", async ({ kubectl }) => {
+  const { ingressHttpPort, ingressHttpsPort } = sharedCluster();
+  const host = `${kubectl.namespace}.hue.example`;
+  const rule = (name: string, paths: [string, string][]): object => ({
+    host: name,
+    http: {
+      paths: paths.map(([path, backend]) => ({ path, pathType: "Prefix", backend: { service: { name: backend, port: { number: 80 } } } })),
+    },
+  });
+  const folder = temporaryFolder();
+  const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
+  writeFileSync(key, newKey());
+  writeFileSync(
+    cert,
+    issueAuthority(host, readFileSync(key, "utf8"), { notBefore: Date.now() - 60_000, notAfter: Date.now() + 3_600_000 }),
+  );
+  await kubectl("create", "secret", "tls", "front", `--cert=${cert}`, `--key=${key}`);
+  await kubectl.apply([
+    ...["one", "two"].flatMap((name) => [
+      shellDeployment(name, 1, `mkdir -p /www/${name}; echo ${name} > /www/${name}/index.html; ${httpServer(8000, name)}`),
+      service(name, 80, 8000),
+    ]),
+    {
+      apiVersion: "networking.k8s.io/v1",
+      kind: "Ingress",
+      metadata: { name: "front" },
+      spec: {
+        tls: [{ hosts: [host], secretName: "front" }],
+        rules: [
+          rule(host, [
+            ["/", "one"],
+            ["/two", "two"],
+          ]),
+          rule(`other.${host}`, [["/", "two"]]),
+        ],
+      },
+    },
+  ]);
+  const ingressClass = await kubectl(...field("ingress", "front", "{.spec.ingressClassName}"));
+  expect(
+    await kubectl(
+      "get",
+      "ingressclass",
+      ingressClass,
+      "-o",
+      "jsonpath={.metadata.annotations.ingressclass\\.kubernetes\\.io/is-default-class}",
+    ),
+  ).toBe("true");
+  const at = (path: string, name: string) => fetchText(`http://127.0.0.1:${ingressHttpPort}${path}`, { host: name });
+  await expect.poll(() => at("/", host), { timeout: 30_000 }).toEqual({ status: 200, text: "one\n" });
+  await expect.poll(() => at("/two/", host), { timeout: 30_000 }).toEqual({ status: 200, text: "two\n" });
+  await expect.poll(() => at("/", `other.${host}`), { timeout: 30_000 }).toEqual({ status: 200, text: "two\n" });
+  expect((await at("/", `unknown.${host}`)).status).toBe(404);
+  rmSync(folder, { recursive: true });
+  const secure = connect({ host: "127.0.0.1", port: ingressHttpsPort, servername: host, rejectUnauthorized: false });
+  await once(secure, "secureConnect");
+  const shown = secure.getPeerCertificate().subject.CN;
+  secure.destroy();
+  expect(shown).toBe(host);
+});
+
+test("AT-31 S4-1B a Service spreads calls over its ready pods, and reaches one on every node from every node", async ({ kubectl }) => {
+  const { nodes } = sharedCluster();
+  const on = (node: string): object => shellPod(`web-${node}`, httpServer(80, node), { labels: { app: "web" }, spec: { nodeName: node } });
+  const from = (node: string): object => shellPod(`from-${node}`, forever, { spec: { nodeName: node } });
+  await kubectl.apply([service("web", 8080, 80), ...nodes.map(on), ...nodes.map(from)]);
+  await kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s");
+  for (const node of nodes) {
+    const many = ["exec", `from-${node}`, "--", "sh", "-c", "for i in $(seq 40); do wget -q -T 2 -O - http://web:8080; done"];
+    await kubectl.until(many, (out) => new Set(out.trim().split("\n")).size === nodes.length, 20);
+    for (const other of nodes) {
+      const ip = await kubectl(...field("pod", `web-${other}`, "{.status.podIP}"));
+      expect(await kubectl("exec", `from-${node}`, "--", "wget", "-q", "-T", "5", "-O", "-", `http://${ip}`)).toBe(`${other}\n`);
+    }
+  }
+});
+
+test("S4-1B a Service carries UDP as well, and one without endpoints refuses at once", async ({ kubectl }) => {
+  const echo = { ports: [{ port: 5300, targetPort: 5300, protocol: "UDP" }] };
+  await kubectl.apply([
+    shellPod("echo", "exec nc -u -l -p 5300 -e cat"),
+    service("echo", 0, 0, echo),
+    service("nobody", 80, 80),
+    shellPod("caller", forever),
+  ]);
+  await kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s");
+  await kubectl.until(
+    ["exec", "caller", "--", "sh", "-c", "echo hello | timeout 2 nc -u -w 1 echo 5300 || true"],
+    (out) => out === "hello\n",
+    20,
+  );
+  const refused = await kubectl.run(["exec", "caller", "--", "wget", "-q", "-T", "20", "-O", "-", "http://nobody"]);
+  expect(refused.stderr).toMatch(/refused/);
+});
+
+test("S4-1F a LoadBalancer Service gets an address at which it answers", async ({ kubectl }) => {
+  await kubectl.apply([shellPod("example", httpServer(9376, "balanced")), service("example", 8765, 9376, { type: "LoadBalancer" })]);
+  await kubectl("wait", "--for=condition=Ready", "pod/example", "--timeout=60s");
+  const address = await kubectl.until(field("service", "example", "{.status.loadBalancer.ingress[0].ip}"), (out) => out !== "", 30);
+  await expect.poll(() => fetchText(`http://${address}:8765/`), { timeout: 20_000 }).toEqual({ status: 200, text: "balanced\n" });
+});
+
+test("pods reach what is outside of the cluster, and the API by its own Service", async ({ kubectl }) => {
+  const outside = createServer((_, reply) => reply.end("from outside")).listen(0, nodeAddress);
+  await once(outside, "listening");
+  try {
+    const address = outside.address();
+    const port = typeof address === "object" && address ? address.port : 0;
+    const script = `echo "GET /readyz HTTP/1.0" | true; ${forever}`;
+    await kubectl.apply(shellPod("caller", script));
+    await kubectl("wait", "--for=condition=Ready", "pod/caller", "--timeout=60s");
+    expect(await kubectl("exec", "caller", "--", "wget", "-q", "-T", "5", "-O", "-", `http://${nodeAddress}:${port}`)).toBe("from outside");
+    const environment = await kubectl("exec", "caller", "--", "printenv");
+    expect(environment).toMatch(/^KUBERNETES_SERVICE_HOST=10\.143\.0\.1$/m);
+    const reached = ["exec", "caller", "--", "sh", "-c", "nc -w 5 -z $KUBERNETES_SERVICE_HOST $KUBERNETES_SERVICE_PORT && echo reached"];
+    expect(await kubectl(...reached)).toBe("reached\n");
+    const account = "/var/run/secrets/kubernetes.io/serviceaccount";
+    expect(
+      await kubectl(
+        "exec",
+        "caller",
+        "--",
+        "sh",
+        "-c",
+        `cat ${account}/namespace; head -c 3 ${account}/token; grep -c BEGIN ${account}/ca.crt`,
+      ),
+    ).toBe(`${kubectl.namespace}eyJ1\n`);
+  } finally {
+    outside.close();
+  }
+});
+
+test("a host port is given once a node: the pod that finds none free waits", async ({ kubectl }) => {
+  const { nodes } = sharedCluster();
+  const pod = (name: string): object =>
+    shellPod(name, httpServer(80, name), { container: { ports: [{ containerPort: 80, hostPort: 28_123 }] } });
+  await kubectl.apply(["a", "b", "c", "d"].map(pod));
+  const pending = ["get", "pods", "--field-selector=status.phase=Pending", "-o", "jsonpath={.items[*].metadata.name}"];
+  await kubectl.until(["get", "events", "--field-selector=reason=FailedScheduling"], (out) =>
+    out.includes(`0/${nodes.length} nodes are available: ${nodes.length} node(s) didn't have free ports for the requested pod ports.`),
+  );
+  const left = await kubectl.until(pending, (out) => out.split(" ").length === 1 && out !== "", 30);
+  expect(left).toMatch(/^[abcd]$/);
+  await expect.poll(() => fetchText(`http://${nodeAddress}:28123/`).then((r) => r.status), { timeout: 20_000 }).toBe(200);
+});
