@@ -9,6 +9,7 @@ import { parseCertificatePem } from "../pki/certificate.ts";
 import type { Credentials } from "../pki/credentials.ts";
 import { writeAtomically } from "../pki/files.ts";
 import { fitsAuthority, formatJoinToken, parseJoinToken } from "../pki/join-token.ts";
+import { clientAuthorityKey } from "./cluster-settings.ts";
 import { requestCertificate } from "./certificates.ts";
 
 /** What a node needs to talk to its cluster. */
@@ -96,7 +97,7 @@ async function clusterInfo(server: string): Promise<{ serverAuthority: string; c
   const info = JSON.parse(await fetchUnverified(`${server}/api/v1/namespaces/kube-public/configmaps/cluster-info`));
   const kubeconfig = parse(info.data?.kubeconfig ?? "");
   const data = kubeconfig?.clusters?.[0]?.cluster?.["certificate-authority-data"];
-  const clientAuthority = info.data?.["client-ca.crt"];
+  const clientAuthority = info.data?.[clientAuthorityKey];
   if (typeof data !== "string" || typeof clientAuthority !== "string")
     throw new Error(`${server} is no hue server: it does not publish its cluster-info`);
   return { serverAuthority: Buffer.from(data, "base64").toString(), clientAuthority };

@@ -7,6 +7,7 @@ import { createAuthentication } from "../apiserver/authentication/index.ts";
 import { type Authorization, createAuthorization } from "../apiserver/authorization/index.ts";
 import { bootstrap, type ServerFacts } from "../apiserver/bootstrap/index.ts";
 import { generateName } from "../api/meta/names.ts";
+import { createStreaming, type KubeletCredentials, type Streaming } from "../apiserver/streaming/index.ts";
 import { storeObjects } from "../apiserver/store-objects.ts";
 import type { Caches } from "../client/cache.ts";
 import { createCaches } from "../client/caches.ts";
@@ -64,7 +65,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const { store, clock, log } = options;
   const objects = storeObjects(store);
   const authorization = createAuthorization(objects);
-  const api = buildApi(options, objects, authorization);
+  const { api, streaming } = buildApi(options, objects, authorization);
   const https = await listen(options, api);
   const address = https.address();
   const port = typeof address === "object" && address ? address.port : options.port;
@@ -108,6 +109,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       for (const part of running.reverse()) await part.stop();
       caches.stop();
       client.transport.close();
+      streaming.close();
       await closeServer(https);
       api.close();
       authorization.close();
@@ -115,7 +117,11 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   };
 }
 
-function buildApi(options: ControlPlaneOptions, objects: ReturnType<typeof storeObjects>, authorization: Authorization): ApiServer {
+function buildApi(
+  options: ControlPlaneOptions,
+  objects: ReturnType<typeof storeObjects>,
+  authorization: Authorization,
+): { api: ApiServer; streaming: Streaming } {
   const { store, pki, clock, log } = options;
   const authentication = createAuthentication({
     objects,
@@ -135,7 +141,21 @@ function buildApi(options: ControlPlaneOptions, objects: ReturnType<typeof store
     isAllowed: (attributes) => authorization.authorize(attributes).verdict === "allow",
     more: [authorization.escalationPrevention],
   });
-  return createApiServer({ store, clock, log, authentication, authorization, admission, objects, serviceCIDR: options.serviceCIDR });
+  const streaming = createStreaming({ objects, clock, kubeletCredentials: kubeletCredentials(pki) });
+  const { serviceCIDR } = options;
+  const { connect } = streaming;
+  const api = createApiServer({ store, clock, log, authentication, authorization, admission, objects, serviceCIDR, connect });
+  return { api, streaming };
+}
+
+/** The same object until it is renewed: connections to kubelets are kept by it. */
+function kubeletCredentials(pki: Pki): () => KubeletCredentials {
+  const make = (): KubeletCredentials => ({ ...pki.client("apiserver-kubelet-client"), authorities: pki.authority("server") });
+  let current = make();
+  pki.onRenewed(() => {
+    current = make();
+  });
+  return () => current;
 }
 
 async function listen({ pki, bindAddress, port }: ControlPlaneOptions, api: ApiServer): Promise<Server> {

@@ -1,3 +1,5 @@
+import { type NodeOptions, kubeletFolder, type RunningNode, startNode } from "../agent/node.ts";
+import { systemClock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Pki } from "../pki/pki.ts";
 import type { ServerConfig } from "./config.ts";
@@ -8,11 +10,57 @@ export interface ServerNodesOptions {
   config: ServerConfig;
   controlPlane: ControlPlane;
   pki: Pki;
+  /** The address that the server is reached at; the node's too unless it has one of its own. */
   address: string;
   log: Logger;
 }
 
-/** Starts the server's own node and its simulated ones. */
-export async function startServerNodes(_options: ServerNodesOptions): Promise<{ stop(): Promise<void> }> {
-  return { stop: async () => {} };
+/** More simulated nodes than that do without servers for logs and exec. */
+const servedSimulatedNodes = 10;
+
+/** Starts the server's own node and its simulated ones. They come up in the background. */
+export async function startServerNodes(options: ServerNodesOptions): Promise<{ stop(): Promise<void> }> {
+  const { config, log } = options;
+  const starting: Promise<RunningNode>[] = [];
+  if (config.node.runtime !== "none") {
+    const roles = { "node-role.kubernetes.io/control-plane": "true" };
+    starting.push(nodeOptions(options, config.node.name, roles, true).then(startNode));
+  }
+  for (let i = 0; i < config.simulatedNodes; i++) {
+    const simulated = nodeOptions(options, `node-${i}`, {}, config.simulatedNodes <= servedSimulatedNodes);
+    starting.push(
+      simulated.then((o) => startNode({ ...o, config: { ...o.config, labels: [], taints: [], runtime: "simulated", kubeletPort: 0 } })),
+    );
+  }
+  for (const node of starting) node.catch((error) => log.error({ error: String(error) }, "a node could not be started"));
+  return {
+    async stop() {
+      const nodes = await Promise.allSettled(starting);
+      await Promise.all(nodes.map((node) => (node.status === "fulfilled" ? node.value.stop() : undefined)));
+    },
+  };
+}
+
+async function nodeOptions(
+  { config, controlPlane, pki, address, log }: ServerNodesOptions,
+  name: string,
+  roles: Readonly<Record<string, string>>,
+  served: boolean,
+): Promise<NodeOptions> {
+  const ip = config.node.ip || address;
+  return {
+    client: controlPlane.client,
+    caches: controlPlane.caches,
+    clock: systemClock,
+    log,
+    config: { ...config.node, name },
+    cluster: config,
+    ip,
+    dataDir: kubeletFolder(config.dataDir),
+    roles,
+    disable: config.disable,
+    serving: served ? await pki.nodeServing(name, [ip]) : undefined,
+    clientAuthority: pki.authority("client"),
+    serverAuthority: pki.authority("server"),
+  };
 }

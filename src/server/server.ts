@@ -10,6 +10,7 @@ import { openStore } from "../store/open.ts";
 import { addressAt, contains } from "./addresses.ts";
 import type { ServerConfig } from "./config.ts";
 import { type ControlPlane, startControlPlane } from "./control-plane.ts";
+import { publishClusterInfo } from "./cluster-info.ts";
 import { ensureJoinToken } from "./join-token.ts";
 import { startServerNodes } from "./nodes.ts";
 
@@ -67,6 +68,7 @@ export async function startServer(config: ServerConfig, log: Logger): Promise<Ru
     const url = `https://${local}:${controlPlane.port}`;
     const kubeconfig = makeKubeconfig({ server: url, authority: pki.authority("server"), user: pki.client("admin") });
     if (config.writeKubeconfig) await writeKubeconfig(config.writeKubeconfig, kubeconfig);
+    await publishClusterInfo(controlPlane.client, pki, config);
     await ensureJoinToken(controlPlane.client, config.token, config.dataDir, pki.authority("server"));
     controlPlane.startControllers();
     const nodes = await startServerNodes({ config, controlPlane, pki, address, log });
