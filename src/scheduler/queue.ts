@@ -25,7 +25,8 @@ type Place = "active" | "backoff" | "unschedulable" | "gated" | "trying";
 
 /**
  * The pods that wait: those to be tried now by priority, those tried a moment ago (back-off of 1 to 10 seconds), those that wait for an event that
- * may help, and those held by scheduling gates. Nothing polls: `ready` is called when there is something to try.
+ * may help, and those held by scheduling gates. The back-off of a pod that did not fit is cut short when nothing else is to be tried, that of one
+ * whose attempt failed (a write, say) is not. Nothing polls: `ready` is called when there is something to try.
  */
 export class SchedulingQueue {
   private readonly clock: Clock;
@@ -34,6 +35,8 @@ export class SchedulingQueue {
   private readonly pods = new Map<string, { entry: QueuedPod; place: Place }>();
   /** The next one last. */
   private readonly active: QueuedPod[] = [];
+  /** Those of the pods in back-off that may be tried early, by uid. */
+  private readonly early = new Map<string, QueuedPod>();
   private sorted = true;
   private queued = 0;
   private cancelTimer: () => void = () => {};
@@ -47,7 +50,7 @@ export class SchedulingQueue {
 
   /** How many pods are to be tried now. */
   get length(): number {
-    return this.active.length;
+    return this.active.length + this.early.size;
   }
 
   /** A pod without a node that is new or has changed. `retry`: its change may make it schedulable. */
@@ -69,6 +72,7 @@ export class SchedulingQueue {
   remove(uid: string): void {
     const known = this.pods.get(uid);
     if (known?.place === "active") this.active.splice(this.active.indexOf(known.entry), 1);
+    this.early.delete(uid);
     this.pods.delete(uid);
   }
 
@@ -76,8 +80,9 @@ export class SchedulingQueue {
   pop(): QueuedPod | undefined {
     if (!this.sorted) this.active.sort((a, b) => comparePriority(b, a) || b.order - a.order);
     this.sorted = true;
-    const entry = this.active.pop();
+    const entry = this.active.pop() ?? this.firstEarly();
     if (!entry) return undefined;
+    this.early.delete(entry.pod.uid);
     entry.attempts++;
     entry.tried = this.clock.now();
     this.pods.set(entry.pod.uid, { entry, place: "trying" });
@@ -94,7 +99,9 @@ export class SchedulingQueue {
 
   /** Something else went wrong (a write failed): try again after the back-off. */
   failed(entry: QueuedPod): void {
-    if (this.pods.has(entry.pod.uid)) this.wake(entry);
+    if (!this.pods.has(entry.pod.uid)) return;
+    this.move(entry, "backoff");
+    this.wakeAt(this.backoffEnd(entry));
   }
 
   /** Wakes every pod that the event may help. */
@@ -105,6 +112,12 @@ export class SchedulingQueue {
   /** Ends the timer. */
   stop(): void {
     this.cancelTimer();
+  }
+
+  private firstEarly(): QueuedPod | undefined {
+    let first: QueuedPod | undefined;
+    for (const entry of this.early.values()) if (!first || comparePriority(entry, first) < 0) first = entry;
+    return first;
   }
 
   private mayHelp({ pod, rejectedBy }: QueuedPod, event: ClusterEvent): boolean {
@@ -123,11 +136,14 @@ export class SchedulingQueue {
     else {
       this.move(entry, "backoff");
       this.wakeAt(end);
+      this.early.set(entry.pod.uid, entry);
+      this.ready();
     }
   }
 
   private move(entry: QueuedPod, place: Place): void {
     this.pods.set(entry.pod.uid, { entry, place });
+    this.early.delete(entry.pod.uid);
     if (place !== "active") return;
     this.active.push(entry);
     this.sorted = this.active.length === 1;

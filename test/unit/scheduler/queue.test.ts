@@ -34,7 +34,7 @@ test("the higher priority first, then who came first", () => {
 });
 
 describe("a pod that no node took", () => {
-  test("waits for an event that helps, and for its back-off", () => {
+  test("waits for an event that helps", () => {
     const { clock, queue, add, next, refuse } = setup();
     add(pod("big", { requests: { cpu: "8" } }));
     refuse("NodeResourcesFit");
@@ -45,12 +45,21 @@ describe("a pod that no node took", () => {
     expect(next()).toBe("big");
   });
 
-  test("backs off 1, 2, 4, 8, 10, 10 seconds", () => {
-    const { clock, queue, add, refuse } = setup();
+  test("comes after those that were not tried a moment ago, but waits for nobody else", () => {
+    const { queue, add, next, refuse } = setup();
+    add(pod("first"));
+    refuse("NodeResourcesFit");
+    queue.happened({ type: "pod", pod: undefined, old: pod("gone") });
+    add(pod("second"));
+    expect([next(), next(), next()]).toEqual(["second", "first", "-"]);
+  });
+
+  test("whose attempt failed backs off 1, 2, 4, 8, 10, 10 seconds", () => {
+    const { clock, queue, add } = setup();
     add(pod("p"));
     for (const seconds of [1, 2, 4, 8, 10, 10]) {
-      refuse("NodeResourcesFit");
-      queue.happened({ type: "pod", pod: undefined, old: pod("gone") });
+      const entry = queue.pop();
+      if (entry) queue.failed(entry);
       clock.advance(seconds * 1000 - 1);
       expect(queue.length).toBe(0);
       clock.advance(1);
