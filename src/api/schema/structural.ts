@@ -96,6 +96,7 @@ function objectPruner(schema: JSONSchemaProps, isResource: boolean): Pruner {
     const out: JsonObject = {};
     for (const name in value) {
       const given = value[name];
+      if (given === undefined) continue;
       const place = path ? `${path}.${name}` : name;
       const property = properties.get(name) ?? others;
       if (isResource && name === "metadata") out[name] = pruneMetadata(given, place, unknown);
