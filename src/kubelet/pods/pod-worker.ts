@@ -9,7 +9,7 @@ import type { MountedVolume } from "../volumes/volume-manager.ts";
 import { Backoff } from "./backoff.ts";
 import { startContainer } from "./container-start.ts";
 import { ContainerStopper } from "./container-stop.ts";
-import { findContainer, isSidecar, type PodContainer, podContainers } from "./containers.ts";
+import { findContainer, findStatus, isSidecar, type PodContainer, podContainers } from "./containers.ts";
 import { type Plan, planPod } from "./plan.ts";
 import { applyResize } from "./resize.ts";
 import { createSandbox } from "./sandbox.ts";
@@ -160,8 +160,16 @@ export class PodWorker {
       const spec = findContainer(this.pod, container.name);
       if (container.state !== "running" || !spec || this.stopper.has(container.id)) continue;
       alive.add(container.id);
-      const podIP = this.podIP(state);
-      probes.add({ pod: this.pod, container: spec, containerId: container.id, podIP, startedAt: container.startedAt });
+      const status = this.source.object && findStatus(this.source.object, container.name);
+      const same = status?.containerID === `docker://${container.id}`;
+      probes.add({
+        pod: this.pod,
+        container: spec,
+        containerId: container.id,
+        podIP: this.podIP(state),
+        startedAt: container.startedAt,
+        known: { ready: same && status.ready, started: same && status.started === true },
+      });
     }
     probes.removePod(this.pod.metadata.uid, (id) => alive.has(id));
     for (const id of this.messages.keys()) if (!state.containers.some((c) => c.id === id)) this.messages.delete(id);

@@ -152,7 +152,11 @@ function conditions(
     const observedGeneration = pod.metadata.generation;
     const old = findCondition(result, condition.type);
     if (condition.type === "PodScheduled" && old?.status === "True") continue;
-    result = setCondition(result, { lastProbeTime: undefined, ...condition, ...(observedGeneration ? { observedGeneration } : {}) }, at);
+    result = setCondition(
+      result,
+      { reason: undefined, message: undefined, ...condition, ...(observedGeneration ? { observedGeneration } : {}) },
+      at,
+    );
   }
   return result;
 }

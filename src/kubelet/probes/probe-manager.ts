@@ -17,6 +17,8 @@ export interface ProbeTarget {
   podIP: string;
   /** Milliseconds since 1970. */
   startedAt: number;
+  /** What the pod's object says of this very container: after a restart of hue its verdicts hold until the probes say otherwise. */
+  known: { ready: boolean; started: boolean };
 }
 
 interface Watched {
@@ -52,6 +54,9 @@ export class ProbeManager {
     const watched: Watched = { target, tallies: new Map(probes.map(({ kind }) => [kind, initialTally(kind)])), cancels: new Set() };
     // Without Docker nobody answers: all is well at once.
     if (!this.runtime.usesHost) for (const { kind } of probes) watched.tallies.set(kind, { last: "success", run: 1, verdict: "success" });
+    const succeeded: ProbeTally = { last: "success", run: 1, verdict: "success" };
+    if (target.known.started && watched.tallies.has("Startup")) watched.tallies.set("Startup", succeeded);
+    if (target.known.ready && watched.tallies.has("Readiness")) watched.tallies.set("Readiness", succeeded);
     this.watched.set(target.containerId, watched);
     if (!this.runtime.usesHost) return;
     const hasStartup = watched.tallies.has("Startup");

@@ -34,8 +34,9 @@ export function statusOf(error: unknown): number | undefined {
 export function engineError(error: unknown): Error {
   const status = statusOf(error);
   if (status === undefined) return error instanceof Error ? error : new Error(String(error));
-  const { json, reason } = error as { json?: { message?: string }; reason?: string }; // dockerode's errors carry the reply untyped
-  const message = `Error response from daemon: ${json?.message ?? reason ?? (error as Error).message}`;
+  const { json, message: text } = error as { json?: { message?: string }; message: string }; // dockerode's errors carry the reply untyped
+  // For a reply that would have been a stream the engine's own words are only in the text: "(HTTP code 404) reason - words".
+  const message = `Error response from daemon: ${json?.message ?? text.replace(/^\(HTTP code \d+\) .*? - /, "").trim()}`;
   return status === 404 ? new NotFoundError(message) : new Error(message);
 }
 
