@@ -1,8 +1,10 @@
+import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { connect } from "node:tls";
+import { decode, encode } from "dns-packet";
 import { afterAll, beforeAll, describe, expect, test as plain } from "vitest";
 import { issueAuthority, newKey } from "../../src/pki/issue.ts";
 import { hueLearn, hueReminders, hueRemindersService } from "../support/book.ts";
@@ -184,20 +186,43 @@ test("AT-31 S4-1B a Service spreads calls over its ready pods, and reaches one o
   }
 });
 
-test("S4-1B a Service carries UDP as well, and one without endpoints refuses at once", async ({ kubectl }) => {
-  const echo = { ports: [{ port: 5300, targetPort: 5300, protocol: "UDP" }] };
-  await kubectl.apply([
-    shellPod("echo", "exec nc -u -l -p 5300 -e cat"),
-    service("echo", 0, 0, echo),
-    service("nobody", 80, 80),
-    shellPod("caller", forever),
-  ]);
-  await kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s");
-  await kubectl.until(
-    ["exec", "caller", "--", "sh", "-c", "echo hello | timeout 2 nc -u -w 1 echo 5300 || true"],
-    (out) => out === "hello\n",
-    20,
-  );
+test("S4-1B a Service carries UDP as well, to an endpoint given by hand", async ({ kubectl }) => {
+  const names = createSocket("udp4", (query, from) => {
+    const { id, questions } = decode(query);
+    names.send(
+      encode({ id, type: "response", questions, answers: [{ type: "A", name: "hello.example", ttl: 5, data: "198.51.100.7" }] }),
+      from.port,
+      from.address,
+    );
+  });
+  names.bind(0, nodeAddress);
+  await once(names, "listening");
+  try {
+    const ports = [{ port: 53, protocol: "UDP" }];
+    await kubectl.apply([
+      { apiVersion: "v1", kind: "Service", metadata: { name: "names" }, spec: { ports } },
+      {
+        apiVersion: "discovery.k8s.io/v1",
+        kind: "EndpointSlice",
+        metadata: { name: "names-1", labels: { "kubernetes.io/service-name": "names" } },
+        addressType: "IPv4",
+        ports: [{ name: "", port: names.address().port, protocol: "UDP" }],
+        endpoints: [{ addresses: [nodeAddress] }],
+      },
+      shellPod("caller", forever),
+    ]);
+    await kubectl("wait", "--for=condition=Ready", "pod/caller", "--timeout=60s");
+    const address = await kubectl(...field("service", "names", "{.spec.clusterIP}"));
+    const ask = ["exec", "caller", "--", "sh", "-c", `nslookup -type=a hello.example ${address} || true`];
+    await kubectl.until(ask, (out) => out.includes("198.51.100.7"), 20);
+  } finally {
+    names.close();
+  }
+});
+
+test("S4-1B a Service without endpoints refuses at once", async ({ kubectl }) => {
+  await kubectl.apply([service("nobody", 80, 80), shellPod("caller", forever)]);
+  await kubectl("wait", "--for=condition=Ready", "pod/caller", "--timeout=60s");
   const refused = await kubectl.run(["exec", "caller", "--", "wget", "-q", "-T", "20", "-O", "-", "http://nobody"]);
   expect(refused.stderr).toMatch(/refused/);
 });
