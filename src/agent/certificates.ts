@@ -1,7 +1,13 @@
+import { join } from "node:path";
 import { CertificateSigningRequests } from "../api/types/resources.ts";
 import type { CertificateSigningRequest } from "../api/types/certificates.v1.ts";
 import type { Client } from "../client/client.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/log.ts";
+import { normalizeIp, parseCertificatePem } from "../pki/certificate.ts";
 import { createRequest, type Credentials, type LeafSpec } from "../pki/credentials.ts";
+import { readIfThere, writeAtomically } from "../pki/files.ts";
+import { type NodeIdentity, writeIdentity } from "./identity.ts";
 
 /** Who signs what for nodes (see "Certificates and Certificate Signing Requests" in the Kubernetes documentation). */
 export const signers = {
@@ -62,4 +68,54 @@ function signed(client: Client, request: CertificateSigningRequest): Promise<str
       { fieldSelector: `metadata.name=${name}` },
     );
   });
+}
+
+/** A certificate is asked for anew when less than this is left of it, in milliseconds. */
+const renewBefore = 60 * 24 * 3_600_000;
+
+/** How often that is looked at, in milliseconds. */
+const renewalCheck = 12 * 3_600_000;
+
+/** What the node's kubelet shows: kept from an earlier start where it fits, else asked for. */
+export async function ensureServingCertificate(client: Client, folder: string, nodeName: string, ip: string): Promise<Credentials> {
+  const [keyFile, certificateFile] = [join(folder, "serving.key"), join(folder, "serving.crt")];
+  const kept = { key: (await readIfThere(keyFile)) ?? "", certificate: (await readIfThere(certificateFile)) ?? "" };
+  if (kept.key && kept.certificate) {
+    const facts = parseCertificatePem(kept.certificate);
+    if (facts.notAfter > Date.now() + renewBefore && facts.ips.includes(normalizeIp(ip)) && facts.dnsNames.includes(nodeName)) return kept;
+  }
+  const spec = { commonName: `system:node:${nodeName}`, organizations: ["system:nodes"], names: [nodeName, ip] };
+  const serving = await requestCertificate(client, "serving", spec);
+  await writeAtomically(keyFile, serving.key, 0o600);
+  await writeAtomically(certificateFile, serving.certificate, 0o644);
+  return serving;
+}
+
+/** Renews the node's own certificate long before it ends, while the agent runs. Returns how to stop. */
+export function keepCertificates(options: {
+  client: Client;
+  folder: string;
+  nodeName: string;
+  identity: NodeIdentity;
+  clock: Clock;
+  log: Logger;
+}): () => void {
+  const { client, folder, nodeName, identity, clock, log } = options;
+  const look = async (): Promise<void> => {
+    if (parseCertificatePem(identity.credentials.certificate).notAfter > clock.now() + renewBefore) return;
+    identity.credentials = await requestCertificate(client, "client", {
+      commonName: `system:node:${nodeName}`,
+      organizations: ["system:nodes"],
+    });
+    await writeIdentity(folder, identity);
+  };
+  let cancel = (): void => {};
+  const again = (): void => {
+    cancel = clock.after(renewalCheck, () => {
+      look().catch((error) => log.warn({ error: String(error) }, "the node's certificate could not be renewed"));
+      again();
+    });
+  };
+  again();
+  return () => cancel();
 }

@@ -1,5 +1,6 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { lockDataDir } from "../agent/data-lock.ts";
 import { machineAddress } from "../agent/machine-address.ts";
 import { systemClock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
@@ -10,6 +11,7 @@ import { openStore } from "../store/open.ts";
 import { addressAt, contains } from "./addresses.ts";
 import type { ServerConfig } from "./config.ts";
 import { type ControlPlane, startControlPlane } from "./control-plane.ts";
+import { keepSettings } from "./cluster-settings.ts";
 import { publishClusterInfo } from "./cluster-info.ts";
 import { ensureJoinToken } from "./join-token.ts";
 import { startServerNodes } from "./nodes.ts";
@@ -37,7 +39,8 @@ export async function startServer(config: ServerConfig, log: Logger): Promise<Ru
   };
   try {
     await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
-    // The store comes first: it is the lock on the data folder.
+    stops.push(await lockDataDir(config.dataDir));
+    await keepSettings(config.dataDir, config);
     const store = await openStore({ path: config.inMemory ? "memory" : join(config.dataDir, "store", "state.db") });
     stops.push(() => store.close());
     const address = config.advertiseAddress || config.node.ip || (await machineAddress());

@@ -26,6 +26,21 @@ export function certificateAdmission(isAllowed: (attributes: RequestAttributes) 
     );
   return [
     {
+      // Who asks is what authentication says, not what the request claims.
+      name: "CertificateRequester",
+      admit(request) {
+        if (request.operation !== "CREATE" || request.resource.plural !== "certificatesigningrequests" || request.subresource) return;
+        const { spec } = request.object as CertificateSigningRequest; // The resource says so.
+        const { name, uid, groups, extra } = request.user;
+        spec.username = name;
+        spec.groups = [...groups];
+        if (uid) spec.uid = uid;
+        else delete spec.uid;
+        if (extra) spec.extra = Object.fromEntries(Object.entries(extra).map(([key, values]) => [key, [...values]]));
+        else delete spec.extra;
+      },
+    },
+    {
       name: "CertificateApproval",
       validate(request) {
         const old = certificateUpdate(request, "approval");

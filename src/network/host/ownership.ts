@@ -1,5 +1,22 @@
 import { createConnection, createServer, type Server } from "node:net";
 
+function address(tag: string): string {
+  return `\0hue-network-${tag}`;
+}
+
+/** Whether a process of that cluster keeps this machine's network. */
+export function isOwned(tag: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection(address(tag));
+    const end = (owned: boolean): void => {
+      socket.destroy();
+      resolve(owned);
+    };
+    socket.on("connect", () => end(true));
+    socket.on("error", () => end(false));
+  });
+}
+
 /**
  * Several nodes of one cluster may run on one machine; its rules, routes and ports are kept by one of them. The first to come owns them;
  * the others wait, without polling, and one of them takes over when the owner ends, however it ends.
@@ -11,8 +28,8 @@ export class Ownership {
   private stopped = false;
   private leaveQueue: () => void = () => {};
 
-  constructor(clusterId: string) {
-    this.address = `\0hue-network-${clusterId}`;
+  constructor(tag: string) {
+    this.address = address(tag);
   }
 
   /** Resolves to true when this process owns the machine's network, to false when release() came first. */
