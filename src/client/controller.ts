@@ -55,3 +55,10 @@ export function watch<T extends KubeObject>(
 ): Watch {
   return { cache, keys, matters } as unknown as Watch;
 }
+
+/** The shortest of several waits, for reconcile to return; undefined when there is nothing to wait for. */
+export function soonest(...waits: (number | undefined)[]): number | undefined {
+  let shortest: number | undefined;
+  for (const wait of waits) if (wait !== undefined && (shortest === undefined || wait < shortest)) shortest = wait;
+  return shortest;
+}

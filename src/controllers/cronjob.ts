@@ -1,4 +1,5 @@
 import { Cron } from "croner";
+import { checkSchedule, checkTimeZone, everyOf, plainSchedule } from "../api/batch/schedule.ts";
 import { isReason } from "../api/errors.ts";
 import { type Creatable, keyOf } from "../api/meta/object.ts";
 import { controllerReference, isControlledBy } from "../api/meta/owners.ts";
@@ -17,33 +18,19 @@ import { sameStatus } from "./status.ts";
 /** Tells the next time after a given one, both in milliseconds; undefined when there is none. */
 export type Schedule = (after: number) => number | undefined;
 
-/**
- * The schedule of a cron expression with five fields, of a name such as "@hourly", or of "@every 1h30m". A question mark is a star. Without a time
- * zone the process's own counts. Throws for what it cannot read.
- */
+/** The schedule of a text that CronJobs take. Without a time zone the process's own counts. Throws for what it cannot read. */
 export function parseSchedule(text: string, timeZone?: string): Schedule {
-  const every = /^@every (.+)$/.exec(text)?.[1];
-  if (every !== undefined) {
-    const interval = parseDuration(every);
+  const wrong = checkSchedule(text);
+  if (wrong) throw new Error(wrong);
+  const plain = plainSchedule(text);
+  if (plain === undefined) {
+    const interval = parseDuration(everyOf(text) ?? "");
     if (!interval || interval < 0) throw new Error(`failed to parse duration ${text}`);
     const seconds = Math.max(1, Math.floor(interval / 1000)) * 1000;
     return (after) => Math.floor(after / 1000) * 1000 + seconds;
   }
-  const fields = text.replaceAll("?", "*");
-  if (!fields.startsWith("@") && fields.trim().split(/\s+/).length !== 5)
-    throw new Error(`expected exactly 5 fields, found ${fields.trim().split(/\s+/).length}: [${text}]`);
-  const cron = new Cron(fields, { paused: true, ...(timeZone ? { timezone: timeZone } : {}) });
+  const cron = new Cron(plain, { paused: true, ...(timeZone ? { timezone: timeZone } : {}) });
   return (after) => cron.nextRun(new Date(after))?.getTime();
-}
-
-/** Whether the name is one of a time zone ("Europe/Berlin"). */
-export function isTimeZone(name: string): boolean {
-  try {
-    new Intl.DateTimeFormat("en", { timeZone: name });
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** The last time that was due and not started, and whether more than 100 were missed. `now` in milliseconds. */
@@ -170,8 +157,9 @@ class CronJobRunner {
     const { events, clock } = this.context;
     const { timeZone, suspend, concurrencyPolicy, startingDeadlineSeconds } = cronJob.spec;
     const now = clock.now();
-    if (timeZone !== undefined && !isTimeZone(timeZone)) {
-      events.event(cronJob, "Warning", "UnknownTimeZone", `invalid timeZone: "${timeZone}": unknown time zone ${timeZone}`);
+    const wrongZone = timeZone === undefined ? undefined : checkTimeZone(timeZone);
+    if (wrongZone) {
+      events.event(cronJob, "Warning", "UnknownTimeZone", `invalid timeZone: "${timeZone}": ${wrongZone}`);
       return undefined;
     }
     if (suspend) return undefined;

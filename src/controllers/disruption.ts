@@ -1,3 +1,4 @@
+import { scaledValue } from "../api/apps/pod-owner.ts";
 import { findCondition, setCondition } from "../api/meta/conditions.ts";
 import { formatLabelSelector, selectorOfLabelSelector } from "../api/meta/labels.ts";
 import { keyOf } from "../api/meta/object.ts";
@@ -13,7 +14,7 @@ import type { Client } from "../client/client.ts";
 import { type ControllerFactory, watch } from "../client/controller.ts";
 import { messageOf } from "./pod-control.ts";
 import { isReady, isTerminating } from "./pod-state.ts";
-import { sameStatus, scaledValue } from "./status.ts";
+import { sameStatus } from "./status.ts";
 
 /** How long a pod that was evicted may take to be deleted, in milliseconds; then it counts again. */
 const deletionTimeout = 120_000;
@@ -50,10 +51,10 @@ export function desiredHealthy(
 ): { desired: number; count: number } {
   if (spec.maxUnavailable !== undefined) {
     const { count } = expected;
-    return { desired: Math.max(0, count - scaledValue(spec.maxUnavailable, count, "up")), count };
+    return { desired: Math.max(0, count - scaledValue(spec.maxUnavailable, count, true)), count };
   }
   if (typeof spec.minAvailable === "string")
-    return { desired: scaledValue(spec.minAvailable, expected.count, "up"), count: expected.count };
+    return { desired: scaledValue(spec.minAvailable, expected.count, true), count: expected.count };
   return { desired: spec.minAvailable ?? 0, count: pods.length };
 }
 

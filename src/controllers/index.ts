@@ -6,6 +6,7 @@ import { createCronJobController } from "./cronjob.ts";
 import { createDaemonSetController } from "./daemonset/daemonset.ts";
 import { createDeploymentController } from "./deployment/deployment.ts";
 import { createDisruptionController } from "./disruption.ts";
+import { createHorizontalPodAutoscalerController } from "./horizontalpodautoscaler/horizontalpodautoscaler.ts";
 import { createJobController } from "./job/job.ts";
 import { createReplicaSetController, createReplicationController } from "./replicaset.ts";
 import type { ClusterSettings } from "./settings.ts";
@@ -24,6 +25,7 @@ export const controllers: Readonly<Record<string, Entry>> = {
   daemonset: { create: createDaemonSetController },
   deployment: { create: createDeploymentController },
   disruption: { create: createDisruptionController, component: "controllermanager" },
+  horizontalpodautoscaler: { create: createHorizontalPodAutoscalerController, component: "horizontal-pod-autoscaler" },
   statefulset: { create: createStatefulSetController },
   job: { create: createJobController },
   replicaset: { create: createReplicaSetController },

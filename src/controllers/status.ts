@@ -12,12 +12,3 @@ export function withoutZeros<T extends object>(status: T, ...always: (keyof T)[]
 export function sameStatus(old: object | undefined, next: object): boolean {
   return deepEqual(old ?? {}, next);
 }
-
-/** A number, or a percentage ("25%") of `total`, rounded up or down to a whole number. Anything else counts as 0. */
-export function scaledValue(value: number | string | undefined, total: number, round: "up" | "down"): number {
-  if (typeof value === "number") return value;
-  const percent = /^(\d+)%$/.exec(value ?? "")?.[1];
-  if (percent === undefined) return 0;
-  const exact = (Number(percent) * total) / 100;
-  return round === "up" ? Math.ceil(exact) : Math.floor(exact);
-}

@@ -5,7 +5,7 @@ import type { ControllerRevision, DaemonSet, DaemonSetStatus } from "../../api/t
 import type { Node, Pod } from "../../api/types/core.v1.ts";
 import { ControllerRevisions, DaemonSets, Nodes, Pods } from "../../api/types/resources.ts";
 import type { Cache, Change } from "../../client/cache.ts";
-import { type ControllerContext, type ControllerFactory, watch } from "../../client/controller.ts";
+import { type ControllerContext, type ControllerFactory, soonest, watch } from "../../client/controller.ts";
 import { Written } from "../../client/written.ts";
 import { RevisionKeeper, revisionLabel, superfluousRevisions } from "../history.ts";
 import { claim, indexByController, ownerKeys } from "../ownership.ts";
@@ -153,8 +153,4 @@ class Daemons {
     const updated = await this.context.client.updateStatus(DaemonSets, { ...set, status });
     this.written.wrote(keyOf(set), this.caches.sets, updated);
   }
-}
-
-function soonest(a: number | undefined, b: number | undefined): number | undefined {
-  return a === undefined ? b : b === undefined ? a : Math.min(a, b);
 }

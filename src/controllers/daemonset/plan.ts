@@ -1,8 +1,9 @@
+import { scaledValue } from "../../api/apps/pod-owner.ts";
 import type { DaemonSet, DaemonSetStatus } from "../../api/types/apps.v1.ts";
 import type { Node, Pod } from "../../api/types/core.v1.ts";
 import { revisionLabel } from "../history.ts";
 import { isAvailable, isReady, isTerminating } from "../pod-state.ts";
-import { scaledValue, withoutZeros } from "../status.ts";
+import { withoutZeros } from "../status.ts";
 import { belongsOn, targetNode } from "./daemon-pod.ts";
 
 /** Pure decisions: which daemon pods to make and to delete, and the status. Times in milliseconds. */
@@ -80,8 +81,8 @@ function excess({ set, hash, now }: Situation, running: readonly Pod[]): Pod[] {
 export function allowances({ spec }: DaemonSet, desired: number): { unavailable: number; surge: number } {
   if (spec.updateStrategy?.type === "OnDelete") return { unavailable: 0, surge: 0 };
   const { maxUnavailable = 1, maxSurge = 0 } = spec.updateStrategy?.rollingUpdate ?? {};
-  const unavailable = scaledValue(maxUnavailable, desired, "up");
-  const surge = scaledValue(maxSurge, desired, "up");
+  const unavailable = scaledValue(maxUnavailable, desired, true);
+  const surge = scaledValue(maxSurge, desired, true);
   return unavailable === 0 && surge === 0 ? { unavailable: 1, surge: 0 } : { unavailable, surge };
 }
 

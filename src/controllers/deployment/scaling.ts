@@ -1,5 +1,5 @@
+import { scaledValue } from "../../api/apps/pod-owner.ts";
 import type { Deployment, ReplicaSet } from "../../api/types/apps.v1.ts";
-import { scaledValue } from "../status.ts";
 import { annotations, byAge } from "./revisions.ts";
 
 /** Pure decisions: how many replicas each ReplicaSet of a Deployment shall have next. */
@@ -15,8 +15,8 @@ export function allowances({ spec }: Deployment): { surge: number; unavailable: 
   if (spec.strategy?.type === "Recreate") return { surge: 0, unavailable: 0 };
   const replicas = spec.replicas ?? 1;
   const { maxSurge = "25%", maxUnavailable = "25%" } = spec.strategy?.rollingUpdate ?? {};
-  const surge = scaledValue(maxSurge, replicas, "up");
-  const unavailable = Math.min(scaledValue(maxUnavailable, replicas, "down"), replicas);
+  const surge = scaledValue(maxSurge, replicas, true);
+  const unavailable = Math.min(scaledValue(maxUnavailable, replicas, false), replicas);
   return { surge, unavailable: surge === 0 && unavailable === 0 ? 1 : unavailable };
 }
 

@@ -5,7 +5,7 @@ import type { Job } from "../../api/types/batch.v1.ts";
 import type { Pod } from "../../api/types/core.v1.ts";
 import { Jobs, Pods } from "../../api/types/resources.ts";
 import type { Cache } from "../../client/cache.ts";
-import { type ControllerContext, type ControllerFactory, watch } from "../../client/controller.ts";
+import { type ControllerContext, type ControllerFactory, soonest, watch } from "../../client/controller.ts";
 import { Written } from "../../client/written.ts";
 import { claim, ignoreMissing, indexByController, ownerKeys } from "../ownership.ts";
 import { isNamespaceTerminating, PodControl, slowStart } from "../pod-control.ts";
@@ -125,8 +125,4 @@ class JobRunner {
     // A pod that was waiting to be deleted is gone with its last finalizer: the answer is then its last state.
     if (patched && !patched.metadata.deletionTimestamp) this.written.wrote(jobKey, this.pods, patched);
   }
-}
-
-function soonest(a: number | undefined, b: number | undefined): number | undefined {
-  return a === undefined ? b : b === undefined ? a : Math.min(a, b);
 }

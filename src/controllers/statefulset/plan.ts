@@ -1,8 +1,9 @@
+import { scaledValue } from "../../api/apps/pod-owner.ts";
 import type { StatefulSet, StatefulSetStatus } from "../../api/types/apps.v1.ts";
 import type { Pod } from "../../api/types/core.v1.ts";
 import { revisionLabel } from "../history.ts";
 import { isAvailable, isReady, isTerminating } from "../pod-state.ts";
-import { scaledValue, withoutZeros } from "../status.ts";
+import { withoutZeros } from "../status.ts";
 import { ordinalOf, startOrdinal } from "./identity.ts";
 
 /** Pure decisions: which pods of a StatefulSet to make and delete next, and its status. Times in milliseconds. */
@@ -89,7 +90,7 @@ function revisionFor({ set, currentRevision, updateRevision }: Situation, ordina
 function replaceOld({ set, updateRevision }: Situation, replicas: readonly Slot[]): Action[] {
   const { type, rollingUpdate } = set.spec.updateStrategy ?? {};
   if (type === "OnDelete") return [];
-  let budget = Math.max(1, scaledValue(rollingUpdate?.maxUnavailable ?? 1, replicas.length, "up"));
+  let budget = Math.max(1, scaledValue(rollingUpdate?.maxUnavailable ?? 1, replicas.length, true));
   const actions: Action[] = [];
   for (const { pod } of replicas.slice(rollingUpdate?.partition ?? 0).reverse()) {
     if (budget <= 0) break;
