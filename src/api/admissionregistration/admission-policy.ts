@@ -24,7 +24,8 @@ export const validatingAdmissionPolicyRules: KindRules<ValidatingAdmissionPolicy
     const errors = validatePolicy(spec);
     const { validations = [], auditAnnotations = [] } = spec;
     if (validations.length === 0 && auditAnnotations.length === 0)
-      errors.push(requiredValue("spec.validations", "validations or auditAnnotations must contain at least one item"));
+      for (const key of ["validations", "auditAnnotations"])
+        errors.push(requiredValue(`spec.${key}`, "validations or auditAnnotations must contain at least one item"));
     for (const [i, validation] of validations.entries())
       if (!validation.expression?.trim()) errors.push(requiredValue(`spec.validations[${i}].expression`, "expression is not specified"));
     for (const [i, { key, valueExpression }] of auditAnnotations.entries()) {
@@ -110,7 +111,9 @@ function refText(ref: ParamRef | undefined): string {
 
 // Upstream prints the selector as Go's generated String method does.
 function goSelector({ matchLabels = {}, matchExpressions = [] }: LabelSelector): string {
-  const labels = Object.keys(matchLabels).sort().map((key) => `${key}: ${matchLabels[key]},`);
+  const labels = Object.keys(matchLabels)
+    .sort()
+    .map((key) => `${key}: ${matchLabels[key]},`);
   const expressions = matchExpressions.map(
     ({ key, operator, values = [] }) => `LabelSelectorRequirement{Key:${key},Operator:${operator},Values:[${values.join(" ")}],},`,
   );

@@ -131,13 +131,16 @@ function validateClientConfig(field: string, config: WebhookClientConfig | undef
   if ((url === undefined) === (service === undefined)) return [requiredValue(field, "exactly one of url or service is required")];
   if (url !== undefined) return validateUrl(`${field}.url`, url);
   const errors: FieldError[] = [];
-  for (const key of ["name", "namespace"] as const)
-    if (!service?.[key]) errors.push(requiredValue(`${field}.service.${key}`, `service ${key} is required`));
+  for (const key of ["name", "namespace"] as const) if (!service?.[key]) errors.push(requiredValue(`${field}.service.${key}`));
   const port = service?.port ?? 443;
   if (port < 1 || port > 65535)
     errors.push(invalidValue(`${field}.service.port`, port, "port is not valid: must be between 1 and 65535, inclusive"));
   const path = service?.path;
-  if (path !== undefined && !path.startsWith("/")) errors.push(invalidValue(`${field}.service.path`, path, "must start with a '/'"));
+  if (path !== undefined && !path.startsWith("/"))
+    errors.push(
+      invalidValue(`${field}.service.path`, path, "must start with a '/'"),
+      invalidValue(`${field}.service.path`, path, "segment[0] may not be empty"),
+    );
   return errors;
 }
 

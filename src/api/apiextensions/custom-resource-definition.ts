@@ -1,6 +1,6 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
-import { duplicateValue, immutable, invalidForEach, invalidValue, oneOf, requiredValue } from "../meta/field-errors.ts";
+import { immutable, invalidForEach, invalidValue, oneOf, requiredValue } from "../meta/field-errors.ts";
 import { checkDns1035Label, checkDnsSubdomain } from "../meta/names.ts";
 import type { CustomResourceDefinition, CustomResourceDefinitionSpec, CustomResourceDefinitionVersion } from "../types/apiextensions.v1.ts";
 import { validateStructure } from "./structural-schema.ts";
@@ -90,25 +90,28 @@ function validateVersions(versions: readonly CustomResourceDefinitionVersion[]):
   const names = new Set<string>();
   for (const [i, version] of versions.entries()) {
     const field = `spec.versions[${i}]`;
-    if (names.has(version.name)) errors.push(duplicateValue(`${field}.name`, version.name));
     names.add(version.name);
     errors.push(...invalidForEach(`${field}.name`, version.name ?? "", checkDns1035Label(version.name ?? "")));
     const schema = version.schema?.openAPIV3Schema;
-    if (!schema) errors.push(requiredValue(`${field}.schema.openAPIV3Schema`, "schemas are required"));
-    else errors.push(...validateStructure(`${field}.schema.openAPIV3Schema`, schema));
-    errors.push(...validateColumns(field, version), ...validateScale(field, version));
+    // As upstream does, a single version's parts are named as if they were the definition's own.
+    const parts = versions.length === 1 ? "spec" : field;
+    if (!schema) errors.push(requiredValue(`${field}.schema.openAPIV3Schema`));
+    else
+      errors.push(
+        ...validateStructure(versions.length === 1 ? "spec.validation.openAPIV3Schema" : `${field}.schema.openAPIV3Schema`, schema),
+      );
+    errors.push(...validateColumns(parts, version), ...validateScale(parts, version));
   }
   const stored = versions.filter((version) => version.storage).length;
-  if (versions.length === 0) errors.push(requiredValue("spec.versions", "must have exactly one version marked as storage version"));
-  else if (stored !== 1)
-    errors.push(
-      invalidValue(
-        "spec.versions",
-        versions.map((v) => ({ name: v.name, storage: v.storage })),
-        "must have exactly one version marked as storage version",
-      ),
-    );
+  if (names.size < versions.length)
+    errors.push(invalidValue("spec.versions", shownVersions(versions), "must contain unique version names"));
+  if (stored !== 1)
+    errors.push(invalidValue("spec.versions", shownVersions(versions), "must have exactly one version marked as storage version"));
   return errors;
+}
+
+function shownVersions(versions: readonly CustomResourceDefinitionVersion[]): unknown {
+  return versions.map(({ name, served, storage }) => ({ Name: name, Served: served, Storage: storage }));
 }
 
 const columnTypes = ["boolean", "date", "integer", "number", "string"];
@@ -120,7 +123,7 @@ function validateColumns(field: string, { additionalPrinterColumns = [] }: Custo
     if (!name) errors.push(requiredValue(`${path}.name`));
     if (!type) errors.push(requiredValue(`${path}.type`, `must be one of ${columnTypes.join(",")}`));
     else if (!columnTypes.includes(type)) errors.push(invalidValue(`${path}.type`, type, `must be one of ${columnTypes.join(",")}`));
-    if (!jsonPath) errors.push(requiredValue(`${path}.jsonPath`));
+    if (!jsonPath) errors.push(requiredValue(`${path}.JSONPath`));
     return errors;
   });
 }
@@ -132,6 +135,7 @@ function validateScale(field: string, { subresources }: CustomResourceDefinition
   return (Object.keys(roots) as (keyof typeof roots)[]).flatMap((key) => {
     const path = `${field}.subresources.scale.${key}`;
     if (!scale[key]) return [requiredValue(path)];
+    if (!scale[key].startsWith(".")) return [invalidValue(path, scale[key], "must be a simple json path starting with .")];
     return scale[key].startsWith(`${roots[key]}.`) ? [] : [invalidValue(path, scale[key], `should be a json path under ${roots[key]}`)];
   });
 }
@@ -143,7 +147,7 @@ function validateNames({ names }: CustomResourceDefinitionSpec): FieldError[] {
     const field = `spec.names.${key}`;
     if (name)
       errors.push(...invalidForEach(field, name, checkDns1035Label(key === "kind" || key === "listKind" ? name.toLowerCase() : name)));
-    else if (key === "plural" || key === "kind") errors.push(requiredValue(field));
+    else errors.push(requiredValue(field));
   }
   for (const key of ["shortNames", "categories"] as const)
     for (const [i, name] of (names[key] ?? []).entries())
@@ -161,7 +165,7 @@ function validateConversion({ conversion }: CustomResourceDefinitionSpec): Field
     if (!webhook?.clientConfig) errors.push(requiredValue(`${field}.webhookClientConfig`, "required when strategy is set to Webhook"));
     else if (Boolean(webhook.clientConfig.url) === Boolean(webhook.clientConfig.service))
       errors.push(requiredValue(`${field}.webhookClientConfig`, "exactly one of url or service is required"));
-    if (webhook && !webhook.conversionReviewVersions?.length) errors.push(requiredValue(`${field}.conversionReviewVersions`));
+    if (!webhook?.conversionReviewVersions?.length) errors.push(requiredValue(`${field}.conversionReviewVersions`));
   } else if (webhook)
     errors.push({
       reason: "FieldValueForbidden",

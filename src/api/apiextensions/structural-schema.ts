@@ -35,6 +35,8 @@ function validateNode(field: string, schema: JSONSchemaProps, isRoot: boolean): 
   if (Array.isArray(items)) errors.push(forbiddenField(`${field}.items`, "items must be a schema object and not an array"));
   else if (items) errors.push(...validateNode(`${field}.items`, items, false));
   else if (schema.type === "array") errors.push(requiredValue(`${field}.items`, "must be specified"));
+  else if (schema["x-kubernetes-list-type"] === "map")
+    errors.push(requiredValue(`${field}.items`, "must have a schema if x-kubernetes-list-type is map"));
   if (schema.uniqueItems)
     errors.push(forbiddenField(`${field}.uniqueItems`, "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"));
   for (const key of ["$ref", "definitions", "dependencies", "patternProperties"] as const)

@@ -95,9 +95,11 @@ function valueText({ averageValue, value }: MetricTarget, current: MetricValueSt
 function validateSpec(spec: HorizontalPodAutoscalerSpec): FieldError[] {
   const { minReplicas, maxReplicas = 0 } = spec;
   const errors: FieldError[] = [];
-  if (minReplicas !== undefined && minReplicas < 1)
-    errors.push(invalidValue("spec.minReplicas", minReplicas, "must be greater than or equal to 1"));
-  if (maxReplicas < 1) errors.push(invalidValue("spec.maxReplicas", maxReplicas, "must be greater than 0"));
+  if (minReplicas !== undefined && minReplicas < 0)
+    errors.push(invalidValue("spec.minReplicas", minReplicas, "must be greater than or equal to 0"));
+  if (minReplicas === 0 && !spec.metrics?.some(({ type }) => type === "Object" || type === "External"))
+    errors.push(forbiddenField("spec.metrics", "must specify at least one Object or External metric to support scaling to zero replicas"));
+  if (maxReplicas < 1) errors.push(requiredValue("spec.maxReplicas", "must be set and greater than 0"));
   if (minReplicas !== undefined && maxReplicas < minReplicas)
     errors.push(invalidValue("spec.maxReplicas", maxReplicas, "must be greater than or equal to `minReplicas`"));
   const target = spec.scaleTargetRef;
@@ -106,6 +108,8 @@ function validateSpec(spec: HorizontalPodAutoscalerSpec): FieldError[] {
     if (!target?.[key]) errors.push(requiredValue(field));
     else errors.push(...invalidForEach(field, target[key], checkPathSegment(target[key])));
   }
+  if (target && !target.apiVersion?.includes("/"))
+    errors.push(invalidValue("spec.scaleTargetRef.apiVersion", target.apiVersion ?? "", "apiVersion must specify API group"));
   for (const [i, metric] of (spec.metrics ?? []).entries()) errors.push(...validateMetric(`spec.metrics[${i}]`, metric));
   for (const key of ["scaleUp", "scaleDown"] as const) errors.push(...validateRules(`spec.behavior.${key}`, spec.behavior?.[key]));
   return errors;
@@ -120,8 +124,10 @@ const sources = {
 } as const;
 
 function validateMetric(field: string, metric: MetricSpec): FieldError[] {
-  if (!metric.type) return [requiredValue(`${field}.type`, "must specify a metric source type")];
-  if (!types.includes(metric.type)) return [notSupported(`${field}.type`, metric.type, types)];
+  if (!types.includes(metric.type)) {
+    const missing = metric.type ? [] : [requiredValue(`${field}.type`, "must specify a metric source type")];
+    return [...missing, notSupported(`${field}.type`, metric.type ?? "", types)];
+  }
   const wanted = sources[metric.type as keyof typeof sources];
   const errors: FieldError[] = [];
   for (const key of Object.values(sources))
@@ -131,9 +137,11 @@ function validateMetric(field: string, metric: MetricSpec): FieldError[] {
   const { target } = source;
   const path = `${field}.${wanted}.target`;
   if ("name" in source && !source.name) errors.push(requiredValue(`${field}.${wanted}.name`, "must specify a resource name"));
-  if ("metric" in source && !source.metric?.name) errors.push(requiredValue(`${field}.${wanted}.metric.name`));
+  if ("metric" in source && !source.metric?.name)
+    errors.push(requiredValue(`${field}.${wanted}.metric.name`, "must specify a metric name"));
   if (!target?.type) errors.push(requiredValue(`${path}.type`, "must specify a metric target type"));
-  else errors.push(...oneOf(`${path}.type`, target.type, ["AverageValue", "Utilization", "Value"]));
+  else if (!["Utilization", "Value", "AverageValue"].includes(target.type))
+    errors.push(invalidValue(`${path}.type`, target.type, "must be either Utilization, Value, or AverageValue"));
   errors.push(...positive(`${path}.averageUtilization`, target?.averageUtilization));
   if (wanted === "resource" || wanted === "containerResource") {
     if (target?.averageUtilization === undefined && target?.averageValue === undefined)
@@ -142,6 +150,8 @@ function validateMetric(field: string, metric: MetricSpec): FieldError[] {
       errors.push(forbiddenField(`${path}.averageValue`, "may not set both a target raw value and a target utilization"));
   } else if (wanted === "pods" && target?.averageValue === undefined)
     errors.push(requiredValue(`${path}.averageValue`, "must specify a positive target averageValue"));
+  else if ((wanted === "external" || wanted === "object") && target?.value === undefined && target?.averageValue === undefined)
+    errors.push(requiredValue(`${path}.averageValue`, "must set either a target value for metric or a per-pod target"));
   return errors;
 }
 
@@ -158,8 +168,8 @@ function validateRules(field: string, rules: HPAScalingRules | undefined): Field
     const path = `${field}.policies[${i}]`;
     errors.push(
       ...oneOf(`${path}.type`, type, ["Percent", "Pods"]),
-      ...positive(`${path}.value`, value ?? 0),
-      ...positive(`${path}.periodSeconds`, periodSeconds ?? 0),
+      ...(value > 0 ? [] : [invalidValue(`${path}.value`, value ?? 0, "must be greater than zero")]),
+      ...(periodSeconds > 0 ? [] : [invalidValue(`${path}.periodSeconds`, periodSeconds ?? 0, "must be greater than zero")]),
     );
     if (periodSeconds > 1800) errors.push(invalidValue(`${path}.periodSeconds`, periodSeconds, "must be less than or equal to 1800"));
   }

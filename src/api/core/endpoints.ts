@@ -1,7 +1,8 @@
+import { isIP } from "node:net";
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
-import { checkIp } from "../meta/addresses.ts";
-import { invalidForEach, oneOf, requiredValue } from "../meta/field-errors.ts";
+import { checkNonSpecialIp } from "../meta/addresses.ts";
+import { invalidForEach, invalidValue, oneOf, requiredValue } from "../meta/field-errors.ts";
 import { checkDnsLabel, checkPort } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
 import type { EndpointSubset, Endpoints } from "../types/core.v1.ts";
@@ -33,7 +34,7 @@ function validateSubset(field: string, { addresses = [], notReadyAddresses = [],
   if (addresses.length === 0 && notReadyAddresses.length === 0)
     errors.push(requiredValue(field, "must specify `addresses` or `notReadyAddresses`"));
   for (const [list, items] of Object.entries({ addresses, notReadyAddresses }))
-    for (const [i, { ip }] of items.entries()) errors.push(...checkIp(`${field}.${list}[${i}].ip`, ip ?? ""));
+    for (const [i, { ip }] of items.entries()) errors.push(...validateIp(`${field}.${list}[${i}].ip`, ip ?? ""));
   for (const [i, { name, port, protocol }] of ports.entries()) {
     const path = `${field}.ports[${i}]`;
     if (!name && ports.length > 1) errors.push(requiredValue(`${path}.name`));
@@ -42,4 +43,8 @@ function validateSubset(field: string, { addresses = [], notReadyAddresses = [],
     errors.push(...oneOf(`${path}.protocol`, protocol, ["SCTP", "TCP", "UDP"]));
   }
   return errors;
+}
+
+function validateIp(field: string, ip: string): FieldError[] {
+  return isIP(ip) ? checkNonSpecialIp(field, ip) : [invalidValue(field, ip, "must be a valid IP address")];
 }

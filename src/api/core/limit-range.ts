@@ -62,12 +62,12 @@ function validateBounds(field: string, name: string, item: LimitRangeItem): Fiel
       const low = amounts[lower];
       const high = amounts[upper];
       if (low === undefined || high === undefined || compareQuantities(low, high) <= 0) continue;
-      const at = upper === "max" || lower !== "min" ? lower : upper === "defaultRequest" || upper === "default" ? upper : lower;
-      const text =
-        lower === "min" && upper !== "max"
-          ? `min value ${low} is greater than ${words[upper]} value ${high}`
-          : `${words[lower]} value ${low} is greater than ${words[upper]} value ${high}`;
-      errors.push(invalidValue(`${field}.${at}[${name}]`, amounts[at], text));
+      // Upstream names the field of the default and shows the amount at the other end.
+      const at = lower === "min" && upper !== "max" ? upper : lower;
+      const shown = at === "default" ? amounts[lower === "default" ? upper : lower] : amounts[at];
+      const upperWord = lower === "defaultRequest" && upper === "default" ? "default limit" : words[upper];
+      const text = `${words[lower]} value ${low} is greater than ${upperWord} value ${high}`;
+      errors.push(invalidValue(`${field}.${at}[${name}]`, shown, text));
     }
   const ratio = item.maxLimitRequestRatio?.[name];
   if (ratio !== undefined && compareQuantities(ratio, "1") < 0)

@@ -29,8 +29,12 @@ export function validateClaimSpec(field: string, spec: PersistentVolumeClaimSpec
 }
 
 /** What is wrong with the access modes of a volume or claim. */
-export function validateAccessModes(field: string, modes: readonly string[] | undefined): FieldError[] {
-  if (!modes?.length) return [requiredValue(field, "at least 1 access mode is required")];
+export function validateAccessModes(
+  field: string,
+  modes: readonly string[] | undefined,
+  why = "at least 1 access mode is required",
+): FieldError[] {
+  if (!modes?.length) return [requiredValue(field, why)];
   const errors = modes.filter((mode) => !accessModes.includes(mode)).map((mode) => notSupported(field, mode, accessModes));
   if (modes.includes("ReadWriteOncePod") && modes.length > 1)
     errors.push(forbiddenField(field, "may not use ReadWriteOncePod with other access modes"));

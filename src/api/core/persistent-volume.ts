@@ -39,7 +39,7 @@ export const persistentVolumeRules: KindRules<PersistentVolume> = {
     if (!volume.metadata.finalizers.includes(protection)) volume.metadata.finalizers.push(protection);
   },
   validate: ({ spec }) => [
-    ...validateAccessModes("spec.accessModes", spec.accessModes),
+    ...validateAccessModes("spec.accessModes", spec.accessModes, ""),
     ...validateCapacity(spec),
     ...validateSource(spec),
     ...oneOf("spec.persistentVolumeReclaimPolicy", spec.persistentVolumeReclaimPolicy, ["Delete", "Recycle", "Retain"]),
@@ -81,8 +81,8 @@ function sourceOf(spec: PersistentVolumeSpec): object {
 }
 
 function validateCapacity({ capacity = {} }: PersistentVolumeSpec): FieldError[] {
-  if (Object.keys(capacity).length === 0) return [requiredValue("spec.capacity")];
   const errors: FieldError[] = [];
+  if (Object.keys(capacity).length === 0) return [requiredValue("spec.capacity"), notSupported("spec.capacity", null, ["storage"])];
   if (capacity["storage"] === undefined || Object.keys(capacity).length > 1)
     errors.push(notSupported("spec.capacity", capacity, ["storage"]));
   for (const [name, amount] of Object.entries(capacity))
@@ -98,6 +98,8 @@ function validateSource(spec: PersistentVolumeSpec): FieldError[] {
   if (first === "nfs" && spec.nfs) errors.push(...validateNfs("spec.nfs", spec.nfs));
   if (first === "local" && !spec.local?.path) errors.push(requiredValue("spec.local.path"));
   if (first === "local" && !spec.nodeAffinity) errors.push(requiredValue("spec.nodeAffinity", "Local volume requires node affinity"));
+  if (first === "csi")
+    for (const key of ["driver", "volumeHandle"] as const) if (!spec.csi?.[key]) errors.push(requiredValue(`spec.csi.${key}`));
   return errors;
 }
 

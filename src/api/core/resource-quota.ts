@@ -1,7 +1,7 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { semanticEqual } from "../meta/equality.ts";
-import { immutable, invalidForEach, invalidValue, oneOf } from "../meta/field-errors.ts";
+import { immutable, invalidForEach, invalidValue } from "../meta/field-errors.ts";
 import { checkQualifiedName } from "../meta/names.ts";
 import { canonicalQuantity } from "../meta/quantity.ts";
 import { age } from "../meta/time.ts";
@@ -50,10 +50,12 @@ export const resourceQuotaRules: KindRules<ResourceQuota> = {
     for (const scope of spec?.scopes ?? [])
       if (!scopes.includes(scope)) errors.push(invalidValue("spec.scopes", spec?.scopes, "unsupported scope"));
     const expressions = spec?.scopeSelector?.matchExpressions ?? [];
-    for (const [i, { scopeName, operator, values = [] }] of expressions.entries()) {
-      const field = `spec.scopeSelector.matchExpressions[${i}]`;
+    for (const { scopeName, operator, values = [] } of expressions) {
+      const field = "spec.scopeSelector.matchExpressions";
       if (!scopes.includes(scopeName)) errors.push(invalidValue(`${field}.scopeName`, scopeName, "unsupported scope"));
-      errors.push(...oneOf(`${field}.operator`, operator, ["In", "NotIn", "Exists", "DoesNotExist"]));
+      if (!["In", "NotIn", "Exists", "DoesNotExist"].includes(operator))
+        errors.push(invalidValue(`${field}.operator`, operator, "not a valid selector operator"));
+      if (!["In", "NotIn", "Exists", "DoesNotExist"].includes(operator)) continue;
       const takesValues = ["In", "NotIn"].includes(operator);
       if (takesValues && values.length === 0)
         errors.push({
@@ -63,7 +65,7 @@ export const resourceQuotaRules: KindRules<ResourceQuota> = {
         });
       if (!takesValues && values.length > 0)
         errors.push(
-          invalidValue(`${field}.values`, values, "must be no value when `operator` is 'Exists' or 'DoesNotExist' for scope selector"),
+          invalidValue(`${field}.values`, values, "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector"),
         );
     }
     return errors;
@@ -92,5 +94,8 @@ function validateName(field: string, name: string): FieldError[] {
     name.startsWith("requests.hugepages-")
   )
     return errors;
-  return [invalidValue(field, name, "must be a standard resource for quota")];
+  return [
+    invalidValue(field, name, "must be a standard resource type or fully qualified"),
+    invalidValue(field, name, "must be a standard resource for quota"),
+  ];
 }

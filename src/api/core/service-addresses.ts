@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import type { FieldError } from "../errors.ts";
 import { duplicateValue, forbiddenField, invalidValue, oneOf } from "../meta/field-errors.ts";
-import { checkCidr, checkIp } from "../meta/addresses.ts";
+import { checkCidr, checkIp, checkNonSpecialIp } from "../meta/addresses.ts";
 import type { ServiceSpec } from "../types/core.v1.ts";
 
 const families = ["IPv4", "IPv6"];
@@ -40,10 +40,7 @@ export function validateExternalIPs({ externalIPs = [] }: ServiceSpec): FieldErr
     const field = `spec.externalIPs[${i}]`;
     const wrong = checkIp(field, ip);
     if (wrong.length > 0) return wrong;
-    if (ip === "0.0.0.0" || ip === "::") return [invalidValue(field, ip, `may not be unspecified (${ip})`)];
-    if (ip.startsWith("127.") || ip === "::1") return [invalidValue(field, ip, "may not be in the loopback range (127.0.0.0/8, ::1/128)")];
-    if (ip.startsWith("169.254.")) return [invalidValue(field, ip, "may not be in the link-local range (169.254.0.0/16, fe80::/10)")];
-    return [];
+    return checkNonSpecialIp(field, ip);
   });
 }
 

@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
+import { checkIp, checkNonSpecialIp } from "../meta/addresses.ts";
 import { duplicateValue, immutable, invalidForEach, invalidValue, oneOf, requiredValue, tooMany } from "../meta/field-errors.ts";
 import { checkDnsLabel, checkDnsSubdomain } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
@@ -52,9 +53,12 @@ function validateEndpoint(field: string, { addresses = [], hostname }: Endpoint,
   if (addresses.length > 100) errors.push(tooMany(`${field}.addresses`, addresses.length, 100));
   for (const [i, address] of addresses.entries()) {
     const path = `${field}.addresses[${i}]`;
-    if (type === "IPv4" && isIP(address) !== 4) errors.push(invalidValue(path, address, "must be an IPv4 address"));
-    if (type === "IPv6" && isIP(address) !== 6) errors.push(invalidValue(path, address, "must be an IPv6 address"));
-    if (type === "FQDN") errors.push(...invalidForEach(path, address, checkDnsSubdomain(address)));
+    if (type === "IPv4" || type === "IPv6") {
+      const wrong = checkIp(path, address);
+      if (wrong.length === 0 && `IPv${isIP(address)}` !== type)
+        wrong.push(invalidValue(`${field}.addresses`, address, `must be an ${type} address`));
+      errors.push(...wrong, ...checkNonSpecialIp(path, address));
+    } else if (type === "FQDN") errors.push(...invalidForEach(path, address, checkDnsSubdomain(address)));
   }
   if (hostname !== undefined) errors.push(...invalidForEach(`${field}.hostname`, hostname, checkDnsLabel(hostname)));
   return errors;

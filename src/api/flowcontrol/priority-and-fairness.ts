@@ -1,6 +1,6 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
-import { forbiddenField, invalidValue, oneOf, requiredValue } from "../meta/field-errors.ts";
+import { forbiddenField, invalidValue, notSupported, oneOf, requiredValue } from "../meta/field-errors.ts";
 import { age } from "../meta/time.ts";
 import type { FlowSchema, PriorityLevelConfiguration } from "../types/flowcontrol.v1.ts";
 
@@ -16,8 +16,9 @@ export const flowSchemaRules: KindRules<FlowSchema> = {
     if (precedence > 10_000) errors.push(invalidValue("spec.matchingPrecedence", precedence, "must not be greater than 10000"));
     if (!spec.priorityLevelConfiguration?.name)
       errors.push(requiredValue("spec.priorityLevelConfiguration.name", "must reference a priority level"));
-    if (spec.distinguisherMethod)
-      errors.push(...oneOf("spec.distinguisherMethod.type", spec.distinguisherMethod.type, ["ByNamespace", "ByUser"]));
+    const methods = ["ByNamespace", "ByUser"];
+    if (spec.distinguisherMethod && !methods.includes(spec.distinguisherMethod.type))
+      errors.push(notSupported("spec.distinguisherMethod.type", { Type: spec.distinguisherMethod.type }, methods));
     for (const [i, { subjects, resourceRules, nonResourceRules }] of (spec.rules ?? []).entries()) {
       if (!subjects?.length) errors.push(requiredValue(`spec.rules[${i}].subjects`, "subjects must contain at least one value"));
       if (!resourceRules?.length && !nonResourceRules?.length)
@@ -68,7 +69,7 @@ export const priorityLevelConfigurationRules: KindRules<PriorityLevelConfigurati
     if (response?.type === "Reject" && response.queuing)
       errors.push(forbiddenField("spec.limited.limitResponse.queuing", "must be nil if limited.limitResponse.type is not Limited"));
     const { queues = 0, handSize = 0 } = response?.queuing ?? {};
-    if (response?.queuing && handSize > queues)
+    if (response?.type === "Queue" && response.queuing && handSize > queues)
       errors.push(invalidValue("spec.limited.limitResponse.queuing.handSize", handSize, `should not be greater than queues (${queues})`));
     return errors;
   },

@@ -32,6 +32,10 @@ export const ipAddressRules: KindRules<IPAddress> = {
   cells({ metadata, spec }, now) {
     const { group, resource, namespace, name } = spec?.parentRef ?? { resource: "", name: "" };
     // Upstream's row has one cell more than its table has columns.
-    return [metadata.name, `${resource}${group ? `.${group}` : ""}/${namespace ? `${namespace}/` : ""}${name}`, age(metadata.creationTimestamp, now)];
+    return [
+      metadata.name,
+      `${resource}${group ? `.${group}` : ""}/${namespace ? `${namespace}/` : ""}${name}`,
+      age(metadata.creationTimestamp, now),
+    ];
   },
 };

@@ -21,7 +21,7 @@ export const ingressClassRules: KindRules<IngressClass> = {
       : [requiredValue("spec.controller")];
     if (!parameters) return errors;
     const field = "spec.parameters";
-    for (const key of ["kind", "name"] as const) if (!parameters[key]) errors.push(requiredValue(`${field}.${key}`, `${key} is required`));
+    for (const key of ["kind", "name"] as const) if (!parameters[key]) errors.push(requiredValue(`${field}.${key}`));
     errors.push(...oneOf(`${field}.scope`, parameters.scope, ["Cluster", "Namespace"]));
     if (parameters.scope === "Namespace" && !parameters.namespace)
       errors.push(requiredValue(`${field}.namespace`, "`parameters.scope` is set to 'Namespace'"));

@@ -55,7 +55,7 @@ function validateSpec(spec: IngressSpec | undefined): FieldError[] {
   const errors: FieldError[] = [];
   const rules = spec?.rules ?? [];
   if (rules.length === 0 && !spec?.defaultBackend)
-    errors.push(invalidValue("spec", rules, "either `defaultBackend` or `rules` must be specified"));
+    errors.push(invalidValue("spec", spec?.rules ?? null, "either `defaultBackend` or `rules` must be specified"));
   if (spec?.defaultBackend) errors.push(...validateBackend("spec.defaultBackend", spec.defaultBackend));
   for (const [i, { host, http }] of rules.entries()) {
     const field = `spec.rules[${i}]`;
@@ -98,7 +98,7 @@ function validatePath(field: string, { path = "", pathType, backend }: HTTPIngre
 function validateBackend(field: string, { service, resource }: IngressBackend): FieldError[] {
   if (service && resource) return [invalidValue(field, "", "cannot set both resource and service backends")];
   if (resource) return [];
-  if (!service) return [requiredValue(`${field}.service.name`)];
+  if (!service) return [invalidValue(field, "", "resource or service backend is required")];
   const errors: FieldError[] = [];
   if (!service.name) errors.push(requiredValue(`${field}.service.name`));
   else errors.push(...invalidForEach(`${field}.service.name`, service.name, checkDnsLabel(service.name)));

@@ -1,6 +1,6 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
-import { checkCidr } from "../meta/addresses.ts";
+import { checkCidr, isStrictSubset } from "../meta/addresses.ts";
 import { forbiddenField, invalidForEach, invalidValue, oneOf, requiredValue } from "../meta/field-errors.ts";
 import { formatLabelSelector, validateLabelSelector } from "../meta/labels.ts";
 import { checkPort, checkPortName } from "../meta/names.ts";
@@ -31,26 +31,28 @@ function validateSpec(spec: NetworkPolicySpec): FieldError[] {
     for (const [j, peer] of to.entries()) errors.push(...validatePeer(`spec.egress[${i}].to[${j}]`, peer));
   }
   const types = spec.policyTypes ?? [];
-  if (types.length > 2) errors.push(invalidValue("spec.policyTypes", types, "may not specify more than two policyTypes"));
+  if (types.length > 2) return [...errors, invalidValue("spec.policyTypes", types, "may not specify more than two policyTypes")];
   for (const [i, type] of types.entries()) errors.push(...oneOf(`spec.policyTypes[${i}]`, type, ["Egress", "Ingress"]));
   return errors;
 }
 
 function validatePort(field: string, { port, endPort, protocol }: NetworkPolicyPort): FieldError[] {
-  const errors = oneOf(`${field}.protocol`, protocol, ["SCTP", "TCP", "UDP"]);
+  const errors = oneOf(`${field}.protocol`, protocol, ["TCP", "UDP", "SCTP"]);
   if (typeof port === "number") {
     errors.push(...invalidForEach(`${field}.port`, port, checkPort(port)));
     if (endPort !== undefined) {
-      if (port > endPort) errors.push(invalidValue(`${field}.endPort`, endPort, "must be greater than or equal to `port`"));
+      if (port > endPort) errors.push(invalidValue(`${field}.endPort`, port, "must be greater than or equal to `port`"));
       errors.push(...invalidForEach(`${field}.endPort`, endPort, checkPort(endPort)));
     }
     return errors;
   }
   if (endPort !== undefined)
     errors.push(
-      port === undefined
-        ? requiredValue(`${field}.port`, "must be specified when endPort is specified")
-        : invalidValue(`${field}.endPort`, endPort, "may not be specified when `port` is non-numeric"),
+      invalidValue(
+        `${field}.endPort`,
+        endPort,
+        `may not be specified when \`port\` is ${port === undefined ? "not specified" : "non-numeric"}`,
+      ),
     );
   if (port !== undefined) errors.push(...invalidForEach(`${field}.port`, port, checkPortName(port)));
   return errors;
@@ -66,6 +68,12 @@ function validatePeer(field: string, { podSelector, namespaceSelector, ipBlock }
   if (podSelector || namespaceSelector) errors.push(forbiddenField(field, "may not specify both ipBlock and another peer"));
   if (!ipBlock.cidr) errors.push(requiredValue(`${field}.ipBlock.cidr`));
   else errors.push(...checkCidr(`${field}.ipBlock.cidr`, ipBlock.cidr));
-  for (const [i, range] of (ipBlock.except ?? []).entries()) errors.push(...checkCidr(`${field}.ipBlock.except[${i}]`, range));
+  for (const [i, range] of (ipBlock.except ?? []).entries()) {
+    const path = `${field}.ipBlock.except[${i}]`;
+    const wrong = checkCidr(path, range);
+    if (wrong.length === 0 && ipBlock.cidr && !isStrictSubset(range, ipBlock.cidr))
+      wrong.push(invalidValue(path, range, "must be a strict subset of `cidr`"));
+    errors.push(...wrong);
+  }
   return errors;
 }

@@ -27,7 +27,7 @@ export const priorityClassRules: KindRules<PriorityClass> = {
           ),
         );
     } else if (value > highest) errors.push(forbiddenField("value", `maximum allowed value of a user defined priority is ${highest}`));
-    errors.push(...oneOf("preemptionPolicy", preemptionPolicy, ["Never", "PreemptLowerPriority"]));
+    errors.push(...oneOf("preemptionPolicy", preemptionPolicy, ["PreemptLowerPriority", "Never"]));
     return errors;
   },
   validateUpdate({ value, preemptionPolicy }, old) {

@@ -1,7 +1,8 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { deepEqual } from "../meta/equality.ts";
-import { forbiddenField, immutable, oneOf, requiredValue } from "../meta/field-errors.ts";
+import { forbiddenField, immutable, invalidForEach, oneOf, requiredValue } from "../meta/field-errors.ts";
+import { checkDnsSubdomain } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
 import type { CSIDriver, CSINode, CSIStorageCapacity, VolumeAttachment, VolumeAttributesClass } from "../types/storage.v1.ts";
 
@@ -17,7 +18,7 @@ export const csiDriverRules: KindRules<CSIDriver> = {
     if (!spec.volumeLifecycleModes?.length) spec.volumeLifecycleModes = ["Persistent"];
   },
   validate: ({ spec }) => [
-    ...(spec.volumeLifecycleModes ?? []).flatMap((mode) => oneOf("spec.volumeLifecycleModes", mode, ["Ephemeral", "Persistent"])),
+    ...(spec.volumeLifecycleModes ?? []).flatMap((mode) => oneOf("spec.volumeLifecycleModes", mode, ["Persistent", "Ephemeral"])),
     ...oneOf("spec.fsGroupPolicy", spec.fsGroupPolicy, ["File", "None", "ReadWriteOnceWithFSType"]),
   ],
   validateUpdate: ({ spec }, old) =>
@@ -58,9 +59,10 @@ export const csiStorageCapacityRules: KindRules<CSIStorageCapacity> = {
 export const volumeAttachmentRules: KindRules<VolumeAttachment> = {
   validate({ spec }) {
     const errors: FieldError[] = [];
-    for (const key of ["attacher", "nodeName"] as const) if (!spec?.[key]) errors.push(requiredValue(`spec.${key}`));
+    if (!spec?.attacher) errors.push(requiredValue("spec.attacher"));
+    errors.push(...invalidForEach("spec.nodeName", spec?.nodeName ?? "", checkDnsSubdomain(spec?.nodeName ?? "")));
     if (!spec?.source?.persistentVolumeName && !spec?.source?.inlineVolumeSpec)
-      errors.push(requiredValue("spec.source", "must specify one of inlineVolumeSpec and persistentVolumeName"));
+      errors.push(requiredValue("spec.source", "must specify exactly one of inlineVolumeSpec and persistentVolumeName"));
     return errors;
   },
   validateUpdate: ({ spec }, old) => immutable("spec", deepEqual(spec, old.spec), spec),
