@@ -6,6 +6,7 @@ import type { Logger } from "../lib/log.ts";
 import type { Store } from "../store/store.ts";
 import type { AdmissionPlugin } from "./admission/admission.ts";
 import { AdmissionChain } from "./admission-chain.ts";
+import { showIPAddresses } from "./allocation/ip-addresses.ts";
 import { ServiceAllocation } from "./allocation/services.ts";
 import type { Authentication } from "./authentication/index.ts";
 import type { Authorization } from "./authorization/index.ts";
@@ -89,6 +90,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   });
   for (const handler of builtInHandlers(rulesOf, special)) registry.add(handler);
   const customResources = new CustomResources({ context, registry, objects, log });
+  const stopAddresses = showIPAddresses({ context, registry, objects, log });
   const verbs = new Verbs(context);
   const metrics = new Metrics(clock, store, registry);
   const listener = createListener({
@@ -119,6 +121,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     objects,
     close() {
       services.close();
+      stopAddresses();
       customResources.close();
     },
   };

@@ -206,7 +206,8 @@ function carryOver(spec: ServiceSpec, old: ServiceSpec): void {
       spec.clusterIP = old.clusterIP;
       spec.clusterIPs = old.clusterIPs && [...old.clusterIPs];
     }
-    if (spec.clusterIP && !spec.clusterIPs?.length) spec.clusterIPs = [spec.clusterIP];
+    const listed = spec.clusterIPs?.[0];
+    if (spec.clusterIP && (!listed || (listed === old.clusterIP && listed !== spec.clusterIP))) spec.clusterIPs = [spec.clusterIP];
     if (!spec.ipFamilies?.length && old.ipFamilies) spec.ipFamilies = [...old.ipFamilies];
     spec.ipFamilyPolicy ??= old.ipFamilyPolicy;
   }

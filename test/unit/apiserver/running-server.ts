@@ -67,9 +67,10 @@ export async function startServer(options: Partial<ApiServerOptions> & { listen?
   });
   const server = createApiServer({ store, clock, log: silentLogger, authentication, authorization, admission, objects, ...options });
   const client = new Client(createLocalTransport(server));
-  for (const name of ["default", "kube-system"])
-    await client.create(Namespaces, { apiVersion: "v1", kind: "Namespace", metadata: { name }, spec: {} });
-  await allowDiscovery(client);
+  if (!options.store)
+    for (const name of ["default", "kube-system"])
+      await client.create(Namespaces, { apiVersion: "v1", kind: "Namespace", metadata: { name }, spec: {} });
+  if (!options.store) await allowDiscovery(client);
   const https = options.listen === false ? undefined : await listen(server, authority);
   const url = https ? `https://127.0.0.1:${(https.address() as AddressInfo).port}` : "";
   return {
