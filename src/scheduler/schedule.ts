@@ -15,7 +15,7 @@ export interface Failure {
   plugins: ReadonlySet<string>;
   /** Why each node was rejected. */
   rejections: ReadonlyMap<NodeInfo, Rejection>;
-  /** Set when a plugin refused all nodes at once. */
+  /** Set when a plugin refused all nodes at once; no preemption helps then. */
   refusal: Rejection | undefined;
   filters: readonly ActiveFilter[];
 }

@@ -139,6 +139,10 @@ class DefaultScheduler implements Scheduler {
     const { pod } = entry;
     const total = this.world.nodes.length;
     const message = unavailable(total, failure.rejections.values(), failure.refusal);
+    if (failure.refusal) {
+      this.reject(entry, failure.plugins, message);
+      return;
+    }
     const budgets = this.context.caches.of(PodDisruptionBudgets).list();
     const { candidate, message: why } = preempt(pod, failure, this.world, budgets, this.framework.random);
     this.reject(entry, failure.plugins, withPreemption(message, why), candidate);

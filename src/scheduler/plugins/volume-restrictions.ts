@@ -1,6 +1,8 @@
 import { type Plugin, unschedulable } from "../framework.ts";
 
-const rejected = unschedulable("node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode");
+const rejected = unschedulable(
+  "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod",
+);
 
 /** VolumeRestrictions: a claim with access mode ReadWriteOncePod is used by one pod at a time, in the whole cluster. */
 export const volumeRestrictions: Plugin = {

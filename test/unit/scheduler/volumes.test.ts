@@ -90,7 +90,7 @@ describe("pods go where their volumes are", () => {
     };
     const c = cluster([node("a")], [there], { claims: [data], volumes: [volume("v", "a")], classes });
     expect(c.place(user)).toBe(
-      "0/1 nodes are available: 1 node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode.",
+      "0/1 nodes are available: 1 node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod.",
     );
     expect(c.preempt(user).candidate?.victims.map((v) => v.pod.metadata.name)).toEqual(["user"]);
   });
