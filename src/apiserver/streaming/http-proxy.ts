@@ -125,6 +125,10 @@ async function tunnel(parts: StreamingParts, onward: Onward): Promise<void> {
     made.once(secure ? "secureConnect" : "connect", () => resolve(made));
     made.once("error", (error) => reject(serviceUnavailable(`error trying to reach service: ${error.message}`)));
   });
+  if (socket.destroyed) {
+    backend.destroy();
+    return;
+  }
   const headers: IncomingHttpHeaders = { ...forwarded(onward), connection: "Upgrade", upgrade: upgradeOf(request) };
   const lines = Object.entries(headers).flatMap(([name, value]) => [value ?? []].flat().map((one) => `${name}: ${one}`));
   backend.write(`${request.method} ${search} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`);

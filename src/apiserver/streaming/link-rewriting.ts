@@ -2,7 +2,8 @@ import { Transform } from "node:stream";
 
 const urlAttributes =
   "action|archive|background|cite|classid|codebase|data|formaction|href|icon|longdesc|manifest|poster|profile|src|usemap";
-const attribute = new RegExp(`(<[^<>]*?\\s(?:${urlAttributes})\\s*=\\s*)(["']?)(/(?!/)[^"'\\s>]*)`, "gi");
+const tag = /<[a-z][^<>]*>/gi;
+const attribute = new RegExp(`(\\s(?:${urlAttributes})\\s*=\\s*["']?)(/(?!/)[^"'\\s>]*)`, "gi");
 /** So much of a page without the end of a tag is passed on as it is. */
 const longestTag = 64 * 1024;
 
@@ -26,13 +27,9 @@ export function rewriteLocation(location: string, { prefix, host }: LinkBase): s
 /** Rewrites the absolute links of an HTML page as it passes. A tag that is split between chunks is kept together. */
 export function rewriteLinks({ prefix }: LinkBase): Transform {
   let rest = "";
-  const rewrite = (html: string): string => {
-    // A tag may have several links: each pass rewrites the first that is left in each tag.
-    const rewritten = html.replace(attribute, (whole, before: string, quote: string, url: string) =>
-      url === prefix || url.startsWith(`${prefix}/`) ? whole : `${before}${quote}${prefix}${url}`,
-    );
-    return rewritten;
-  };
+  const rewriteOne = (whole: string, before: string, url: string): string =>
+    url === prefix || url.startsWith(`${prefix}/`) ? whole : before + prefix + url;
+  const rewrite = (html: string): string => html.replace(tag, (text) => text.replace(attribute, rewriteOne));
   return new Transform({
     transform(chunk: Buffer, _encoding, callback) {
       // Latin-1 keeps every byte as it is; the attributes that matter are ASCII.

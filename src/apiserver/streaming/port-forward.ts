@@ -88,7 +88,7 @@ async function forward(ports: Ports, port: number, data: SpdyStream, error: Spdy
     const bytes = bytesOf(message);
     // An empty message: the pod writes no more.
     if (bytes.length === 0) data.end();
-    else if (data.writable && !data.write(bytes)) brake.until(drained(data));
+    else if (data.writable && !data.write(bytes)) brake.until(data.drained());
   });
   kubelet.once("close", (code, reason) => {
     if (code === 1000) error.end();
@@ -111,13 +111,6 @@ async function forward(ports: Ports, port: number, data: SpdyStream, error: Spdy
   }
 }
 
-function drained(stream: Duplex): Promise<void> {
-  return new Promise((resolve) => {
-    stream.once("drain", resolve);
-    stream.once("close", resolve);
-  });
-}
-
 function failure({ pod }: Ports, port: number, why: string): string {
   return `error forwarding port ${port} to pod ${pod}: ${why}`;
 }
@@ -128,6 +121,13 @@ function serveChannels(client: WebSocket, wanted: readonly number[], ports: Port
     if (base64) return sendMessage(client, `${channel}${data.toString("base64")}`);
     return sendMessage(client, Buffer.concat([Buffer.from([channel]), data]));
   };
+  // The client cannot end a direction by itself: the pod's end of the last port is the end of all.
+  const open = new Set(wanted.keys());
+  const ended = (index: number, failed?: string): void => {
+    if (failed !== undefined && open.has(index)) send(2 * index + 1, Buffer.from(failure(ports, wanted[index] ?? 0, failed)));
+    open.delete(index);
+    if (open.size === 0) client.close(1000);
+  };
   const kubelets = wanted.map(async (port, index) => {
     const number = Buffer.alloc(2);
     number.writeUInt16LE(port);
@@ -136,17 +136,17 @@ function serveChannels(client: WebSocket, wanted: readonly number[], ports: Port
     try {
       const kubelet = await ports.open(port);
       const brake = new Brake(kubelet);
-      kubelet.on("message", (message) => brake.until(send(2 * index, bytesOf(message))));
-      kubelet.once("close", (code, reason) => {
-        if (code !== 1000) send(2 * index + 1, Buffer.from(failure(ports, port, reason.toString())));
-        client.close(1000);
+      kubelet.on("message", (message) => {
+        const bytes = bytesOf(message);
+        if (bytes.length === 0) ended(index);
+        else brake.until(send(2 * index, bytes));
       });
+      kubelet.once("close", (code, reason) => ended(index, code === 1000 ? undefined : reason.toString()));
       if (client.readyState !== client.OPEN) kubelet.terminate();
       kubelet.resume();
       return kubelet;
     } catch (error) {
-      send(2 * index + 1, Buffer.from(failure(ports, port, error instanceof Error ? error.message : String(error))));
-      client.close(1000);
+      ended(index, error instanceof Error ? error.message : String(error));
       return undefined;
     }
   });
@@ -156,10 +156,10 @@ function serveChannels(client: WebSocket, wanted: readonly number[], ports: Port
     const channel = base64 ? (bytes[0] ?? 0) - 0x30 : (bytes[0] ?? 0);
     const data = base64 ? Buffer.from(bytes.toString("latin1", 1), "base64") : bytes.subarray(1);
     const kubelet = channel % 2 === 0 ? kubelets[channel / 2] : undefined;
-    if (kubelet && data.length > 0) brake.until(kubelet.then((open) => open && sendMessage(open, data)));
+    if (kubelet && data.length > 0) brake.until(kubelet.then((port) => port && sendMessage(port, data)));
   });
   client.once("close", () => {
-    for (const kubelet of kubelets) void kubelet.then((open) => open?.terminate());
+    for (const kubelet of kubelets) void kubelet.then((port) => port?.terminate());
   });
   client.resume();
 }

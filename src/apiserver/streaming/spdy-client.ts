@@ -82,11 +82,7 @@ function spdyClient(
     },
     deliver(id, data) {
       const stream = streams.get(id);
-      if (!stream?.writable || stream.write(data)) return undefined;
-      return new Promise((resolve) => {
-        stream.once("drain", resolve);
-        stream.once("close", resolve);
-      });
+      return !stream?.writable || stream.write(data) ? undefined : stream.drained();
     },
     finish(status: Status) {
       streams.get(channel.stdout)?.end();

@@ -14,6 +14,7 @@ export class SpdyStream extends Duplex {
   readonly headers: ReadonlyMap<string, string>;
   private readonly connection: SpdyConnection;
   private wake: (() => void) | undefined;
+  private draining: Promise<void> | undefined;
   private ended = { read: false, write: false };
 
   constructor(connection: SpdyConnection, id: number, headers: ReadonlyMap<string, string>) {
@@ -34,9 +35,21 @@ export class SpdyStream extends Duplex {
     } else if (!more) {
       await new Promise<void>((resolve) => {
         this.wake = resolve;
-        this.once("close", resolve);
       });
     }
+  }
+
+  /** Resolves when what was written has gone out, or the stream is closed. */
+  drained(): Promise<void> {
+    this.draining ??= new Promise((resolve) => {
+      const done = (): void => {
+        this.draining = undefined;
+        this.off("drain", done).off("close", done);
+        resolve();
+      };
+      this.on("drain", done).on("close", done);
+    });
+    return this.draining;
   }
 
   override _read(): void {
@@ -56,6 +69,7 @@ export class SpdyStream extends Duplex {
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     if (!this.ended.write || !this.ended.read) this.connection.reset(this.id);
     this.connection.forget(this.id);
+    this._read();
     callback(error);
   }
 }

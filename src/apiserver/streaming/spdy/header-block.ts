@@ -7,6 +7,8 @@ const words =
   "last-modified location max-forwards pragma proxy-authenticate proxy-authorization range referer retry-after server te trailer " +
   "transfer-encoding upgrade user-agent vary via warning www-authenticate method get";
 const texts = ["status", "200 OK", "version", "HTTP/1.1", "url", "public", "set-cookie", "keep-alive", "origin"];
+/** An empty stored block: Go's decompressor hands out what it has when it meets one. */
+const flush = Buffer.from([0, 0, 0, 0xff, 0xff]);
 const tail =
   "100101201202205206300302303304305306307402405406407408409410411412413414415416417502504505" +
   "203 Non-Authoritative Information204 No Content301 Moved Permanently400 Bad Request401 Unauthorized403 Forbidden404 Not Found" +
@@ -69,7 +71,7 @@ export class HeaderWriter {
     head.writeUInt16LE(~raw.length & 0xffff, 3);
     const start = this.begun ? Buffer.alloc(0) : Buffer.from([0x78, 0x01]);
     this.begun = true;
-    return Buffer.concat([start, head, raw]);
+    return Buffer.concat([start, head, raw, flush]);
   }
 }
 
