@@ -20,6 +20,15 @@ let running: { server?: HueProcess; agents: HueAgent[] } = { agents: [] };
 export async function setup(project: TestProject): Promise<void> {
   await machine("sh", new URL("../../examples/hue-platform/images/build.sh", import.meta.url).pathname);
   for (const node of [...agents, server]) if (existsSync(folder(node))) await cleanup(folder(node));
+  try {
+    project.provide("cluster", await start());
+  } catch (error) {
+    await teardown();
+    throw error;
+  }
+}
+
+async function start(): Promise<SharedCluster> {
   const [ingressHttpPort, ingressHttpsPort] = [await freePort(), await freePort()];
   const ports = ["--ingress-http-port", String(ingressHttpPort), "--ingress-https-port", String(ingressHttpsPort)];
   const started = await startHue(["--node-name", server, "--node-label", "hue.example/room=cellar", ...network, ...ports], {
@@ -29,7 +38,7 @@ export async function setup(project: TestProject): Promise<void> {
   for (const agent of agents) running.agents.push(await startAgent(started, agent, ports, folder(agent)));
   await started.kubectl("wait", "--for=condition=Ready", "--timeout=60s", "node", server, ...agents);
   const { kubeconfig, dataDir, port } = started;
-  project.provide("cluster", { kubeconfig, dataDir, port, server, agents, ingressHttpPort, ingressHttpsPort } satisfies SharedCluster);
+  return { kubeconfig, dataDir, port, server, agents, ingressHttpPort, ingressHttpsPort };
 }
 
 /** Ends the processes, and removes all they made. */
