@@ -38,7 +38,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   const caches = createCaches(transport, systemClock, log);
   const ip = node.ip || (await machineAddress());
   try {
-    const serving = await ensureServingCertificate(client, folder, node.name, ip);
+    const serving = await ensureServingCertificate(client, folder, node.name);
     const stopRenewal = keepCertificates({ client, folder, nodeName: node.name, identity, clock: systemClock, log });
     const running = await startNode({
       client,

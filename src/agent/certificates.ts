@@ -2,9 +2,10 @@ import { join } from "node:path";
 import { CertificateSigningRequests } from "../api/types/resources.ts";
 import type { CertificateSigningRequest } from "../api/types/certificates.v1.ts";
 import type { Client } from "../client/client.ts";
+import { kubeletServerName } from "../api/streaming/kubelet-paths.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
-import { normalizeIp, parseCertificatePem } from "../pki/certificate.ts";
+import { parseCertificatePem } from "../pki/certificate.ts";
 import { createRequest, type Credentials, type LeafSpec } from "../pki/credentials.ts";
 import { readIfThere, writeAtomically } from "../pki/files.ts";
 import { type NodeIdentity, writeIdentity } from "./identity.ts";
@@ -77,14 +78,14 @@ const renewBefore = 60 * 24 * 3_600_000;
 const renewalCheck = 12 * 3_600_000;
 
 /** What the node's kubelet shows: kept from an earlier start where it fits, else asked for. */
-export async function ensureServingCertificate(client: Client, folder: string, nodeName: string, ip: string): Promise<Credentials> {
+export async function ensureServingCertificate(client: Client, folder: string, nodeName: string): Promise<Credentials> {
   const [keyFile, certificateFile] = [join(folder, "serving.key"), join(folder, "serving.crt")];
   const kept = { key: (await readIfThere(keyFile)) ?? "", certificate: (await readIfThere(certificateFile)) ?? "" };
   if (kept.key && kept.certificate) {
     const facts = parseCertificatePem(kept.certificate);
-    if (facts.notAfter > Date.now() + renewBefore && facts.ips.includes(normalizeIp(ip)) && facts.dnsNames.includes(nodeName)) return kept;
+    if (facts.notAfter > Date.now() + renewBefore && facts.dnsNames.includes(kubeletServerName(nodeName))) return kept;
   }
-  const spec = { commonName: `system:node:${nodeName}`, organizations: ["system:nodes"], names: [nodeName, ip] };
+  const spec = { commonName: `system:node:${nodeName}`, organizations: ["system:nodes"], names: [kubeletServerName(nodeName)] };
   const serving = await requestCertificate(client, "serving", spec);
   await writeAtomically(keyFile, serving.key, 0o600);
   await writeAtomically(certificateFile, serving.certificate, 0o644);

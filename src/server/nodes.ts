@@ -1,3 +1,4 @@
+import { kubeletServerName } from "../api/streaming/kubelet-paths.ts";
 import { type NodeOptions, kubeletFolder, type RunningNode, startNode } from "../agent/node.ts";
 import { systemClock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
@@ -59,7 +60,7 @@ async function nodeOptions(
     dataDir: kubeletFolder(config.dataDir),
     roles,
     disable: config.disable,
-    serving: served ? await pki.nodeServing(name, [ip]) : undefined,
+    serving: served ? await pki.nodeServing(name, [ip, kubeletServerName(name)]) : undefined,
     clientAuthority: pki.authority("client"),
     serverAuthority: pki.authority("server"),
   };

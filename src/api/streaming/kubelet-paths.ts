@@ -54,3 +54,8 @@ export function flag(query: URLSearchParams, name: string): boolean {
 function segments(...names: string[]): string {
   return names.map(encodeURIComponent).join("/");
 }
+
+/** The one name that a node's kubelet serves under: it cannot be taken for that of an API server. */
+export function kubeletServerName(node: string): string {
+  return `${node}.kubelet.hue.internal`;
+}

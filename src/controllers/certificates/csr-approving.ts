@@ -1,8 +1,8 @@
 import { now } from "../../api/meta/time.ts";
+import { kubeletServerName } from "../../api/streaming/kubelet-paths.ts";
 import type { SubjectAccessReview } from "../../api/types/authorization.v1.ts";
 import type { CertificateSigningRequest } from "../../api/types/certificates.v1.ts";
-import type { Node } from "../../api/types/core.v1.ts";
-import { CertificateSigningRequests, Nodes, SubjectAccessReviews } from "../../api/types/resources.ts";
+import { CertificateSigningRequests, SubjectAccessReviews } from "../../api/types/resources.ts";
 import type { Client } from "../../client/client.ts";
 import { type ControllerFactory, watch } from "../../client/controller.ts";
 import { parseRequest, type RequestFacts } from "../../pki/credentials.ts";
@@ -12,11 +12,13 @@ import { csrIs, requestPEM, signers } from "./signers.ts";
 const clientSigner = "kubernetes.io/kube-apiserver-client-kubelet";
 const servingSigner = "kubernetes.io/kubelet-serving";
 
-/** Whether a node may serve under all names that it asks for: its own name and addresses only. */
-export function ownsNames(facts: RequestFacts, node: Node | undefined): boolean {
-  if (!node) return false;
-  const own = new Set([node.metadata.name, "localhost", "127.0.0.1", "::1", ...(node.status?.addresses ?? []).map((a) => a.address)]);
-  return [...facts.dnsNames, ...facts.ips].every((name) => own.has(name));
+/**
+ * Whether a node may serve under all names that it asks for: the one name that is its kubelet's. Addresses are refused: the same authority
+ * signs for API servers, and a node says itself which addresses it has.
+ */
+export function ownsNames({ commonName, dnsNames, ips }: RequestFacts): boolean {
+  const own = kubeletServerName(commonName.slice("system:node:".length));
+  return ips.length === 0 && dnsNames.every((name) => name === own);
 }
 
 async function mayCreate(client: Client, { spec }: CertificateSigningRequest, subresource: string): Promise<boolean> {
@@ -36,10 +38,9 @@ async function mayCreate(client: Client, { spec }: CertificateSigningRequest, su
   return review.status?.allowed === true;
 }
 
-/** Approves what kubelets ask for: their client certificates, first and renewed, and serving certificates for their own addresses. */
+/** Approves what kubelets ask for: their client certificates, first and renewed, and serving certificates for their own name. */
 export const createCSRApproving: ControllerFactory = ({ client, caches, clock }) => {
   const requests = caches.of(CertificateSigningRequests);
-  const nodes = caches.of(Nodes);
 
   /** The sentence that goes with the approval; undefined when somebody else has to decide. */
   async function reasonToApprove(csr: CertificateSigningRequest): Promise<string | undefined> {
@@ -49,8 +50,7 @@ export const createCSRApproving: ControllerFactory = ({ client, caches, clock })
     if (signer.refuses(facts, csr) !== undefined) return undefined;
     const own = facts.commonName === csr.spec.username;
     if (csr.spec.signerName === servingSigner) {
-      const node = nodes.byKey(facts.commonName.slice("system:node:".length));
-      return own && ownsNames(facts, node) ? "Auto approving kubelet serving certificate for the node's own addresses." : undefined;
+      return own && ownsNames(facts) ? "Auto approving kubelet serving certificate for the node's own name." : undefined;
     }
     if (own && (await mayCreate(client, csr, "selfnodeclient")))
       return "Auto approving self kubelet client certificate after SubjectAccessReview.";
@@ -61,17 +61,7 @@ export const createCSRApproving: ControllerFactory = ({ client, caches, clock })
 
   return {
     name: "certificatesigningrequest-approving",
-    watches: [
-      watch(requests, (csr) => [csr.metadata.name]),
-      // A serving certificate may have been asked for before the node had told its addresses.
-      watch(nodes, ({ metadata }) =>
-        requests
-          .list()
-          .flatMap((csr) =>
-            csr.spec.signerName === servingSigner && csr.spec.username === `system:node:${metadata.name}` ? [csr.metadata.name] : [],
-          ),
-      ),
-    ],
+    watches: [watch(requests, (csr) => [csr.metadata.name])],
     async reconcile(name) {
       const csr = requests.byKey(name);
       if (!csr || csr.status?.certificate || csrIs(csr, "Approved") || csrIs(csr, "Denied")) return;

@@ -83,12 +83,13 @@ describe("certificate requests of kubelets", () => {
       "undecided",
     ],
     [
-      "serving on its own address",
-      { signerName: serving, username: "system:node:n1", names: ["n1", "192.0.2.1"] },
+      "serving under its own name",
+      { signerName: serving, username: "system:node:n1", names: ["n1.kubelet.hue.internal"] },
       "server server auth: the certificate",
     ],
     ["serving as somebody else", { signerName: serving, username: "system:node:n1", names: ["kubernetes.default"] }, "undecided"],
-    ["serving asked for by another node", { signerName: serving, username: "system:node:n2", names: ["n1"] }, "undecided"],
+    ["serving on an address", { signerName: serving, username: "system:node:n1", names: ["192.0.2.1"] }, "undecided"],
+    ["serving asked for by another node", { signerName: serving, username: "system:node:n2", names: ["n1.kubelet.hue.internal"] }, "undecided"],
   ])("%s", async (_name, asked, expected) => expect(await ask(asked)).toBe(expected));
 });
 
