@@ -141,7 +141,7 @@ function buildApi(
     isAllowed: (attributes) => authorization.authorize(attributes).verdict === "allow",
     more: [authorization.escalationPrevention],
   });
-  const streaming = createStreaming({ objects, clock, kubeletCredentials: kubeletCredentials(pki) });
+  const streaming = createStreaming({ objects, clock, kubeletCredentials: kubeletCredentials(pki), admission, check: authorization.check });
   const { serviceCIDR } = options;
   const { connect } = streaming;
   const api = createApiServer({ store, clock, log, authentication, authorization, admission, objects, serviceCIDR, connect });

@@ -1,6 +1,7 @@
 import type { Clock } from "../../lib/clock.ts";
 import type { ConnectHandler } from "../http/listener.ts";
 import type { Objects } from "../objects.ts";
+import { admitConnect, type ConnectAdmission } from "./connect-admission.ts";
 import { serveProxy } from "./http-proxy.ts";
 import { type KubeletCredentials, Kubelets } from "./kubelet.ts";
 import { serveLogs } from "./logs.ts";
@@ -8,10 +9,11 @@ import type { StreamingParts } from "./parts.ts";
 import { servePortForward } from "./port-forward.ts";
 import { serveRemoteCommand } from "./remote-command.ts";
 
+export type { ConnectAdmission } from "./connect-admission.ts";
 export type { KubeletCredentials } from "./kubelet.ts";
 
 /** What connections to pods, services and nodes need. */
-export interface StreamingOptions {
+export interface StreamingOptions extends Partial<ConnectAdmission> {
   objects: Objects;
   clock: Clock;
   /** The client certificate kube-apiserver-kubelet-client, and the authority of kubelets' serving certificates. Asked at each connection. */
@@ -28,15 +30,23 @@ export interface Streaming {
 }
 
 /** Builds the handlers of exec, attach, port-forward, logs and the proxies. */
-export function createStreaming({ objects, clock, kubeletCredentials, random = Math.random }: StreamingOptions): Streaming {
+export function createStreaming(options: StreamingOptions): Streaming {
+  const { objects, clock, kubeletCredentials, random = Math.random, admission = [], check = () => {} } = options;
   const kubelets = new Kubelets(kubeletCredentials);
   const parts: StreamingParts = { objects, clock, kubelets };
-  const proxy: ConnectHandler = (connect) => serveProxy(parts, connect, random);
+  const admitted = (serve: ConnectHandler): ConnectHandler => {
+    return async (connect) => {
+      await admitConnect({ admission, check }, connect);
+      await serve(connect);
+    };
+  };
+  const proxy = admitted((connect) => serveProxy(parts, connect, random));
+  const command = admitted((connect) => serveRemoteCommand(parts, connect));
   return {
     connect: {
-      "pods/exec": (connect) => serveRemoteCommand(parts, connect),
-      "pods/attach": (connect) => serveRemoteCommand(parts, connect),
-      "pods/portforward": (connect) => servePortForward(parts, connect),
+      "pods/exec": command,
+      "pods/attach": command,
+      "pods/portforward": admitted((connect) => servePortForward(parts, connect)),
       "pods/log": (connect) => serveLogs(parts, connect),
       "pods/proxy": proxy,
       "services/proxy": proxy,

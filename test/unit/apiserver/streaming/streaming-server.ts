@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { Namespaces, Nodes, Pods, ServiceAccounts, Services } from "../../../../src/api/types/resources.ts";
 import { storeObjects } from "../../../../src/apiserver/store-objects.ts";
-import { createStreaming } from "../../../../src/apiserver/streaming/index.ts";
+import { type ConnectAdmission, createStreaming } from "../../../../src/apiserver/streaming/index.ts";
 import type { Client } from "../../../../src/client/client.ts";
 import { systemClock } from "../../../../src/lib/clock.ts";
 import { openStore } from "../../../../src/store/open.ts";
@@ -20,10 +20,11 @@ export interface StreamingServer {
 }
 
 /** Starts all of it. */
-export async function startStreamingServer(): Promise<StreamingServer> {
+export async function startStreamingServer(admission: Partial<ConnectAdmission> = {}): Promise<StreamingServer> {
   const store = await openStore({ path: "memory" });
   let kubelet: FakeKubelet | undefined;
   const streaming = createStreaming({
+    ...admission,
     objects: storeObjects(store),
     clock: systemClock,
     kubeletCredentials: () => {

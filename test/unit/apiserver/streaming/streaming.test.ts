@@ -2,11 +2,27 @@ import { connect as tlsConnect } from "node:tls";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { channel, closeFrame, encodeFrame, encodeResize } from "../../../../src/api/streaming/channels.ts";
+import { forbidden } from "../../../../src/api/errors.ts";
+import type { RequestAttributes } from "../../../../src/api/user.ts";
+import type { AdmissionPlugin, AdmissionRequest } from "../../../../src/apiserver/admission/admission.ts";
+import { refuse } from "../../../../src/apiserver/admission/request.ts";
 import { type StreamingServer, startStreamingServer } from "./streaming-server.ts";
 
 let server: StreamingServer;
+let seen: AdmissionRequest | undefined;
+let mayCreate = true;
 beforeAll(async () => {
-  server = await startStreamingServer();
+  const plugin: AdmissionPlugin = {
+    name: "watcher",
+    validate(request) {
+      seen = request;
+      if (request.name === "two" && request.subresource === "attach") throw refuse(request, "attaching to pod 'two' is not allowed");
+    },
+  };
+  const check = ({ verb }: RequestAttributes): void => {
+    if (!mayCreate && verb === "create") throw forbidden({ kind: "pods" }, "no");
+  };
+  server = await startStreamingServer({ admission: [plugin], check });
 });
 afterAll(() => server.stop());
 // Nothing stays open, whatever a test did.
@@ -116,6 +132,24 @@ describe("exec over WebSocket", () => {
     await expect(exec(["ls"], query, undefined, pod).opened).rejects.toThrow(message);
   });
 
+  test("is shown to admission, which may refuse", async () => {
+    await exec(["ls"], "stdout=true&container=a").ended;
+    expect(seen).toMatchObject({
+      operation: "CONNECT",
+      subresource: "exec",
+      name: "one",
+      object: { kind: "PodExecOptions", command: ["ls"], stdout: true, container: "a" },
+    });
+    const attach = new Session(`${pods}/two/attach?stdout=1&container=a`, "v5.channel.k8s.io");
+    await expect(attach.opened).rejects.toThrow("403 pods \"two\" is forbidden: attaching to pod 'two' is not allowed");
+  });
+
+  test("needs the right to create, though a WebSocket begins with a GET", async () => {
+    mayCreate = false;
+    await expect(exec(["ls"]).opened).rejects.toThrow("403");
+    mayCreate = true;
+  });
+
   test("attaches", async () => {
     const session = new Session(`${pods}/one/attach?stdin=1&stdout=1`, "v5.channel.k8s.io");
     await session.opened;
@@ -170,13 +204,13 @@ describe("logs", () => {
 });
 
 describe("proxy", () => {
-  const seen = (answer: { headers: Headers }) => JSON.parse(answer.headers.get("x-seen") ?? "{}");
+  const echoed = (answer: { headers: Headers }) => JSON.parse(answer.headers.get("x-seen") ?? "{}");
 
   test.each(["pods/one:http", "pods/http:one:PORT", "services/web", "services/web:web", "services/http:web:80"])("to %s", async (place) => {
     const path = `/api/v1/namespaces/default/${place.replace("PORT", String(server.webPort))}/proxy/a%2Fb/@x_y?q=1&q=%20`;
     const answer = await server.api.request("POST", path, "body", { "x-mine": "1" });
     expect([answer.code, answer.text]).toEqual([200, "body"]);
-    const { method, url, headers } = seen(answer);
+    const { method, url, headers } = echoed(answer);
     expect([method, url, headers["x-mine"], headers.authorization]).toEqual(["POST", "/a%2Fb/@x_y?q=1&q=%20", "1", undefined]);
   });
 
@@ -184,8 +218,8 @@ describe("proxy", () => {
     const path = "/api/v1/namespaces/default/services/web/proxy";
     const answer = await server.api.request("GET", `${path}?x=1`, undefined, { accept: "*/*" });
     // fetch has followed the redirect.
-    expect(seen(answer).url).toBe("/?x=1");
-    expect(seen(await server.api.request("POST", path)).url).toBe("/");
+    expect(echoed(answer).url).toBe("/?x=1");
+    expect(echoed(await server.api.request("POST", path)).url).toBe("/");
   });
 
   test("rewrites absolute links and redirects", async () => {
@@ -193,7 +227,7 @@ describe("proxy", () => {
     expect((await server.api.request("GET", `${prefix}/page`)).text).toBe(
       `<html><a class="x" href="${prefix}/rewriteme">a</a><img src=${prefix}/i.png><a href="relative">b</a><a href="//other/x">c</a></html>`,
     );
-    expect(seen(await server.api.request("GET", `${prefix}/redirect`)).url).toBe("/there");
+    expect(echoed(await server.api.request("GET", `${prefix}/redirect`)).url).toBe("/there");
   });
 
   test("reaches the kubelet with the server's own certificate", async () => {
