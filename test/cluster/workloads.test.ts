@@ -90,7 +90,7 @@ function runNodes(): () => void {
 }
 
 async function create<T extends KubeObject>(resource: Resource<T>, name: string, rest: object): Promise<T> {
-  const object = { apiVersion: resource.groupVersion, kind: resource.kind, metadata: { namespace, name, labels: { name } }, ...rest };
+  const object = { apiVersion: resource.groupVersion, kind: resource.kind, metadata: { namespace, name }, ...rest };
   return server.client.create(resource, object as unknown as Creatable<T>);
 }
 const get = <T>(resource: Resource<T>, name: string): Promise<T> => server.client.get(resource, { namespace, name });

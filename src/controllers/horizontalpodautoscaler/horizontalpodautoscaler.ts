@@ -1,4 +1,5 @@
 import { setCondition } from "../../api/meta/conditions.ts";
+import { deepEqual } from "../../api/meta/equality.ts";
 import { parseLabelSelector } from "../../api/meta/labels.ts";
 import { keyOf, type KubeObject } from "../../api/meta/object.ts";
 import { formatQuantity, quantityOfMilli } from "../../api/meta/quantity.ts";
@@ -54,7 +55,7 @@ export const createHorizontalPodAutoscalerController: ControllerFactory = (conte
       watch(
         autoscalers,
         (hpa) => [keyOf(hpa)],
-        ({ object, old }) => object?.metadata.generation !== old?.metadata.generation || !old,
+        ({ object, old }) => !deepEqual(object?.spec, old?.spec),
       ),
     ],
     reconcile: (key) => scaler.reconcile(key),
@@ -64,10 +65,13 @@ export const createHorizontalPodAutoscalerController: ControllerFactory = (conte
 /** A metric that could not be had: the condition's reason says which kind. */
 class MetricError extends Error {
   readonly reason: string;
+  /** Which value could not be had. */
+  readonly context: string;
 
-  constructor(reason: string, message: string) {
+  constructor(reason: string, context: string, message: string) {
     super(message);
     this.reason = reason;
+    this.context = context;
   }
 }
 
@@ -143,7 +147,7 @@ class Run {
     this.condition("AbleToScale", "True", "SucceededGetScale", "the HPA controller was able to get the target's current scale");
     const current = scale.spec?.replicas ?? 0;
     const desired = await this.desired(current, scale.status?.selector ?? "");
-    this.finish(current, desired?.replicas ?? current);
+    this.finish(current, desired?.replicas ?? this.status.desiredReplicas ?? 0);
     if (!desired || desired.replicas === current) return;
     await this.apply(target, scale, desired.replicas, desired.reason);
   }
@@ -173,9 +177,9 @@ class Run {
       try {
         found.push(await this.propose(metric, current, selector));
       } catch (error) {
-        const reason = error instanceof MetricError ? error.reason : "FailedGetResourceMetric";
-        this.warn(reason, messageOf(error));
-        failure ??= new MetricError(reason, messageOf(error));
+        if (!(error instanceof MetricError)) throw error;
+        this.warn(error.reason, error.message);
+        failure ??= error;
       }
     }
     const best = found.sort((a, b) => b.replicas - a.replicas)[0];
@@ -183,7 +187,7 @@ class Run {
       const message = `the HPA was unable to compute the replica count: ${failure.message}`;
       this.condition("ScalingActive", "False", failure.reason, message);
       const count = (this.hpa.spec.metrics ?? []).length;
-      const invalid = `invalid metrics (${count - found.length} invalid out of ${count}), first error is: ${failure.message}`;
+      const invalid = `invalid metrics (${count - found.length} invalid out of ${count}), first error is: ${failure.context}: ${failure.message}`;
       this.warn("FailedComputeMetricsReplicas", invalid);
       return undefined;
     }
@@ -200,20 +204,34 @@ class Run {
 
   private async propose(metric: MetricSpec, current: number, selector: string): Promise<Found> {
     const source = metric.resource ?? metric.containerResource;
-    if (!source) throw new MetricError(`FailedGet${metric.type}Metric`, `no ${metric.type.toLowerCase()} metrics API is served`);
+    if (!source) {
+      const kind = metric.type.toLowerCase();
+      throw new MetricError(`FailedGet${metric.type}Metric`, `failed to get ${kind} metric value`, `no ${kind} metrics API is served`);
+    }
     const container = metric.containerResource?.container;
     const reason = metric.resource ? "FailedGetResourceMetric" : "FailedGetContainerResourceMetric";
     const { namespace } = this.hpa.metadata;
     const matches = parseLabelSelector(selector);
     const pods = this.pods.list(namespace).filter(({ metadata }) => matches.matches(metadata.labels));
     const isUtilization = source.target.type !== "AverageValue";
+    const failed = (why: string): MetricError => {
+      const kind = metric.resource ? "resource" : "container resource";
+      const what = isUtilization ? "utilization" : "usage";
+      return new MetricError(reason, `failed to get ${source.name} ${kind} metric value`, `failed to get ${source.name} ${what}: ${why}`);
+    };
+    let metrics: PodMetrics[];
+    try {
+      metrics = (await this.context.client.list(podMetrics, { namespace, labelSelector: selector })).items;
+    } catch (error) {
+      const api = "unable to fetch metrics from resource metrics API";
+      throw failed(`unable to get metrics for resource ${source.name}: ${api}: ${messageOf(error)}`);
+    }
     let proposal: Proposal;
     try {
-      const { items } = await this.context.client.list(podMetrics, { namespace, labelSelector: selector });
       const { name: resource, target } = source;
-      proposal = proposeReplicas({ resource, container, target, pods, metrics: items, current, now: this.now });
+      proposal = proposeReplicas({ resource, container, target, pods, metrics, current, now: this.now });
     } catch (error) {
-      throw new MetricError(reason, `failed to get ${source.name} ${isUtilization ? "utilization" : "usage"}: ${messageOf(error)}`);
+      throw failed(messageOf(error));
     }
     const { averageUtilization, averageValue } = proposal;
     const value = formatQuantity(quantityOfMilli(averageValue, source.name === "memory" ? "BinarySI" : "DecimalSI"));
@@ -247,8 +265,7 @@ class Run {
   }
 
   private finish(current: number, desired: number): void {
-    const { generation = 0 } = this.hpa.metadata;
-    const sizes = { observedGeneration: generation, currentReplicas: current, desiredReplicas: desired };
+    const sizes = { currentReplicas: current, desiredReplicas: desired };
     this.status = withoutZeros({ ...this.status, ...sizes }, "desiredReplicas");
   }
 

@@ -185,6 +185,19 @@ describe("a HorizontalPodAutoscaler", () => {
   it("says what it lacks", async () => {
     const world = await start(0, "1m");
     expect(await condition(world, "ScalingActive")).toMatchObject({ status: "False", reason: "ScalingDisabled" });
+    const blind = await start(1, "1m");
+    for (const { metadata } of await blind.list(podMetrics)) await blind.client.delete(podMetrics, metadata);
+    await blind.pass(15);
+    const why = "failed to get cpu utilization: did not receive metrics for targeted pods (pods might be unready)";
+    expect(await condition(blind, "ScalingActive")).toMatchObject({
+      status: "False",
+      reason: "FailedGetResourceMetric",
+      message: `the HPA was unable to compute the replica count: ${why}`,
+    });
+    expect((await blind.events()).slice(-2)).toEqual([
+      `Warning FailedGetResourceMetric ${why}`,
+      `Warning FailedComputeMetricsReplicas invalid metrics (1 invalid out of 1), first error is: failed to get cpu resource metric value: ${why}`,
+    ]);
     const other = new World("horizontalpodautoscaler");
     await other.create(HorizontalPodAutoscalers, {
       metadata: { name: "web" },
