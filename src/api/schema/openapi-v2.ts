@@ -12,6 +12,8 @@ const patches = [
   "application/strategic-merge-patch+json",
   "application/apply-patch+yaml",
 ];
+/** Custom resources know no strategic merge patch: kubectl apply looks here before it sends one. */
+const customPatches = patches.filter((type) => !type.includes("strategic"));
 const produced = {
   object: representations,
   watch: [...representations, ...streams],
@@ -71,7 +73,7 @@ function operationItem(operation: Operation, writer: SchemaWriter, shared: JsonO
   );
   return {
     description,
-    consumes: action === "patch" ? patches : ["*/*"],
+    consumes: action === "patch" ? patchesOf(operation) : ["*/*"],
     produces: produced[operation.produces],
     schemes: ["https"],
     tags: [tag],
@@ -129,4 +131,8 @@ function discoveryPaths(writer: SchemaWriter): JsonObject {
 
 function sorted(object: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(object).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function patchesOf({ response }: Operation): readonly string[] {
+  return typeof response === "object" && "definition" in response ? customPatches : patches;
 }

@@ -12,6 +12,8 @@ const patches = [
   "application/merge-patch+json",
   "application/strategic-merge-patch+json",
 ];
+/** Custom resources know no strategic merge patch: kubectl apply looks here before it sends one. */
+const customPatches = patches.filter((type) => !type.includes("strategic"));
 const produced = { object: representations, watch: [...representations, ...streams], text: ["text/plain"], any: ["*/*"] };
 const responseTexts: Record<number, string> = { 200: "OK", 201: "Created", 202: "Accepted" };
 
@@ -78,7 +80,7 @@ function operationItem(operation: Operation, writer: SchemaWriter): JsonObject {
   const parameters = operation.parameters.map((name) => parameter(name, "v3"));
   const bodySchema = body && { schema: schemaOf(body, writer) };
   const requestBody = body && {
-    content: Object.fromEntries((action === "patch" ? patches : ["*/*"]).map((type) => [type, bodySchema])),
+    content: Object.fromEntries((action === "patch" ? patchesOf(operation) : ["*/*"]).map((type) => [type, bodySchema])),
     ...(method === "delete" ? {} : { required: true }),
   };
   const answer = { schema: schemaOf(operation.response, writer) };
@@ -99,4 +101,8 @@ function operationItem(operation: Operation, writer: SchemaWriter): JsonObject {
 function schemaOf(content: Content, writer: SchemaWriter): JsonObject {
   if (content === "text") return { type: "string" };
   return "type" in content ? writer.ref(content.type) : { $ref: `#/components/schemas/${content.definition}` };
+}
+
+function patchesOf({ response }: Operation): readonly string[] {
+  return typeof response === "object" && "definition" in response ? customPatches : patches;
 }

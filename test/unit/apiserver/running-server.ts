@@ -94,6 +94,7 @@ export async function startServer(options: Partial<ApiServerOptions> & { listen?
 
 async function allowDiscovery(client: Client): Promise<void> {
   const rules = [
+    { verbs: ["create"], apiGroups: ["authorization.k8s.io"], resources: ["selfsubjectaccessreviews", "selfsubjectrulesreviews"] },
     { verbs: ["get"], nonResourceURLs: ["/version", "/api", "/api/*", "/apis", "/apis/*", "/openapi/*", "/healthz", "/readyz"] },
   ];
   const metadata = { name: "discovery" };
