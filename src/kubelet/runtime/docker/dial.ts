@@ -36,6 +36,7 @@ function dialInside(pid: number, port: number): Promise<Duplex> {
   const child = spawn("nsenter", ["-t", String(pid), "-n", process.execPath, "-e", relay, String(port)], { stdio: "pipe" });
   const stream = Duplex.from({ writable: child.stdin, readable: child.stdout });
   stream.on("close", () => child.kill());
+  stream.on("error", () => {}); // that it never opened is told by the promise below
   child.stdin.on("error", () => {});
   return new Promise((resolve, reject) => {
     child.stderr.once("data", (text: Buffer) => {
