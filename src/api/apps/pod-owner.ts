@@ -24,7 +24,7 @@ export function validateSelected({ selector, template }: Selecting): FieldError[
   const labels = template?.metadata?.labels;
   if (selector && isEmpty(selector)) return [];
   if (selector && matchesLabelSelector(selector, labels)) return [];
-  return [invalidValue("spec.template.metadata.labels", labels ?? null, "`selector` does not match template `labels`")];
+  return [invalidValue("spec.template.metadata.labels", labels ? sorted(labels) : null, "`selector` does not match template `labels`")];
 }
 
 /** What is wrong with the template of pods that always restart. */
@@ -68,6 +68,11 @@ export function scaledValue(value: number | string | undefined, total: number, r
   if (typeof value !== "string") return value ?? 0;
   const share = (Number.parseInt(value, 10) * total) / 100;
   return roundUp ? Math.ceil(share) : Math.floor(share);
+}
+
+// As Go prints a map.
+function sorted(labels: Readonly<Record<string, string>>): object {
+  return Object.fromEntries(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function isEmpty(selector: LabelSelector): boolean {

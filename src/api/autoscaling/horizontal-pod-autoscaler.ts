@@ -95,8 +95,8 @@ function valueText({ averageValue, value }: MetricTarget, current: MetricValueSt
 function validateSpec(spec: HorizontalPodAutoscalerSpec): FieldError[] {
   const { minReplicas, maxReplicas = 0 } = spec;
   const errors: FieldError[] = [];
-  if (minReplicas !== undefined && minReplicas < 0)
-    errors.push(invalidValue("spec.minReplicas", minReplicas, "must be greater than or equal to 0"));
+  if (minReplicas !== undefined && minReplicas < 1)
+    errors.push(invalidValue("spec.minReplicas", minReplicas, "must be greater than or equal to 1"));
   if (minReplicas === 0 && !spec.metrics?.some(({ type }) => type === "Object" || type === "External"))
     errors.push(forbiddenField("spec.metrics", "must specify at least one Object or External metric to support scaling to zero replicas"));
   if (maxReplicas < 1) errors.push(requiredValue("spec.maxReplicas", "must be set and greater than 0"));

@@ -89,14 +89,15 @@ export const persistentVolumeClaimRules: KindRules<PersistentVolumeClaim> = {
     const allowed = { ...oldRest, volumeName: volumeName || rest.volumeName, storageClassName: storageClassName ?? rest.storageClassName };
     const bound = old.status?.phase === "Bound";
     const sameSize = semanticEqual(resources, oldResources) && volumeAttributesClassName === oldAttributes;
+    const errors: FieldError[] = [];
     if (!semanticEqual(rest, allowed) || !(bound || sameSize))
-      return [forbiddenField("spec", `${immutableText}\n${difference(old.spec, claim.spec)}`)];
+      errors.push(forbiddenField("spec", `${immutableText}\n${difference(old.spec, claim.spec)}`));
     const size = resources?.requests?.["storage"] ?? "0";
     const before = oldResources?.requests?.["storage"] ?? "0";
-    const capacity = old.status?.capacity?.["storage"];
-    if (compareQuantities(size, before) < 0 && (capacity === undefined || compareQuantities(size, capacity) <= 0))
-      return [forbiddenField("spec.resources.requests.storage", "field can not be less than status.capacity")];
-    return [];
+    const capacity = old.status?.capacity?.["storage"] ?? "0";
+    if (compareQuantities(size, before) < 0 && compareQuantities(size, capacity) <= 0)
+      errors.push(forbiddenField("spec.resources.requests.storage", "field can not be less than status.capacity"));
+    return errors;
   },
   cells(claim, now) {
     const { spec, status, metadata } = claim;

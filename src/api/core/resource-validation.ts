@@ -1,7 +1,7 @@
 import type { FieldError } from "../errors.ts";
 import { fieldNotFound, forbiddenField, invalidForEach, invalidValue, requiredValue } from "../meta/field-errors.ts";
 import { checkQualifiedName } from "../meta/names.ts";
-import { compareQuantities, quantityOf, value } from "../meta/quantity.ts";
+import { approximateValue, compareQuantities, isQuantity, quantityOf, value } from "../meta/quantity.ts";
 import type { ResourceRequirements } from "../types/core.v1.ts";
 
 const containerResources = new Set(["cpu", "memory", "ephemeral-storage"]);
@@ -73,6 +73,11 @@ function validateContainerResourceName(field: string, name: string): FieldError[
 /** What is wrong with an amount of a resource: below zero, or a fraction of what cannot be split. */
 export function validateQuantity(field: string, name: string, amount: string): FieldError[] {
   if (compareQuantities(amount, "0") < 0) return [invalidValue(field, amount, "must be greater than or equal to 0")];
+  if (name.startsWith("hugepages-")) {
+    const size = name.slice("hugepages-".length);
+    const multiple = isQuantity(size) && approximateValue(amount) % approximateValue(size) === 0;
+    return multiple ? [] : [invalidValue(field, amount, `${amount} is not positive integer multiple of ${name}`)];
+  }
   const whole = isExtended(name) || name === "pods" || name === "services" || name.startsWith("count/");
   return whole && !isWhole(amount) ? [invalidValue(field, amount, "must be an integer")] : [];
 }

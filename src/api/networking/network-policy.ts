@@ -66,12 +66,13 @@ function validatePeer(field: string, { podSelector, namespaceSelector, ipBlock }
   if (!podSelector && !namespaceSelector && !ipBlock) return [requiredValue(field, "must specify a peer")];
   if (!ipBlock) return errors;
   if (podSelector || namespaceSelector) errors.push(forbiddenField(field, "may not specify both ipBlock and another peer"));
-  if (!ipBlock.cidr) errors.push(requiredValue(`${field}.ipBlock.cidr`));
-  else errors.push(...checkCidr(`${field}.ipBlock.cidr`, ipBlock.cidr));
+  if (!ipBlock.cidr) return [...errors, requiredValue(`${field}.ipBlock.cidr`)];
+  const wrongRange = checkCidr(`${field}.ipBlock.cidr`, ipBlock.cidr);
+  if (wrongRange.length > 0) return [...errors, ...wrongRange];
   for (const [i, range] of (ipBlock.except ?? []).entries()) {
     const path = `${field}.ipBlock.except[${i}]`;
     const wrong = checkCidr(path, range);
-    if (wrong.length === 0 && ipBlock.cidr && !isStrictSubset(range, ipBlock.cidr))
+    if (wrong.length === 0 && !isStrictSubset(range, ipBlock.cidr))
       wrong.push(invalidValue(path, range, "must be a strict subset of `cidr`"));
     errors.push(...wrong);
   }
