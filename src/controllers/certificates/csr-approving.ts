@@ -38,26 +38,29 @@ async function mayCreate(client: Client, { spec }: CertificateSigningRequest, su
   return review.status?.allowed === true;
 }
 
+/**
+ * The sentence that goes with the approval of a request; undefined when somebody else has to decide. `mayCreate` says whether the requester may
+ * create that subresource of requests: "nodeclient" or "selfnodeclient".
+ */
+export async function reasonToApprove(
+  csr: CertificateSigningRequest,
+  mayCreate: (subresource: string) => Promise<boolean>,
+): Promise<string | undefined> {
+  const { signerName, username } = csr.spec;
+  const signer = signers[signerName];
+  if (!signer || (signerName !== clientSigner && signerName !== servingSigner)) return undefined;
+  const facts = await parseRequest(requestPEM(csr));
+  if (signer.refuses(facts, csr) !== undefined) return undefined;
+  const own = facts.commonName === username;
+  if (signerName === servingSigner)
+    return own && ownsNames(facts) ? "Auto approving kubelet serving certificate for the node's own name." : undefined;
+  if (own && (await mayCreate("selfnodeclient"))) return "Auto approving self kubelet client certificate after SubjectAccessReview.";
+  return (await mayCreate("nodeclient")) ? "Auto approving kubelet client certificate after SubjectAccessReview." : undefined;
+}
+
 /** Approves what kubelets ask for: their client certificates, first and renewed, and serving certificates for their own name. */
 export const createCSRApproving: ControllerFactory = ({ client, caches, clock }) => {
   const requests = caches.of(CertificateSigningRequests);
-
-  /** The sentence that goes with the approval; undefined when somebody else has to decide. */
-  async function reasonToApprove(csr: CertificateSigningRequest): Promise<string | undefined> {
-    const signer = signers[csr.spec.signerName];
-    if (!signer || (csr.spec.signerName !== clientSigner && csr.spec.signerName !== servingSigner)) return undefined;
-    const facts = await parseRequest(requestPEM(csr));
-    if (signer.refuses(facts, csr) !== undefined) return undefined;
-    const own = facts.commonName === csr.spec.username;
-    if (csr.spec.signerName === servingSigner) {
-      return own && ownsNames(facts) ? "Auto approving kubelet serving certificate for the node's own name." : undefined;
-    }
-    if (own && (await mayCreate(client, csr, "selfnodeclient")))
-      return "Auto approving self kubelet client certificate after SubjectAccessReview.";
-    return (await mayCreate(client, csr, "nodeclient"))
-      ? "Auto approving kubelet client certificate after SubjectAccessReview."
-      : undefined;
-  }
 
   return {
     name: "certificatesigningrequest-approving",
@@ -65,7 +68,7 @@ export const createCSRApproving: ControllerFactory = ({ client, caches, clock })
     async reconcile(name) {
       const csr = requests.byKey(name);
       if (!csr || csr.status?.certificate || csrIs(csr, "Approved") || csrIs(csr, "Denied")) return;
-      const message = await reasonToApprove(csr);
+      const message = await reasonToApprove(csr, (subresource) => mayCreate(client, csr, subresource));
       if (!message) return;
       const time = now(clock);
       const approved = {

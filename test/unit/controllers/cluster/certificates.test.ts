@@ -1,6 +1,8 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { CertificateSigningRequest } from "../../../../src/api/types/certificates.v1.ts";
-import { CertificateSigningRequests, Nodes, SubjectAccessReviews } from "../../../../src/api/types/resources.ts";
+import { CertificateSigningRequests } from "../../../../src/api/types/resources.ts";
+import { kubeletServerName } from "../../../../src/api/streaming/kubelet-paths.ts";
+import { reasonToApprove } from "../../../../src/controllers/certificates/csr-approving.ts";
 import { createRequest } from "../../../../src/pki/credentials.ts";
 import { Cluster } from "./cluster.ts";
 
@@ -17,80 +19,89 @@ interface Asked {
   allowed?: string[];
 }
 
-/** What becomes of a request: the certificate, or its conditions. */
-async function ask({ signerName, username, commonName = "system:node:n1", names = [], usages, allowed = [] }: Asked): Promise<string> {
-  const signed: string[] = [];
-  const cluster = new Cluster(["certificatesigningrequest-approving", "certificatesigningrequest-signing"], {
-    signCertificate: async (authority, _request, { usages: granted }) => {
-      signed.push(`${authority} ${granted.join()}`);
-      return "the certificate";
+function request({ signerName, username, commonName = "system:node:n1", names = [], usages }: Asked): CertificateSigningRequest {
+  const pem = createRequest({ commonName, organizations: ["system:nodes"], names }).request;
+  return {
+    apiVersion: "certificates.k8s.io/v1",
+    kind: "CertificateSigningRequest",
+    metadata: { name: "csr", uid: "csr", resourceVersion: "1", creationTimestamp: "" },
+    spec: {
+      signerName,
+      username,
+      request: Buffer.from(pem).toString("base64"),
+      usages: usages ?? ["digital signature", signerName === serving ? "server auth" : "client auth"],
     },
-  });
-  const create = cluster.api.create.bind(cluster.api);
-  cluster.api.create = async (target, object) => {
-    if (target.resource !== SubjectAccessReviews) return create(target, object);
-    const { spec } = object as { spec: { resourceAttributes: { subresource: string } } };
-    return { apiVersion: "", kind: "", metadata: {}, status: { allowed: allowed.includes(spec.resourceAttributes.subresource) } };
+    status: {},
   };
-  const update = cluster.api.update.bind(cluster.api);
-  cluster.api.update = (target, object) =>
-    update(target.subresource === "approval" ? { ...target, subresource: "status" } : target, object);
-  await cluster.create(Nodes, {
-    metadata: { name: "n1" },
-    spec: {},
-    status: { addresses: [{ type: "InternalIP", address: "192.0.2.1" }] },
-  });
-  const { request } = createRequest({ commonName, organizations: ["system:nodes"], names });
-  const spec = {
-    signerName,
-    username,
-    request: Buffer.from(request).toString("base64"),
-    usages: usages ?? ["digital signature", signerName === serving ? "server auth" : "client auth"],
-  };
-  await cluster.create(CertificateSigningRequests, { metadata: { name: "csr" }, spec });
-  let csr: CertificateSigningRequest | undefined;
-  // Verifying a signature takes real time.
-  for (let i = 0; i < 50 && !csr?.status.certificate; i++) {
-    await new Promise(setImmediate);
-    await cluster.settle();
-    csr = await cluster.get(CertificateSigningRequests, "csr");
-  }
-  const conditions = csr?.status.conditions?.map((c) => `${c.type}: ${c.message}`) ?? [];
-  return csr?.status.certificate ? `${signed.join()}: ${Buffer.from(csr.status.certificate, "base64")}` : conditions.join() || "undecided";
 }
 
-describe("certificate requests of kubelets", () => {
-  it.each<[string, Asked, string]>([
+describe("certificate requests of kubelets are approved", () => {
+  const renewal = "Auto approving self kubelet client certificate after SubjectAccessReview.";
+  const first = "Auto approving kubelet client certificate after SubjectAccessReview.";
+  const served = "Auto approving kubelet serving certificate for the node's own name.";
+  it.each<[string, Asked, string | undefined]>([
+    ["of a node that joins", { signerName: client, username: "system:bootstrap:abcdef", allowed: ["nodeclient"] }, first],
+    ["of a node that renews", { signerName: client, username: "system:node:n1", allowed: ["selfnodeclient"] }, renewal],
+    ["not of somebody without that right", { signerName: client, username: "mallory" }, undefined],
     [
-      "a node that joins",
-      { signerName: client, username: "system:bootstrap:abcdef", allowed: ["nodeclient"] },
-      "client client auth: the certificate",
-    ],
-    [
-      "a node that renews",
-      { signerName: client, username: "system:node:n1", allowed: ["selfnodeclient"] },
-      "client client auth: the certificate",
-    ],
-    ["somebody without that right", { signerName: client, username: "mallory" }, "undecided"],
-    [
-      "another name than a node's",
+      "not under another name than a node's",
       { signerName: client, username: "system:bootstrap:abcdef", commonName: "admin", allowed: ["nodeclient"] },
-      "undecided",
+      undefined,
     ],
     [
-      "more than a client's usages",
+      "not for more than a client's usages",
       { signerName: client, username: "system:node:n1", usages: ["client auth", "server auth"], allowed: ["selfnodeclient"] },
-      "undecided",
+      undefined,
     ],
+    ["not by other signers", { signerName: "example.com/own", username: "system:node:n1", allowed: ["selfnodeclient"] }, undefined],
+    ["for serving under its own name", { signerName: serving, username: "system:node:n1", names: [kubeletServerName("n1")] }, served],
     [
-      "serving under its own name",
-      { signerName: serving, username: "system:node:n1", names: ["n1.kubelet.hue.internal"] },
-      "server server auth: the certificate",
+      "not for serving on an address: the node says itself which it has",
+      { signerName: serving, username: "system:node:n1", names: ["192.0.2.1"] },
+      undefined,
     ],
-    ["serving as somebody else", { signerName: serving, username: "system:node:n1", names: ["kubernetes.default"] }, "undecided"],
-    ["serving on an address", { signerName: serving, username: "system:node:n1", names: ["192.0.2.1"] }, "undecided"],
-    ["serving asked for by another node", { signerName: serving, username: "system:node:n2", names: ["n1.kubelet.hue.internal"] }, "undecided"],
-  ])("%s", async (_name, asked, expected) => expect(await ask(asked)).toBe(expected));
+    ["not for serving as somebody else", { signerName: serving, username: "system:node:n1", names: ["kubernetes.default"] }, undefined],
+    [
+      "not for serving when another node asks",
+      { signerName: serving, username: "system:node:n2", names: [kubeletServerName("n1")] },
+      undefined,
+    ],
+  ])("%s", async (_name, asked, expected) => {
+    const mayCreate = async (subresource: string) => asked.allowed?.includes(subresource) ?? false;
+    expect(await reasonToApprove(request(asked), mayCreate)).toBe(expected);
+  });
+});
+
+describe("an approved request", () => {
+  async function signed(asked: Asked, done: (csr: CertificateSigningRequest) => void): Promise<string[]> {
+    const granted: string[] = [];
+    const cluster = new Cluster(["certificatesigningrequest-signing"], {
+      signCertificate: async (authority, _request, { usages, expirationSeconds }) => {
+        granted.push(`${authority} ${usages.join()} ${expirationSeconds}`);
+        return "the certificate";
+      },
+    });
+    const { spec } = request(asked);
+    const status = { conditions: [{ type: "Approved", status: "True" }] };
+    await cluster.create(CertificateSigningRequests, { metadata: { name: "csr" }, spec: { ...spec, expirationSeconds: 3600 }, status });
+    await vi.waitFor(async () => done(await cluster.get(CertificateSigningRequests, "csr")));
+    return granted;
+  }
+
+  it("gets its certificate from the right authority", async () => {
+    const has = (csr: CertificateSigningRequest) =>
+      expect(Buffer.from(csr.status.certificate ?? "", "base64").toString()).toBe("the certificate");
+    expect(await signed({ signerName: client, username: "" }, has)).toEqual(["client client auth 3600"]);
+    expect(await signed({ signerName: serving, username: "", names: ["n1"] }, has)).toEqual(["server server auth 3600"]);
+  });
+
+  it("that the signer must not sign fails, and says why", async () => {
+    const failed = (csr: CertificateSigningRequest) =>
+      expect(csr.status.conditions).toContainEqual(
+        expect.objectContaining({ type: "Failed", reason: "SignerValidationFailure", message: "usages must contain server auth" }),
+      );
+    expect(await signed({ signerName: serving, username: "", names: ["n1"], usages: ["client auth"] }, failed)).toEqual([]);
+  });
 });
 
 it("old requests go: an hour after they are decided, a day after they were made", async () => {

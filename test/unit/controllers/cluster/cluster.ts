@@ -1,5 +1,8 @@
 import { afterEach } from "vitest";
+import type { Caches } from "../../../../src/client/cache.ts";
 import { createCaches } from "../../../../src/client/caches.ts";
+import type { ControllerFactory } from "../../../../src/client/controller.ts";
+import { runController } from "../../../../src/client/runner.ts";
 import { startControllers } from "../../../../src/controllers/index.ts";
 import type { ClusterSettings } from "../../../../src/controllers/settings.ts";
 import { silentLogger } from "../../../../src/lib/log.ts";
@@ -13,6 +16,8 @@ afterEach(async () => {
 
 /** Controllers of the cluster itself on an API in memory. */
 export class Cluster extends World {
+  private readonly caches: Caches;
+
   constructor(names: string[], settings: Partial<ClusterSettings> = {}) {
     super();
     const deleteCollection: Transport["deleteCollection"] = async (target) => {
@@ -21,7 +26,7 @@ export class Cluster extends World {
       return { apiVersion: "v1", kind: "List", metadata: {} };
     };
     Object.assign(this.api, { deleteCollection });
-    const caches = createCaches(this.api, this.clock, silentLogger);
+    this.caches = createCaches(this.api, this.clock, silentLogger);
     const all: ClusterSettings = {
       clusterCIDR: "10.42.0.0/16",
       rootCA: () => "the authority",
@@ -30,6 +35,12 @@ export class Cluster extends World {
       storagePath: "/data/storage",
       ...settings,
     };
-    running.push(startControllers({ client: this.client, caches, clock: this.clock, log: silentLogger }, names, all));
+    running.push(startControllers({ client: this.client, caches: this.caches, clock: this.clock, log: silentLogger }, names, all));
+  }
+
+  /** Runs one more controller. */
+  run(create: ControllerFactory): void {
+    const context = { client: this.client, caches: this.caches, clock: this.clock, log: silentLogger, events: { event: () => {} } };
+    running.push(runController(create(context), context));
   }
 }

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { folderToRemove, localPathProvisioner } from "../../../../src/api/core/local-path.ts";
 import type { PersistentVolumeClaimSpec, PersistentVolumeSpec } from "../../../../src/api/types/core.v1.ts";
 import { Nodes, PersistentVolumeClaims, PersistentVolumes, Pods, StorageClasses } from "../../../../src/api/types/resources.ts";
+import { isProvisionedFolder, localPathCleaner } from "../../../../src/kubelet/volumes/local-path-cleaner.ts";
 import { Cluster } from "./cluster.ts";
 
 const binder = () => new Cluster(["persistentvolume-binder", "persistentvolumeclaim-protection", "persistentvolume-protection"]);
@@ -153,6 +154,23 @@ describe("local-path", () => {
     // The node has removed the folder.
     await c.change(PersistentVolumes, name, (v) => (v.metadata.finalizers = []));
     expect(await state(c)).toEqual([]);
+  });
+
+  it("the node removes only the folder that is named after the volume, then the volume goes", async () => {
+    const c = await cluster();
+    const removed: string[] = [];
+    const cleaner = localPathCleaner({ hostname: "host1", remove: async (path) => void removed.push(path) });
+    c.run(cleaner);
+    await addClaim(c, "data", { storageClassName: "local-path" });
+    await choose(c);
+    const [volume] = await c.list(PersistentVolumes);
+    await c.client.delete(PersistentVolumeClaims, { namespace: "a", name: "data" });
+    await c.settle();
+    expect(removed).toEqual([volume?.spec.hostPath?.path]);
+    expect(await state(c)).toEqual([]);
+    if (!volume) throw new Error("no volume");
+    for (const path of ["/etc", `${removed[0]}/..`, `/data/../${volume.metadata.name}_x`, "relative"])
+      expect(isProvisionedFolder(volume, path)).toBe(false);
   });
 
   it("a node that is gone holds nothing up", async () => {
