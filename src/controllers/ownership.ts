@@ -53,6 +53,8 @@ export interface ClaimOptions<T extends KubeObject> {
   selects: (object: T) => boolean;
   /** Which objects count at all; others are neither taken nor released. Default: all. */
   counts?: (object: T) => boolean;
+  /** A finalizer that the owner's objects carry: put on what is adopted, taken off what is released. */
+  finalizer?: string;
   written: Written;
 }
 
@@ -95,9 +97,19 @@ async function setOwners<T extends KubeObject>(
 ): Promise<T | undefined> {
   const { client, cache, owner, written } = options;
   const { namespace, name = "", resourceVersion } = object.metadata;
-  const body = { metadata: { resourceVersion, ownerReferences: ownerReferences.length ? ownerReferences : null } };
+  const { finalizer } = options;
+  const finalizers = (object.metadata.finalizers ?? []).filter((other) => other !== finalizer);
+  if (finalizer && ownerReferences.some(({ uid }) => uid === owner.metadata.uid)) finalizers.push(finalizer);
+  const body = {
+    metadata: {
+      resourceVersion,
+      ownerReferences: ownerReferences.length ? ownerReferences : null,
+      ...(finalizer ? { finalizers: finalizers.length ? finalizers : null } : {}),
+    },
+  };
   const patched = await client.patch(cache.resource, { namespace, name }, { type: "merge", body }).catch(ignoreMissing);
-  if (patched) written.wrote(keyOf(owner), cache, patched);
+  // What was waiting for its last finalizer to be deleted is gone with it.
+  if (patched && !patched.metadata.deletionTimestamp) written.wrote(keyOf(owner), cache, patched);
   return patched;
 }
 

@@ -17,6 +17,9 @@ import { type Backoff, deadlineIn, jobCounts, nextBackoff, tally, verdict } from
 /** The value of spec.managedBy that leaves a Job to this controller. */
 const ownName = "kubernetes.io/job-controller";
 
+/** Keys of pods that carry the finalizer but belong to no Job: its owner was deleted, and the pods were left. */
+const orphanPrefix = "orphan:";
+
 /** Runs pods until enough have succeeded: https://kubernetes.io/docs/concepts/workloads/controllers/job/ */
 export const createJobController: ControllerFactory = (context) => {
   const jobs = context.caches.of(Jobs);
@@ -35,8 +38,9 @@ export const createJobController: ControllerFactory = (context) => {
         pods,
         ownerKeys(jobs, ({ spec }) => spec.selector),
       ),
+      watch(pods, (pod) => (isTracked(pod) && !controllerOf(pod) ? [orphanPrefix + keyOf(pod)] : [])),
     ],
-    reconcile: (key) => runner.reconcile(key),
+    reconcile: (key) => (key.startsWith(orphanPrefix) ? runner.releaseOrphan(key.slice(orphanPrefix.length)) : runner.reconcile(key)),
   };
 };
 
@@ -82,6 +86,7 @@ class JobRunner {
       owner: job,
       ownerResource: Jobs,
       selects: ({ metadata }) => matchesLabelSelector(job.spec.selector, metadata.labels),
+      finalizer: trackingFinalizer,
       written: this.written,
     });
     const now = clock.now();
@@ -108,6 +113,15 @@ class JobRunner {
     const ended = !job || finishedCondition(job);
     const strangers = this.pods.byIndex("job", jobKey).filter((pod) => ended || !isControlledBy(pod, job));
     await Promise.all(strangers.map((pod) => this.release(jobKey, pod)));
+  }
+
+  /** Frees a pod that no Job owns and none will adopt. */
+  async releaseOrphan(podKey: string): Promise<void> {
+    const pod = this.pods.byKey(podKey);
+    if (!pod || !isTracked(pod) || controllerOf(pod)) return;
+    const { namespace, labels, deletionTimestamp } = pod.metadata;
+    const adopts = (job: Job): boolean => !job.metadata.deletionTimestamp && matchesLabelSelector(job.spec.selector, labels);
+    if (deletionTimestamp || !this.jobs.list(namespace).some(adopts)) await this.release(podKey, pod);
   }
 
   private async apply(job: Job, { create, remove }: PodPlan): Promise<unknown> {

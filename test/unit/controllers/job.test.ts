@@ -152,6 +152,28 @@ describe("a Job", () => {
     expect((await world.list(Jobs))[0]?.metadata).toMatchObject({ finalizers: ["foregroundDeletion"] });
   });
 
+  it("adopts orphans and releases what no longer matches, with or without its finalizer", async () => {
+    const world = await start();
+    const [pod] = await pods(world);
+    const name = pod?.metadata.name ?? "";
+    await world.change(Pods, name, ({ metadata }) => {
+      delete metadata.ownerReferences;
+      delete metadata.finalizers;
+    });
+    expect((await world.get(Pods, name)).metadata).toMatchObject({ ownerReferences: [{ name: "sum" }], finalizers: [finalizer] });
+    await world.change(Pods, name, ({ metadata }) => (metadata.labels = { "job-name": "other" }));
+    const released = await world.get(Pods, name);
+    expect(released.metadata.ownerReferences).toBeUndefined();
+    expect(released.metadata.finalizers).toBeUndefined();
+    expect(await pods(world)).toHaveLength(2);
+  });
+
+  it("frees pods that were left when their Job was deleted", async () => {
+    const world = new World("job");
+    await world.create(Pods, { metadata: { name: "left", labels, finalizers: [finalizer, "other/one"] }, spec: template(labels).spec });
+    expect((await world.get(Pods, "left")).metadata.finalizers).toEqual(["other/one"]);
+  });
+
   it("lets go of its pods when it is gone itself", async () => {
     const world = await start();
     await world.client.delete(Jobs, { namespace: "a", name: "sum" });
