@@ -58,8 +58,8 @@ interface Onward extends ConnectRequest {
 }
 
 /** TLS of pods and services is not verified: the scheme asks for encryption, nobody knows their authority. */
-function tlsOf(parts: StreamingParts, { isKubelet }: ProxyTarget): object {
-  return isKubelet ? parts.kubelets.tls() : { rejectUnauthorized: false };
+function tlsOf(parts: StreamingParts, { serverName }: ProxyTarget): object {
+  return serverName !== undefined ? { ...parts.kubelets.tls(), servername: serverName } : { rejectUnauthorized: false };
 }
 
 async function passOn(parts: StreamingParts, onward: Onward & { response: ServerResponse }): Promise<void> {

@@ -4,6 +4,7 @@ import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { WebSocket } from "ws";
 import { badRequest, internalError, StatusError } from "../../api/errors.ts";
+import { kubeletServerName } from "../../api/streaming/kubelet-paths.ts";
 import type { Node } from "../../api/types/core.v1.ts";
 import type { Status } from "../../api/types/meta.v1.ts";
 
@@ -18,6 +19,8 @@ export interface KubeletCredentials {
 export interface KubeletAddress {
   host: string;
   port: number;
+  /** The name that its certificate is checked for: not the address, which a node says of itself. */
+  serverName: string;
 }
 
 /** A plain request to a kubelet. */
@@ -39,7 +42,11 @@ export function kubeletAddress(node: Node): KubeletAddress {
       code: 500,
       message: `no preferred addresses found; known addresses: [${addresses.map((a) => a.address).join(" ")}]`,
     });
-  return { host: found.address, port: node.status?.daemonEndpoints?.kubeletEndpoint?.Port || 10250 };
+  return {
+    host: found.address,
+    port: node.status?.daemonEndpoints?.kubeletEndpoint?.Port || 10250,
+    serverName: kubeletServerName(node.metadata.name),
+  };
 }
 
 /** The way to the kubelets: mutual TLS, kept open between requests. */
@@ -53,12 +60,11 @@ export class Kubelets {
   }
 
   /** Opens a WebSocket. Rejects with the Status that the kubelet refused with, or an InternalError that says why it cannot be reached. */
-  webSocket({ host, port }: KubeletAddress, path: string, protocol?: string): Promise<WebSocket> {
-    const { certificate, key, authorities } = this.credentials();
+  webSocket({ host, port, serverName }: KubeletAddress, path: string, protocol?: string): Promise<WebSocket> {
+    // The types of ws do not know the name, which is handed on to TLS.
+    const tls = { ...this.tls(), servername: serverName };
     const socket = new WebSocket(`wss://${authority(host)}:${port}${path}`, protocol === undefined ? [] : [protocol], {
-      cert: certificate,
-      key,
-      ca: authorities,
+      ...tls,
       perMessageDeflate: false,
       handshakeTimeout: 30_000,
       maxPayload: 0,
@@ -79,9 +85,12 @@ export class Kubelets {
   }
 
   /** Sends a request; resolves when the answer begins. Rejects with an InternalError when the kubelet cannot be reached. */
-  request({ host, port }: KubeletAddress, { method, path, headers, body, signal }: KubeletRequest): Promise<IncomingMessage> {
+  request({ host, port, serverName }: KubeletAddress, { method, path, headers, body, signal }: KubeletRequest): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
-      const request = httpsRequest({ host, port, method, path, headers, signal, agent: this.currentAgent() }, resolve);
+      const request = httpsRequest(
+        { host, port, servername: serverName, method, path, headers, signal, agent: this.currentAgent() },
+        resolve,
+      );
       request.once("error", (error) => reject(unreachable(error)));
       if (body) body.pipe(request);
       else request.end();

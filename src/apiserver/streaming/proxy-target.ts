@@ -11,8 +11,8 @@ export interface ProxyTarget {
   scheme: "http" | "https";
   host: string;
   port: number;
-  /** The kubelet of a node: the API server shows its certificate, and checks the kubelet's. */
-  isKubelet: boolean;
+  /** Set for the kubelet of a node: the API server shows its certificate, and checks the kubelet's for that name. */
+  serverName?: string;
 }
 
 /** A name as pods/proxy and services/proxy take it: "name", "name:port" or "scheme:name:port". */
@@ -49,7 +49,7 @@ function podTarget({ objects }: StreamingParts, path: RequestPath): ProxyTarget 
   const host = pod.status?.podIP;
   if (!host) throw badRequest("address not allowed");
   const number = port === "" ? firstPort(pod) : portOf(pod.spec.containers, port);
-  return { scheme, host, port: number ?? (scheme === "https" ? 443 : 80), isKubelet: false };
+  return { scheme, host, port: number ?? (scheme === "https" ? 443 : 80) };
 }
 
 function firstPort({ spec }: Pod): number | undefined {
@@ -79,7 +79,7 @@ function serviceTarget({ objects }: StreamingParts, path: RequestPath, random: (
     });
   const chosen = places[Math.floor(random() * places.length)];
   if (!chosen) throw serviceUnavailable(`no endpoints available for service ${JSON.stringify(name)}`);
-  return { scheme, ...chosen, isKubelet: false };
+  return { scheme, ...chosen };
 }
 
 function servicePortName({ metadata, spec }: Service, port: string): string {
@@ -96,6 +96,6 @@ function nodeTarget({ objects }: StreamingParts, path: RequestPath): ProxyTarget
   const node = objects.get(Nodes, undefined, name);
   if (!node) throw notFound({ kind: "nodes", name });
   const kubelet = kubeletAddress(node);
-  if (port === "" || Number(port) === kubelet.port) return { scheme: "https", ...kubelet, isKubelet: true };
-  return { scheme, host: kubelet.host, port: Number(port), isKubelet: false };
+  if (port === "" || Number(port) === kubelet.port) return { scheme: "https", ...kubelet };
+  return { scheme, host: kubelet.host, port: Number(port) };
 }

@@ -15,7 +15,7 @@ import {
   exitStatus,
   kubeletProtocol,
 } from "../../../../src/api/streaming/channels.ts";
-import { parseRemoteCommand } from "../../../../src/api/streaming/kubelet-paths.ts";
+import { kubeletServerName, parseRemoteCommand } from "../../../../src/api/streaming/kubelet-paths.ts";
 import { type Credentials, issueLeaf, newKey } from "../../../../src/pki/issue.ts";
 
 /** A kubelet whose containers are this machine: exec runs real processes, ports are local ports. */
@@ -39,7 +39,7 @@ export async function startFakeKubelet(authority: Credentials): Promise<FakeKube
     const key = newKey();
     return {
       key,
-      certificate: issueLeaf(authority, createPublicKey(key), { commonName, names: ["127.0.0.1"], usages: [usage] }, validity),
+      certificate: issueLeaf(authority, createPublicKey(key), { commonName, names: [kubeletServerName("n1")], usages: [usage] }, validity),
     };
   };
   const serving = leaf("system:node:n1", "server auth");

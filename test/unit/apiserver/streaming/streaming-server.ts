@@ -77,11 +77,15 @@ async function startWeb(): Promise<Server> {
 async function fill(client: Client, kubeletPort: number, webPort: number): Promise<void> {
   await client.create(Namespaces, { apiVersion: "v1", kind: "Namespace", metadata: { name: "default" }, spec: {} });
   await client.create(ServiceAccounts, { apiVersion: "v1", kind: "ServiceAccount", metadata: { namespace: "default", name: "default" } });
-  const node = await client.create(Nodes, { apiVersion: "v1", kind: "Node", metadata: { name: "n1" }, spec: {} });
-  await client.updateStatus(Nodes, {
-    ...structuredClone(node),
-    status: { addresses: [{ type: "InternalIP", address: "127.0.0.1" }], daemonEndpoints: { kubeletEndpoint: { Port: kubeletPort } } },
-  });
+  // "imposter" is at the address of n1's kubelet, which does not have its name.
+  for (const name of ["n1", "imposter"]) {
+    const node = await client.create(Nodes, { apiVersion: "v1", kind: "Node", metadata: { name }, spec: {} });
+    const addresses = [{ type: "InternalIP" as const, address: "127.0.0.1" }];
+    await client.updateStatus(Nodes, {
+      ...structuredClone(node),
+      status: { addresses, daemonEndpoints: { kubeletEndpoint: { Port: kubeletPort } } },
+    });
+  }
   const pod = async (name: string, containers: string[], nodeName?: string): Promise<void> => {
     const ports = [{ name: "http", containerPort: webPort }];
     const spec = { ...(nodeName ? { nodeName } : {}), containers: containers.map((one) => ({ name: one, image: "x", ports })) };
@@ -92,6 +96,7 @@ async function fill(client: Client, kubeletPort: number, webPort: number): Promi
   await pod("one", ["a"], "n1");
   await pod("two", ["a", "b", "gone", "waiting"], "n1");
   await pod("pending", ["a"]);
+  await pod("betrayed", ["a"], "imposter");
   const spec = { ports: [{ name: "web", port: 80, protocol: "TCP" as const }] };
   const metadata = { namespace: "default", name: "web" };
   await client.create(Services, { apiVersion: "v1", kind: "Service", metadata, spec });

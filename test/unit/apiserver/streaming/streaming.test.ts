@@ -132,6 +132,14 @@ describe("exec over WebSocket", () => {
     await expect(exec(["ls"], query, undefined, pod).opened).rejects.toThrow(message);
   });
 
+  test("does not speak to a kubelet that is not the node's", async () => {
+    await expect(exec(["ls"], "stdout=1", "v5.channel.k8s.io", "betrayed").opened).rejects.toThrow(
+      "500 Internal error occurred: error dialing backend: Hostname/IP does not match certificate's altnames",
+    );
+    const proxied = await server.api.request("GET", "/api/v1/nodes/imposter/proxy/");
+    expect(proxied).toMatchObject({ code: 503, body: { message: expect.stringContaining("does not match certificate's altnames") } });
+  });
+
   test("is shown to admission, which may refuse", async () => {
     await exec(["ls"], "stdout=true&container=a").ended;
     expect(seen).toMatchObject({
