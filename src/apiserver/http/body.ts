@@ -6,8 +6,8 @@ const limit = 3 * 1024 * 1024;
 
 /** The request's whole body. Throws tooLarge without reading the rest. */
 export function readBody(request: IncomingMessage): Promise<Buffer> {
-  const refusal = tooLarge(`Request entity too large: limit is ${limit}`);
-  if (Number(request.headers["content-length"] ?? 0) > limit) return Promise.reject(refusal);
+  const refusal = (): Error => tooLarge(`Request entity too large: limit is ${limit}`);
+  if (Number(request.headers["content-length"] ?? 0) > limit) return Promise.reject(refusal());
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -15,7 +15,7 @@ export function readBody(request: IncomingMessage): Promise<Buffer> {
       size += chunk.length;
       if (size > limit) {
         request.pause();
-        reject(refusal);
+        reject(refusal());
       } else chunks.push(chunk);
     });
     request.on("end", () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));

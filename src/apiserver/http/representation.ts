@@ -5,6 +5,7 @@ import { type IncludeObject, includeObjectOf, makeTable, metadataCells, type Tab
 import { notAcceptable } from "../../api/errors.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
 import type { ListMeta } from "../../api/types/meta.v1.ts";
+import type { Clock } from "../../lib/clock.ts";
 import type { ResourceHandler, View } from "../resource-handler.ts";
 import { type Listed, textOfList } from "../verbs/list.ts";
 
@@ -15,12 +16,12 @@ export class Representation {
   private readonly version: "v1" | "v1beta1";
   private readonly includeObject: IncludeObject;
   private readonly handler: ResourceHandler;
-  private readonly now: number;
+  private readonly clock: Clock;
 
-  /** Throws notAcceptable for an Accept header that asks for what there is not. `now` in milliseconds, for ages. */
-  constructor(handler: ResourceHandler, accept: string | undefined, query: URLSearchParams, now: number) {
+  /** Throws notAcceptable for an Accept header that asks for what there is not. The clock is for ages in Tables. */
+  constructor(handler: ResourceHandler, accept: string | undefined, query: URLSearchParams, clock: Clock) {
     this.handler = handler;
-    this.now = now;
+    this.clock = clock;
     this.accepted = negotiate(accept, handler.virtual && !handler.virtual.list ? noTransforms : objectTransforms);
     this.contentType = this.accepted.contentType;
     this.version = this.accepted.as?.version === "v1beta1" ? "v1beta1" : "v1";
@@ -64,8 +65,9 @@ export class Representation {
   private table(objects: readonly KubeObject[], metadata: ListMeta, withColumns: boolean): object {
     const { rules } = this.handler;
     const columns = tableColumns(this.handler);
+    const now = this.clock.now();
     const cells = (object: KubeObject): unknown[] =>
-      object.kind === this.handler.info.kind && rules.cells ? rules.cells(object, this.now) : metadataCells(object, columns, this.now);
+      object.kind === this.handler.info.kind && rules.cells ? rules.cells(object, now) : metadataCells(object, columns, now);
     return makeTable({
       columns: withColumns ? columns : null,
       objects,

@@ -80,7 +80,7 @@ const methods: Record<string, Method> = {
     incoming.responder.text(200, form.contentType, form.list(parts.verbs.list(call, listQuery(incoming.query))));
   },
   watch(parts, call, { query, request, responder }) {
-    const form = new Representation(call.handler, request.headers.accept, query, parts.clock.now());
+    const form = new Representation(call.handler, request.headers.accept, query, parts.clock);
     const options = watchQuery(query);
     const watch = parts.verbs.watch(call, options);
     streamWatch(parts.streams, call, options, watch, { responder, representation: form });
@@ -114,7 +114,7 @@ const methods: Record<string, Method> = {
 };
 
 function representation(parts: ResourceParts, call: Call, { request, query }: ResourceRequest): Representation {
-  return new Representation(call.handler, request.headers.accept, query, parts.clock.now());
+  return new Representation(call.handler, request.headers.accept, query, parts.clock);
 }
 
 function send({ responder }: ResourceRequest, form: Representation, { view, code }: Reply): void {

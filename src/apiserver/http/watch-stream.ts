@@ -45,7 +45,18 @@ export function streamWatch(
   response.flushHeaders();
   let first = true;
   let told = 0;
+  let corked = false;
+  const uncork = (): void => {
+    if (corked) response.uncork();
+    corked = false;
+  };
+  // What one commit brings goes out in one piece.
   const write = (data: string | Buffer): void => {
+    if (!corked) {
+      response.cork();
+      process.nextTick(uncork);
+    }
+    corked = true;
     response.write(data);
     if (response.writableLength > unreadLimit) response.destroy();
   };
@@ -71,13 +82,13 @@ export function streamWatch(
   const stop = (): void => {
     for (const each of stops.splice(0)) each();
   };
-  let corked = true;
   let over = false;
   const end = (): void => {
     over = true;
     stop();
     // An end while corked would lose what is held back.
-    if (!corked) response.end();
+    uncork();
+    response.end();
   };
   response.on("close", stop);
   const seconds = options.timeoutSeconds || shortestTimeout * (1 + parts.random());
@@ -89,11 +100,6 @@ export function streamWatch(
         if (revision > told) sink.bookmark(revision, false);
       }),
     );
-  response.cork();
-  const running = watch.start(sink);
-  response.uncork();
-  corked = false;
-  stops.push(running);
-  if (over) end();
-  else if (response.destroyed) stop();
+  stops.push(watch.start(sink));
+  if (over || response.destroyed) stop();
 }
