@@ -23,11 +23,15 @@ export interface ServerFacts {
 }
 
 const serverPort = (port: number) => ({ name: "https", port, protocol: "TCP" as const });
+const isLoopback = (address: string): boolean => address.startsWith("127.") || address === "::1";
 const isIpv6 = (address: string): boolean => address.includes(":");
 
 /** The objects that tell the cluster about its API server: kept at its address and authorities at each start. */
 export function serverObjects(facts: ServerFacts): Wanted[] {
-  return [kubernetesService(facts), kubernetesEndpoints(facts), kubernetesSlice(facts), extensionAuthentication(facts), clusterInfo(facts)];
+  // A loopback address means another machine in each pod, and endpoints may not have one.
+  const reachable = !/^127\.|^::1$/.test(facts.address);
+  const endpoints = reachable ? [kubernetesEndpoints(facts), kubernetesSlice(facts)] : [];
+  return [kubernetesService(facts), ...endpoints, extensionAuthentication(facts), clusterInfo(facts)];
 }
 
 /** The cluster's range of Service addresses; has to be there before the first Service. */

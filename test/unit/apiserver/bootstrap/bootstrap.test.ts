@@ -80,6 +80,12 @@ test("a new cluster holds what every cluster holds", async () => {
   });
 });
 
+test("a server that only this machine reaches has no endpoints: the API takes no loopback address", async () => {
+  await start({ address: "127.0.0.1" });
+  expect(objects.list(EndpointSlices)).toEqual([]);
+  get(Services, "kubernetes", "default");
+});
+
 test("whoever joins may ask for a certificate and read where the cluster is", async () => {
   await start();
   expect(objects.get(ClusterRoleBindings, undefined, "hue:node-bootstrapper")).toMatchObject({
