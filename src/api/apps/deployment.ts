@@ -1,4 +1,5 @@
 import { defaultTemplate } from "../core/pod-defaults.ts";
+import { templateWarnings } from "../core/pod-warnings.ts";
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { semanticEqual } from "../meta/equality.ts";
@@ -42,6 +43,7 @@ export const deploymentRules: KindRules<Deployment> = {
     ...validateDeadline(spec),
   ],
   validateUpdate: ({ spec }, old) => immutable("spec.selector", semanticEqual(spec.selector, old.spec.selector), spec.selector),
+  warnings: ({ spec }, old) => templateWarnings("spec.template", spec.template, old?.spec.template),
   cells({ metadata, spec, status }, now) {
     return [
       metadata.name,

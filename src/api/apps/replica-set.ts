@@ -1,4 +1,5 @@
 import { defaultTemplate } from "../core/pod-defaults.ts";
+import { templateWarnings } from "../core/pod-warnings.ts";
 import type { KindRules } from "../kind.ts";
 import { semanticEqual } from "../meta/equality.ts";
 import { immutable, nonNegative } from "../meta/field-errors.ts";
@@ -21,6 +22,7 @@ export const replicaSetRules: KindRules<ReplicaSet> = {
     ...validateLastingTemplate(spec.template),
   ],
   validateUpdate: ({ spec }, old) => immutable("spec.selector", semanticEqual(spec.selector, old.spec.selector), spec.selector),
+  warnings: ({ spec }, old) => templateWarnings("spec.template", spec.template, old?.spec.template),
   cells({ metadata, spec, status }, now) {
     return [
       metadata.name,

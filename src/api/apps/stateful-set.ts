@@ -1,5 +1,6 @@
 import { defaultClaimSpec } from "../core/persistent-volume-claim.ts";
 import { defaultTemplate } from "../core/pod-defaults.ts";
+import { templateWarnings } from "../core/pod-warnings.ts";
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { semanticEqual } from "../meta/equality.ts";
@@ -60,6 +61,12 @@ export const statefulSetRules: KindRules<StatefulSet> = {
   validateUpdate({ spec }, old) {
     return semanticEqual(withoutMutable(spec), withoutMutable(old.spec)) ? [] : [forbiddenField("spec", mutableText)];
   },
+  warnings: ({ spec }, old) => [
+    ...templateWarnings("spec.template", spec.template, old?.spec.template),
+    ...((spec.revisionHistoryLimit ?? 0) < 0
+      ? ["spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended"]
+      : []),
+  ],
   cells({ metadata, spec, status }, now) {
     return [
       metadata.name,

@@ -1,5 +1,6 @@
 import { containerCells } from "../apps/pod-owner.ts";
 import { defaultTemplate } from "../core/pod-defaults.ts";
+import { templateWarnings } from "../core/pod-warnings.ts";
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { invalidValue, nonNegative, notSupported, oneOf, requiredValue } from "../meta/field-errors.ts";
@@ -28,6 +29,8 @@ export const cronJobRules: KindRules<CronJob> = {
     // A Job's name is its CronJob's with 11 characters more, and must stay a label.
     ...((metadata.name ?? "").length > 52 ? [invalidValue("metadata.name", metadata.name, "must be no more than 52 characters")] : []),
   ],
+  warnings: ({ spec }, old) =>
+    templateWarnings("spec.jobTemplate.spec.template", spec.jobTemplate?.spec?.template, old?.spec.jobTemplate?.spec?.template),
   cells({ metadata, spec, status }, now) {
     const template = spec.jobTemplate?.spec;
     return [

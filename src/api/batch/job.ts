@@ -1,6 +1,7 @@
 import { containerCells, validateSelected } from "../apps/pod-owner.ts";
 import { defaultTemplate } from "../core/pod-defaults.ts";
 import { validateTemplate } from "../core/pod-validation.ts";
+import { templateWarnings } from "../core/pod-warnings.ts";
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { hasCondition } from "../meta/conditions.ts";
@@ -49,6 +50,7 @@ export const jobRules: KindRules<Job> = {
       ),
     ];
   },
+  warnings: ({ spec }, old) => templateWarnings("spec.template", spec.template, old?.spec.template),
   cells({ metadata, spec, status = {} }, now) {
     const started = parseTime(status.startTime);
     const ended = parseTime(status.completionTime) ?? now;

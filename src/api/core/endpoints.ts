@@ -13,6 +13,7 @@ export const endpointsRules: KindRules<Endpoints> = {
     for (const { ports = [] } of subsets) for (const port of ports) port.protocol ||= "TCP";
   },
   validate: ({ subsets = [] }) => subsets.flatMap((subset, i) => validateSubset(`subsets[${i}]`, subset)),
+  warnings: () => ["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"],
   cells: ({ metadata, subsets = [] }, now) => [metadata.name, addressesText(subsets), age(metadata.creationTimestamp, now)],
 };
 

@@ -15,6 +15,7 @@ export const namespaceRules: KindRules<Namespace> = {
   },
   prepareForCreate(namespace) {
     namespace.status = { phase: "Active" };
+    if (namespace.metadata.name) namespace.metadata.labels = { ...namespace.metadata.labels, [nameLabel]: namespace.metadata.name };
     namespace.spec ??= {};
     namespace.spec.finalizers = [...new Set([...(namespace.spec.finalizers ?? []), finalizer])];
   },

@@ -7,6 +7,7 @@ import { validateLabelSelector } from "../meta/labels.ts";
 import { checkDnsSubdomain } from "../meta/names.ts";
 import { canonicalQuantity, compareQuantities } from "../meta/quantity.ts";
 import { age } from "../meta/time.ts";
+import { fractionalWarning } from "./pod-warnings.ts";
 import type { PersistentVolumeClaim, PersistentVolumeClaimSpec } from "../types/core.v1.ts";
 
 const protection = "kubernetes.io/pvc-protection";
@@ -98,6 +99,16 @@ export const persistentVolumeClaimRules: KindRules<PersistentVolumeClaim> = {
     if (compareQuantities(size, before) < 0 && compareQuantities(size, capacity) <= 0)
       errors.push(forbiddenField("spec.resources.requests.storage", "field can not be less than status.capacity"));
     return errors;
+  },
+  warnings({ metadata, spec }) {
+    const annotation = "volume.beta.kubernetes.io/storage-class";
+    const fraction = fractionalWarning("spec.resources.requests[storage]", spec.resources?.requests?.["storage"]);
+    return [
+      ...(metadata.annotations?.[annotation] === undefined
+        ? []
+        : [`metadata.annotations[${annotation}]: deprecated since v1.8; use "storageClassName" attribute instead`]),
+      ...(fraction ? [fraction] : []),
+    ];
   },
   cells(claim, now) {
     const { spec, status, metadata } = claim;

@@ -58,6 +58,12 @@ export const persistentVolumeRules: KindRules<PersistentVolume> = {
       errors.push(invalidValue("spec.nodeAffinity", spec.nodeAffinity, "field is immutable"));
     return errors;
   },
+  warnings: ({ spec }) =>
+    spec.persistentVolumeReclaimPolicy === "Recycle"
+      ? [
+          "spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.",
+        ]
+      : [],
   cells(volume, now) {
     const { metadata, spec, status } = volume;
     return [

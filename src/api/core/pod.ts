@@ -6,6 +6,7 @@ import { defaultPod, qosClassOf } from "./pod-defaults.ts";
 import { podCells } from "./pod-table.ts";
 import { validatePodStatusUpdate, validatePodUpdate } from "./pod-update.ts";
 import { validatePodSpec } from "./pod-validation.ts";
+import { podWarnings } from "./pod-warnings.ts";
 
 /** The rules of Pods. */
 export const podRules: KindRules<Pod> = {
@@ -29,6 +30,7 @@ export const podRules: KindRules<Pod> = {
   validate: (pod) => [...validatePodSpec("spec", pod.spec, pod.metadata.name ?? ""), ...validateCreateOnly(pod)],
   validateUpdate: validatePodUpdate,
   validateStatusUpdate: validatePodStatusUpdate,
+  warnings: podWarnings,
   cells: podCells,
   fields: {
     "spec.nodeName": (pod) => pod.spec.nodeName ?? "",

@@ -5,6 +5,7 @@ import { formatLabels, matchesLabels } from "../meta/labels.ts";
 import { age } from "../meta/time.ts";
 import type { ReplicationController, ReplicationControllerSpec } from "../types/core.v1.ts";
 import { defaultTemplate } from "./pod-defaults.ts";
+import { templateWarnings } from "./pod-warnings.ts";
 
 /** The rules of ReplicationControllers: selector and labels default to the template's labels. */
 export const replicationControllerRules: KindRules<ReplicationController> = {
@@ -23,6 +24,7 @@ export const replicationControllerRules: KindRules<ReplicationController> = {
     ...nonNegative("spec.replicas", spec.replicas),
     ...validateTemplateOf(spec),
   ],
+  warnings: ({ spec }, old) => templateWarnings("spec.template", spec.template, old?.spec.template),
   cells({ metadata, spec, status }, now) {
     return [
       metadata.name,

@@ -57,6 +57,14 @@ export const serviceRules: KindRules<Service> = {
       errors.push(invalidValue("spec.loadBalancerClass", spec.loadBalancerClass, "may not change once set"));
     return errors;
   },
+  warnings({ spec }) {
+    if (spec.clusterIP !== "None") return [];
+    return [
+      ...(spec.loadBalancerIP ? ["spec.loadBalancerIP is ignored for headless services"] : []),
+      ...(spec.externalIPs?.length ? ["spec.externalIPs is ignored for headless services"] : []),
+      ...(spec.sessionAffinity && spec.sessionAffinity !== "None" ? ["spec.SessionAffinity is ignored for headless services"] : []),
+    ];
+  },
   cells: (service, now) => [
     service.metadata.name,
     service.spec.type ?? "",

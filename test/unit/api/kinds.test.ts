@@ -151,3 +151,37 @@ describe("versions of one object", () => {
     expect(toCoreEvent(newer)).toMatchObject({ ...event });
   });
 });
+
+describe("warnings", () => {
+  const kind = { group: "apps", version: "v1", kind: "Deployment" };
+  const spec = {
+    nodeSelector: { "beta.kubernetes.io/os": "linux" },
+    hostAliases: [{ ip: "1.1.1.1" }, { ip: "1.1.1.1" }],
+    imagePullSecrets: [{ name: "" }, { name: "x" }, { name: "x" }],
+    terminationGracePeriodSeconds: -1,
+    containers: [
+      {
+        name: "a",
+        env: [{ name: "A" }, { name: "A" }],
+        ports: [{ containerPort: 80 }, { containerPort: 80 }],
+        resources: { limits: { memory: "100m" } },
+      },
+    ],
+  };
+  const deployment = { apiVersion: "apps/v1", kind: "Deployment", metadata: { name: "a" }, spec: { template: { spec } } };
+
+  it("name what the maker of a workload should mend, once", () => {
+    const warnings = rulesOf(kind).warnings?.(deployment, undefined) ?? [];
+    expect(warnings.map((warning) => warning.replace("spec.template.spec.", ""))).toEqual([
+      'nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use "kubernetes.io/os" instead',
+      'hostAliases[1].ip: duplicate ip "1.1.1.1"',
+      'imagePullSecrets[2].name: duplicate name "x"',
+      'imagePullSecrets[0].name: invalid empty name ""',
+      'containers[0].resources.limits[memory]: fractional byte value "100m" is invalid, must be an integer',
+      'containers[0].env[1]: hides previous definition of "A", which may be dropped when using apply',
+      "containers[0].ports[1]: duplicate port definition with spec.template.spec.containers[0].ports[0]",
+      "terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1",
+    ]);
+    expect(rulesOf(kind).warnings?.(deployment, structuredClone(deployment))).toEqual([]);
+  });
+});
