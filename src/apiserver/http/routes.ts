@@ -5,6 +5,7 @@ import { discoveryTransforms, negotiate } from "../../api/codec/accept.ts";
 import { encode } from "../../api/codec/encode.ts";
 import type { ExtraResource, OpenApiDocument } from "../../api/schema/openapi-documents.ts";
 import { openApiV2 } from "../../api/schema/openapi-v2.ts";
+import { openApiV2Protobuf, openApiV2ProtobufType } from "../../api/schema/openapi-v2-protobuf.ts";
 import { openApiV3, openApiV3Index } from "../../api/schema/openapi-v3.ts";
 import type { Authentication } from "../authentication/index.ts";
 import { AggregatedDiscovery } from "../discovery/aggregated.ts";
@@ -97,7 +98,12 @@ function openapiRoutes(app: Hono<Env>, { registry, customResources }: RouteParts
   const current = documentsOf(registry, customResources);
   const jsonDocument = (context: Context<Env>, made: OpenApiDocument): Reply =>
     document(context, { text: made.body, etag: made.etag, contentType: "application/json" });
-  app.get("/openapi/v2", (context) => jsonDocument(context, current("v2", openApiV2)));
+  app.get("/openapi/v2", (context) => {
+    context.header("Vary", "Accept");
+    if (!context.req.header("accept")?.includes(openApiV2ProtobufType)) return jsonDocument(context, current("v2", openApiV2));
+    const made = current("v2 protobuf", openApiV2Protobuf);
+    return document(context, { text: made.body, etag: made.etag, contentType: openApiV2ProtobufType });
+  });
   app.get("/openapi/v3", (context) => jsonDocument(context, current("v3", openApiV3Index)));
   app.get("/openapi/v3/*", (context) => {
     const path = context.req.path.slice("/openapi/v3/".length);
