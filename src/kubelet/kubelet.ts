@@ -177,7 +177,7 @@ class NodeAgent implements Kubelet {
     this.manager.start(await runtime.pods());
     this.ends.push(
       runtime.watch((uid) => {
-        this.manager.wake(uid);
+        this.manager.runtimeChanged(uid);
         if (uid === undefined) void this.checkRuntime();
       }),
     );
@@ -194,7 +194,7 @@ class NodeAgent implements Kubelet {
     try {
       this.networkName = await (this.options.network ?? this.options.runtime.network).setup(podCIDR);
       this.registration.notReady = undefined;
-      this.manager.wake(undefined);
+      this.manager.runtimeChanged(undefined);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       this.registration.notReady = `container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:${message}`;

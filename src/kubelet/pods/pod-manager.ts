@@ -44,9 +44,15 @@ export class PodManager {
     return this.statics.get(key) ?? this.cache.get(namespace, name) ?? this.pods().find((p) => keyOf(p) === key);
   }
 
-  wake(uid: string | undefined): void {
-    if (uid !== undefined) this.workers.get(uid)?.wake();
-    else for (const worker of this.workers.values()) worker.wake();
+  /** Something that a pod depends on has changed: an object, a verdict of a probe. */
+  wake(uid: string): void {
+    this.workers.get(uid)?.wake();
+  }
+
+  /** Something has happened to a pod in the runtime; to any of them, when the uid is missing. */
+  runtimeChanged(uid: string | undefined): void {
+    if (uid !== undefined) this.workers.get(uid)?.runtimeChanged();
+    else for (const worker of this.workers.values()) worker.runtimeChanged();
   }
 
   stop(): void {

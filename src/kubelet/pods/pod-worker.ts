@@ -48,6 +48,9 @@ export class PodWorker {
   private cleaned = false;
   private ending = new AbortController();
   private timer: { at: number; cancel: () => void } | undefined;
+  /** What the runtime had when it was last asked; asked again only after something has happened there. */
+  private known: PodState | undefined;
+  private stale = true;
 
   /** `gone` is called when nothing of the pod is left, neither here nor in the API. */
   constructor(context: KubeletContext, source: PodSource, gone: () => void) {
@@ -84,6 +87,12 @@ export class PodWorker {
     this.wake();
   }
 
+  /** Something has happened in the runtime, or may have. */
+  runtimeChanged(): void {
+    this.stale = true;
+    this.wake();
+  }
+
   wake(): void {
     this.awake = true;
     if (!this.running && !this.stopped) void this.loop();
@@ -105,6 +114,7 @@ export class PodWorker {
       } catch (error) {
         if (this.stopped) break;
         const text = error instanceof Error ? error.message : String(error);
+        this.stale = true;
         if (!isReason(error, "Conflict")) this.context.log.warn({ pod: this.pod.metadata.name, error: text }, "pod cannot be synced");
         this.again(1000);
       }
@@ -130,7 +140,7 @@ export class PodWorker {
     this.checkDeadline();
     if (this.removed || this.pod.metadata.deletionTimestamp || ended || this.failure) return this.end(ended);
     const blocked = new Set<string>();
-    let state = await this.look();
+    let state = await this.lookAgain();
     // Each round does one step and looks again; the bound is against mistakes.
     for (let round = 0; round < 100 && !this.stopped; round++) {
       const plan = planPod(this.pod, state, this.probeView());
@@ -149,10 +159,16 @@ export class PodWorker {
     return { started: (id) => probes.isStarted(id), failed: (id) => probes.failed(id) };
   }
 
+  private async lookAgain(): Promise<PodState> {
+    return this.known && !this.stale ? this.known : this.look();
+  }
+
   /** What the runtime has of the pod; probes and last words are brought up to it. */
   private async look(): Promise<PodState> {
     const { runtime, probes } = this.context;
+    this.stale = false;
     const state = await runtime.pod(this.pod.metadata.uid);
+    this.known = state;
     const alive = new Set<string>();
     for (const container of state.containers) {
       if (container.state === "exited" && !this.messages.has(container.id))
@@ -215,7 +231,7 @@ export class PodWorker {
 
   private stop1(container: ContainerState, message: string, graceSeconds: number, state: PodState): void {
     const spec = findContainer(this.pod, container.name);
-    this.stopper.stop({ pod: this.pod, container, spec, podIP: this.podIP(state), graceSeconds, message }, () => this.wake());
+    this.stopper.stop({ pod: this.pod, container, spec, podIP: this.podIP(state), graceSeconds, message }, () => this.runtimeChanged());
   }
 
   private async mount(plan: Plan, state: PodState): Promise<ReadonlyMap<string, MountedVolume> | undefined> {
@@ -287,7 +303,7 @@ export class PodWorker {
 
   /** Ends the pod: containers first, sidecars after them in reverse order, then the sandbox and the volumes, then the object. */
   private async end(alreadyEnded: boolean, known?: PodState): Promise<void> {
-    const state = known ?? (await this.look());
+    const state = known ?? (await this.lookAgain());
     const deleting = this.removed || this.pod.metadata.deletionTimestamp !== undefined;
     this.context.probes.removePod(this.pod.metadata.uid);
     this.waiting.clear();
@@ -307,6 +323,7 @@ export class PodWorker {
   private async clean(state: PodState, deleting: boolean): Promise<void> {
     const { runtime, volumes, images, backoff } = this.context;
     const { uid } = this.pod.metadata;
+    this.stale = true;
     for (const sandbox of state.sandboxes) {
       if (sandbox.running) await runtime.stopSandbox(sandbox.id);
       await runtime.removeSandbox(sandbox.id);
