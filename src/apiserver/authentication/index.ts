@@ -17,7 +17,7 @@ import { reviewToken, withAuthenticated } from "./token-review.ts";
 
 export type { Authenticator, Credentials } from "./authenticator.ts";
 export { type Impersonation, impersonationOf } from "./impersonation.ts";
-export { serviceAccountGroups, serviceAccountOf, serviceAccountUser } from "./service-account-claims.ts";
+export { serviceAccountUser } from "./service-account-claims.ts";
 export { reviewUser } from "./token-review.ts";
 
 /** The issuer of a cluster's own tokens: resolves inside the cluster, so that pods can fetch the discovery document there. */

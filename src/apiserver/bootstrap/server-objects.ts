@@ -23,7 +23,6 @@ export interface ServerFacts {
 }
 
 const serverPort = (port: number) => ({ name: "https", port, protocol: "TCP" as const });
-const isLoopback = (address: string): boolean => address.startsWith("127.") || address === "::1";
 const isIpv6 = (address: string): boolean => address.includes(":");
 
 /** The objects that tell the cluster about its API server: kept at its address and authorities at each start. */
