@@ -2,8 +2,11 @@ import type { ExtraResource, OpenApiDocument } from "./openapi-documents.ts";
 import { openApiV2 } from "./openapi-v2.ts";
 import { isJsonObject, type JsonObject } from "./struct.ts";
 
-/** The media type of this form: old kubectl, and `kubectl explain --output plaintext-openapiv2`, take no other. */
-export const openApiV2ProtobufType = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+/** The media type that asks for this form: old kubectl, `kubectl apply` of a List, and `explain --output plaintext-openapiv2` take no other. */
+export const openApiV2ProtobufAccept = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+
+/** The media type of the answer: "@" is not allowed in one, so kube-apiserver spells it with a dot, and kubectl parses it. */
+export const openApiV2ProtobufType = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
 type Field = [number, Buffer | string | number | boolean | undefined];
 

@@ -3,9 +3,10 @@ import { getRequestListener, type HttpBindings } from "@hono/node-server";
 import { type Context, Hono } from "hono";
 import { discoveryTransforms, negotiate } from "../../api/codec/accept.ts";
 import { encode } from "../../api/codec/encode.ts";
+import { unknownResource } from "../../api/errors.ts";
 import type { ExtraResource, OpenApiDocument } from "../../api/schema/openapi-documents.ts";
 import { openApiV2 } from "../../api/schema/openapi-v2.ts";
-import { openApiV2Protobuf, openApiV2ProtobufType } from "../../api/schema/openapi-v2-protobuf.ts";
+import { openApiV2Protobuf, openApiV2ProtobufAccept, openApiV2ProtobufType } from "../../api/schema/openapi-v2-protobuf.ts";
 import { openApiV3, openApiV3Index } from "../../api/schema/openapi-v3.ts";
 import type { Authentication } from "../authentication/index.ts";
 import { AggregatedDiscovery } from "../discovery/aggregated.ts";
@@ -75,9 +76,13 @@ function discoveryRoutes(app: Hono<Env>, parts: RouteParts): void {
   );
   app.get("/api/v1", (context) => found(context, apiResourceList(registry, "v1")));
   app.get("/apis/:group", (context) => found(context, apiGroup(registry, context.req.param("group"))));
-  app.get("/apis/:group/:version", (context) =>
-    found(context, apiResourceList(registry, `${context.req.param("group")}/${context.req.param("version")}`)),
-  );
+  app.get("/apis/:group/:version", (context) => {
+    const { group, version } = context.req.param();
+    const list = apiResourceList(registry, `${group}/${version}`);
+    if (list || !registry.hasGroup(group)) return found(context, list);
+    context.status(404);
+    return json(context, unknownResource().status);
+  });
 }
 
 function healthRoutes(app: Hono<Env>, { health }: RouteParts): void {
@@ -100,7 +105,7 @@ function openapiRoutes(app: Hono<Env>, { registry, customResources }: RouteParts
     document(context, { text: made.body, etag: made.etag, contentType: "application/json" });
   app.get("/openapi/v2", (context) => {
     context.header("Vary", "Accept");
-    if (!context.req.header("accept")?.includes(openApiV2ProtobufType)) return jsonDocument(context, current("v2", openApiV2));
+    if (!context.req.header("accept")?.includes(openApiV2ProtobufAccept)) return jsonDocument(context, current("v2", openApiV2));
     const made = current("v2 protobuf", openApiV2Protobuf);
     return document(context, { text: made.body, etag: made.etag, contentType: openApiV2ProtobufType });
   });
