@@ -16,7 +16,8 @@ export function toV1(autoscaler: Autoscaler2): Autoscaler1 {
   const others = (spec.metrics ?? []).filter((metric) => metric !== cpu);
   const annotations: Record<string, string> = { ...metadata.annotations };
   if (others.length > 0) annotations[metricsAnnotation] = JSON.stringify(others.map(oldMetric));
-  if (spec.behavior) annotations[behaviorAnnotation] = JSON.stringify(spec.behavior);
+  if (spec.behavior)
+    annotations[behaviorAnnotation] = JSON.stringify(renamed(spec.behavior, (key) => key.charAt(0).toUpperCase() + key.slice(1)));
   if (status?.conditions?.length) annotations[conditionsAnnotation] = JSON.stringify(status.conditions);
   const currentCpu = status?.currentMetrics?.find(
     (m) => m.resource?.name === "cpu" && m.resource.current?.averageUtilization !== undefined,
@@ -65,7 +66,7 @@ export function fromV1(autoscaler: Autoscaler1): Autoscaler2 {
       type: "Resource",
       resource: { name: "cpu", current: { averageUtilization: status.currentCPUUtilizationPercentage } },
     });
-  const behavior = kept(behaviorAnnotation);
+  const behavior = renamed(kept(behaviorAnnotation), (key) => key.charAt(0).toLowerCase() + key.slice(1));
   const conditions = list(kept(conditionsAnnotation));
   // What annotations hold is checked with the rest of the object by v2's validation.
   return {
@@ -175,6 +176,14 @@ function newMetric(old: Plain): MetricSpec {
       },
     }),
   } as MetricSpec;
+}
+
+/** The value with its members under other names and nulls left out: upstream keeps behavior under the names of Go's fields. */
+function renamed(value: unknown, name: (key: string) => string): unknown {
+  if (Array.isArray(value)) return value.map((item) => renamed(item, name));
+  if (typeof value !== "object" || value === null) return value;
+  const members = Object.entries(value).filter(([, item]) => item !== null && item !== undefined);
+  return Object.fromEntries(members.map(([key, item]) => [name(key), renamed(item, name)]));
 }
 
 function list(value: unknown): Plain[] {

@@ -8,6 +8,7 @@ import { hasCondition } from "../meta/conditions.ts";
 import { semanticEqual } from "../meta/equality.ts";
 import { immutable, invalidValue, nonNegative, oneOf, requiredValue } from "../meta/field-errors.ts";
 import { formatLabelSelector, validateLabelSelector } from "../meta/labels.ts";
+import { checkDnsLabel } from "../meta/names.ts";
 import { age, humanDuration, parseTime } from "../meta/time.ts";
 import type { Job, JobSpec } from "../types/batch.v1.ts";
 import { validatePodFailurePolicy, validateSuccessPolicy } from "./job-policies.ts";
@@ -37,7 +38,12 @@ export const jobRules: KindRules<Job> = {
   prepareForCreate(job) {
     if (!job.spec.manualSelector) generateSelector(job);
   },
-  validate: (job) => [...validateGenerated(job), ...validateJobSpec("spec", job.spec), ...validateSelected(job.spec)],
+  validate: (job) => [
+    ...validatePodNames(job),
+    ...validateGenerated(job),
+    ...validateJobSpec("spec", job.spec),
+    ...validateSelected(job.spec),
+  ],
   validateUpdate(job, old) {
     const { spec } = job;
     const before = old.spec;
@@ -66,6 +72,14 @@ export const jobRules: KindRules<Job> = {
   },
   fields: { "status.successful": ({ status }) => String(status?.succeeded ?? 0) },
 };
+
+/** The pods of an indexed Job get host names: its name and their index. */
+function validatePodNames({ metadata, spec }: Job): FieldError[] {
+  if (spec.completionMode !== "Indexed" || !spec.completions || spec.completions < 1 || !metadata.name) return [];
+  const last = `${metadata.name}-${spec.completions - 1}`;
+  const sound = checkDnsLabel(last).length === 0 && !last.includes(".");
+  return sound ? [] : [invalidValue("metadata.name", metadata.name, `will not able to create pod with invalid DNS label: ${last}`)];
+}
 
 function generateSelector({ metadata, spec }: Job): void {
   const { uid = "", name = "" } = metadata;

@@ -32,7 +32,19 @@ export function toCoreEvent(event: Event): CoreEvent {
 
 /** An Event of the core group as one of events.k8s.io. */
 export function fromCoreEvent(event: CoreEvent): Event {
-  const { involvedObject, message, reportingComponent, count, firstTimestamp, lastTimestamp, source, eventTime, series, ...rest } = event;
+  const {
+    involvedObject,
+    message,
+    reportingComponent,
+    count,
+    firstTimestamp,
+    lastTimestamp,
+    source,
+    eventTime,
+    series,
+    reportingInstance,
+    ...rest
+  } = event;
   return {
     ...rest,
     apiVersion: "events.k8s.io/v1",
@@ -40,6 +52,7 @@ export function fromCoreEvent(event: CoreEvent): Event {
     // Null is what an absent time looks like: the field itself is always there.
     eventTime: eventTime ?? (null as unknown as string),
     ...(series ? { series: { count: series.count ?? 0, lastObservedTime: series.lastObservedTime ?? "" } } : {}),
+    ...(reportingInstance ? { reportingInstance } : {}),
     regarding: involvedObject,
     note: message,
     reportingController: reportingComponent,

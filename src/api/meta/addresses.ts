@@ -12,7 +12,9 @@ export function checkCidr(field: string, range: string): FieldError[] {
   const [ip = "", bits = "", ...rest] = range.split("/");
   const family = isIP(ip);
   const sound = family > 0 && rest.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128);
-  return sound ? [] : [invalidValue(field, range, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)")];
+  if (!sound) return [invalidValue(field, range, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)")];
+  const exact = family !== 4 || numberOf(ip) % 2 ** (32 - Number(bits)) === 0;
+  return exact ? [] : [invalidValue(field, range, "must not have bits set beyond the prefix length")];
 }
 
 /** What is wrong with an address that must lead to another machine: one that means nothing, oneself, or only the link. */
@@ -31,7 +33,11 @@ export function isStrictSubset(inner: string, outer: string): boolean {
   const [innerIp = "", innerBits = ""] = inner.split("/");
   const [outerIp = "", outerBits = ""] = outer.split("/");
   if (isIP(innerIp) !== 4 || isIP(outerIp) !== 4) return isIP(innerIp) === isIP(outerIp);
-  const number = (ip: string): number => ip.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
   const size = 2 ** (32 - Number(outerBits));
-  return Number(innerBits) > Number(outerBits) && Math.floor(number(innerIp) / size) === Math.floor(number(outerIp) / size);
+  return Number(innerBits) > Number(outerBits) && Math.floor(numberOf(innerIp) / size) === Math.floor(numberOf(outerIp) / size);
+}
+
+/** An IPv4 address as one number. */
+function numberOf(ip: string): number {
+  return ip.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
 }
