@@ -2,11 +2,13 @@ import { join } from "node:path";
 import type { Taint } from "../api/types/core.v1.ts";
 import type { Caches } from "../client/cache.ts";
 import type { Client } from "../client/client.ts";
+import { runController } from "../client/runner.ts";
 import { createEventRecorder } from "../client/event-recorder.ts";
 import { createKubelet } from "../kubelet/kubelet.ts";
 import { createDockerRuntime } from "../kubelet/runtime/docker/docker-runtime.ts";
 import type { Runtime } from "../kubelet/runtime/runtime.ts";
 import { createSimulatedRuntime } from "../kubelet/runtime/simulated/simulated-runtime.ts";
+import { localPathCleaner } from "../kubelet/volumes/local-path-cleaner.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import { HostPorts } from "../network/host-ports.ts";
@@ -68,11 +70,20 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   });
   stops.push(() => kubelet.stop());
   await kubelet.start();
+  if (runtime.usesHost) stops.push(startCleaner(options));
   return {
     async stop() {
       for (const stop of stops.reverse()) await stop();
     },
   };
+}
+
+/** Removes the folders of this node's local-path volumes once they are deleted. */
+function startCleaner({ client, caches, clock, log, config }: NodeOptions): () => Promise<void> {
+  const events = createEventRecorder(client, clock, log, { component: "local-path", host: config.name });
+  const cleaner = localPathCleaner({ hostname: config.name })({ client, caches, clock, log, events });
+  const running = runController(cleaner, { clock, log });
+  return () => running.stop();
 }
 
 function makeRuntime({ config, clock, dataDir }: NodeOptions): Runtime {

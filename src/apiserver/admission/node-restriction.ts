@@ -1,7 +1,8 @@
+import { folderToRemove, localPathFinalizer } from "../../api/core/local-path.ts";
 import { deepEqual } from "../../api/meta/equality.ts";
 import type { TokenRequest } from "../../api/types/authentication.v1.ts";
 import type { CertificateSigningRequest } from "../../api/types/certificates.v1.ts";
-import type { Node, Pod } from "../../api/types/core.v1.ts";
+import type { Node, PersistentVolume, Pod } from "../../api/types/core.v1.ts";
 import { Pods } from "../../api/types/resources.ts";
 import { nodeOf } from "../authorization/index.ts";
 import type { Objects } from "../objects.ts";
@@ -25,6 +26,8 @@ export function nodeRestriction(objects: Objects): AdmissionPlugin {
         case "persistentvolumeclaims":
           if (request.operation !== "UPDATE" || subresource !== "status") throw refuse(request, "may only update PVC status");
           return;
+        case "persistentvolumes":
+          return checkVolume(request, node);
         case "serviceaccounts":
           return checkToken(request, node, objects);
         case "leases.coordination.k8s.io":
@@ -40,6 +43,20 @@ export function nodeRestriction(objects: Objects): AdmissionPlugin {
       }
     },
   };
+}
+
+/** A node lets go of the local-path volumes whose folders it has removed, and does nothing else to volumes. */
+function checkVolume(request: AdmissionRequest, node: string): void {
+  const refused = refuse(request, `node ${JSON.stringify(node)} can only release deleted local-path volumes of its own`);
+  if (request.operation !== "UPDATE" || request.subresource !== "") throw refused;
+  const [volume, old] = [request.object as PersistentVolume, request.old as PersistentVolume];
+  if (folderToRemove(old, node) === undefined) throw refused;
+  const without = ({ metadata, ...rest }: PersistentVolume) => ({
+    ...rest,
+    metadata: { ...metadata, finalizers: [], resourceVersion: "" },
+  });
+  const kept = (old.metadata.finalizers ?? []).filter((finalizer) => finalizer !== localPathFinalizer);
+  if (!deepEqual(without(volume), without(old)) || !deepEqual(volume.metadata.finalizers ?? [], kept)) throw refused;
 }
 
 function checkPod(request: AdmissionRequest, node: string): void {

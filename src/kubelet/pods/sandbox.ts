@@ -1,8 +1,7 @@
 import type { Pod } from "../../api/types/core.v1.ts";
 import type { KubeletContext } from "../context.ts";
 import { hostnameOf } from "./hosts.ts";
-import type { PodState, PortMapping } from "../runtime/runtime.ts";
-import { podContainers } from "./containers.ts";
+import type { PodState } from "../runtime/runtime.ts";
 
 /** Makes a new sandbox for a pod. Throws with the reason when it cannot be made. */
 export async function createSandbox(context: KubeletContext, pod: Pod, state: PodState): Promise<string> {
@@ -18,16 +17,6 @@ export async function createSandbox(context: KubeletContext, pod: Pod, state: Po
     hostPID,
     hostIPC,
     sysctls: Object.fromEntries((securityContext?.sysctls ?? []).map((s) => [s.name, s.value])),
-    ports: portMappings(pod),
     network: network ?? "",
   });
-}
-
-/** The ports of the node that lead to a pod. */
-export function portMappings(pod: Pod): PortMapping[] {
-  return podContainers(pod).flatMap(({ container }) =>
-    (container.ports ?? [])
-      .filter((p) => p.hostPort)
-      .map((p) => ({ protocol: p.protocol ?? "TCP", containerPort: p.containerPort, hostPort: p.hostPort ?? 0, hostIP: p.hostIP ?? "" })),
-  );
 }

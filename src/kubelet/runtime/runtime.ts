@@ -7,15 +7,6 @@ export interface PodRef {
   namespace: string;
 }
 
-/** A port of the node that leads into a pod. */
-export interface PortMapping {
-  protocol: "TCP" | "UDP" | "SCTP";
-  containerPort: number;
-  hostPort: number;
-  /** "" is every address of the node. */
-  hostIP: string;
-}
-
 /** What a pod's sandbox is made from: the namespaces that its containers share. */
 export interface SandboxSpec {
   pod: PodRef;
@@ -27,7 +18,6 @@ export interface SandboxSpec {
   hostPID: boolean;
   hostIPC: boolean;
   sysctls: Record<string, string>;
-  ports: PortMapping[];
   /** As PodNetwork.setup named it; not used with hostNetwork. */
   network: string;
 }

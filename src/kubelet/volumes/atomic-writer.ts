@@ -51,7 +51,7 @@ async function linkVisibleNames(folder: string, payload: Payload, group: number 
   const wanted = new Set([...payload.keys()].map((path) => path.split("/")[0] ?? path));
   for (const name of await readdir(folder)) {
     if (name.startsWith("..")) continue;
-    if (!wanted.delete(name)) await rm(join(folder, name), { force: true });
+    if (!wanted.delete(name)) await rm(join(folder, name), { recursive: true, force: true });
   }
   for (const name of wanted) {
     await symlink(join("..data", name), join(folder, name));

@@ -36,11 +36,3 @@ async function volumeFolder(volume: PersistentVolume, dataDir: string): Promise<
   if (!(await stat(path).catch(() => undefined))) throw new VolumeError(`local volume path "${path}" does not exist`);
   return path;
 }
-
-/** Removes the folder of a released local-path volume; refuses paths outside the data directory. */
-export async function removeVolumeFolder(volume: PersistentVolume, dataDir: string): Promise<void> {
-  const path = volume.spec.hostPath?.path ?? volume.spec.local?.path ?? "";
-  if (!path.startsWith(`${dataDir}/`) || path.split("/").includes(".."))
-    throw new Error(`${path} is not a folder of the data directory ${dataDir}`);
-  await rm(path, { recursive: true, force: true });
-}

@@ -4,10 +4,9 @@ import type { PodNetwork } from "../runtime.ts";
 import { calling, label, statusOf } from "./engine.ts";
 import { type Owner, ownerLabels } from "./specs.ts";
 
-/** The name of a node's bridge on the host: at most 15 characters, as links have it. */
-export function bridgeName(owner: Owner): string {
-  const name = `hue-${owner.nodeName}`;
-  return name.length <= 15 ? name : `hue-${createHash("sha256").update(owner.nodeName).digest("hex").slice(0, 11)}`;
+/** The name of a node's bridge on the host: at most 15 characters, as links have it, and its own in every cluster on the machine. */
+export function bridgeName({ nodeName, dataDir }: Owner): string {
+  return `hue-${createHash("sha256").update(`${dataDir} ${nodeName}`).digest("hex").slice(0, 11)}`;
 }
 
 /**
@@ -15,7 +14,7 @@ export function bridgeName(owner: Owner): string {
  * forwarding to other nodes) are not the engine's business.
  */
 export function bridgeNetwork(docker: Docker, owner: Owner): PodNetwork {
-  const name = `hue-${owner.nodeName}`;
+  const name = bridgeName(owner);
   return {
     async setup(podCIDR) {
       const found = await inspect(docker, name);

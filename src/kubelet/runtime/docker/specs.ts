@@ -34,18 +34,10 @@ export function sandboxOptions(
   image: string,
   host = hostCapabilities(),
 ): ContainerCreateOptions & { name: string } {
-  const exposed: Record<string, object> = {};
-  const bindings: Record<string, { HostIp: string; HostPort: string }[]> = {};
-  for (const p of spec.hostNetwork ? [] : spec.ports) {
-    const port = `${p.containerPort}/${p.protocol.toLowerCase()}`;
-    exposed[port] = {};
-    (bindings[port] ??= []).push({ HostIp: p.hostIP, HostPort: String(p.hostPort) });
-  }
   return {
     name: containerName(spec.pod, "POD", spec.attempt),
     Image: image,
     ...(spec.hostNetwork ? {} : { Hostname: spec.hostname }),
-    ExposedPorts: exposed,
     Labels: { ...ownerLabels(owner), ...podLabels(spec.pod), [label.kind]: "sandbox", [label.attempt]: String(spec.attempt) },
     HostConfig: {
       NetworkMode: spec.hostNetwork ? "host" : spec.network,
@@ -53,7 +45,6 @@ export function sandboxOptions(
       IpcMode: spec.hostIPC ? "host" : "shareable",
       PidMode: spec.hostPID ? "host" : "",
       Sysctls: spec.sysctls,
-      PortBindings: bindings,
       OomScoreAdj: oomScore(-998, host),
       CpuShares: 2,
       SecurityOpt: ["seccomp=unconfined"],
