@@ -121,7 +121,7 @@ export function unauthorized(message = "Unauthorized"): StatusError {
 
 /** 405: the resource has no such verb. */
 export function methodNotAllowed(message = "the server does not allow this method on the requested resource"): StatusError {
-  return new StatusError({ code: 405, reason: "MethodNotAllowed", message });
+  return new StatusError({ code: 405, reason: "MethodNotAllowed", message, details: {} });
 }
 
 /** 406: no representation that the caller accepts. */

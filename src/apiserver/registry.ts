@@ -44,6 +44,11 @@ export class Registry {
     return this.handlers.has(groupVersion);
   }
 
+  /** Whether anything of that group is served; the core group always is. */
+  hasGroup(group: string): boolean {
+    return !group || this.groups().some(({ name }) => name === group);
+  }
+
   /** The resources of one group version, in the order of their names' arrival. */
   resources(groupVersion: string): ResourceHandler[] {
     return [...(this.handlers.get(groupVersion)?.values() ?? [])];

@@ -80,7 +80,8 @@ export function createListener(parts: ListenerParts): Listener {
     if (!path.isResource) return parts.other(request, response);
     const connect = await connectHandler(parts, { path, query, user }, responder.warn);
     if (connect) return connect({ path, query, user, request, response, socket: request.socket, head: Buffer.alloc(0) });
-    if (!parts.registry.has(path.groupVersion)) return responder.text(404, "text/plain; charset=utf-8", "404 page not found\n");
+    if (!parts.registry.has(path.groupVersion) && !parts.registry.hasGroup(path.group))
+      return responder.text(404, "text/plain; charset=utf-8", "404 page not found\n");
     const incoming: ResourceRequest = { path, query, user, request, responder };
     if (path.verb === "watch") return serveResource(parts, incoming);
     if (inFlight >= parts.maxInFlight) throw tooManyRequests("Too many requests, please try again later.");

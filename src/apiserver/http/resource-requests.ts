@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { decodeBody, readObject, UnreadableBody } from "../../api/codec/body.ts";
-import { badRequest, methodNotAllowed, StatusError, unknownResource } from "../../api/errors.ts";
+import { badRequest, invalid, methodNotAllowed, StatusError, unknownResource } from "../../api/errors.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
 import type { UserInfo } from "../../api/user.ts";
 import type { Clock } from "../../lib/clock.ts";
@@ -164,18 +164,20 @@ async function patchInput(parts: ResourceParts, call: Call, { query, request }: 
   if (!type) throw unsupportedPatch();
   parts.verbs.bodyKind(call);
   const body = parsedPatch(await readBody(request), type);
-  const unknown: string[] = [];
   return {
     type,
     body,
-    unknownField(path) {
-      if (unknown.includes(path)) return;
-      unknown.push(path);
-      const problem = `unknown field ${JSON.stringify(path)}`;
-      if (fieldValidation === "Strict") throw badRequest(strictMessage(call, [problem]));
-      if (fieldValidation === "Warn") call.warn(problem);
+    unknownFields(paths) {
+      const problems = paths.map((path) => `unknown field ${JSON.stringify(path)}`);
+      if (fieldValidation === "Strict") throw strictPatch(body, problems);
+      if (fieldValidation === "Warn") for (const problem of problems) call.warn(problem);
     },
   };
+}
+
+function strictPatch(body: unknown, problems: readonly string[]): StatusError {
+  const message = `Invalid value: ${JSON.stringify(JSON.stringify(body))}: strict decoding error: ${problems.join(", ")}`;
+  return invalid({ kind: "" }, [{ reason: "FieldValueInvalid", field: "patch", message }]);
 }
 
 function unsupportedPatch(): StatusError {

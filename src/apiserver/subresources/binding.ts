@@ -1,4 +1,4 @@
-import { conflict, forbidden, invalid } from "../../api/errors.ts";
+import { conflict, forbidden, invalid, StatusError } from "../../api/errors.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
 import { compileType } from "../../api/schema/compiled.ts";
 import type { Binding, Pod } from "../../api/types/core.v1.ts";
@@ -27,15 +27,13 @@ export function bindPod(context: VerbContext, pods: () => ResourceHandler, call:
 }
 
 async function bind(context: VerbContext, call: Call, binding: Binding): Promise<Reply> {
-  const { target, metadata } = binding;
+  const { metadata } = binding;
+  const target: Partial<Binding["target"]> = binding.target ?? {};
   if (target.kind && target.kind !== "Node") {
     const message = `Unsupported value: ${JSON.stringify(target.kind)}: supported values: "Node", "<empty>"`;
     throw invalid({ kind: "Binding", name: call.name }, [{ reason: "FieldValueNotSupported", field: "target.kind", message }]);
   }
-  if (!target.name)
-    throw invalid({ kind: "Binding", name: call.name }, [
-      { reason: "FieldValueRequired", field: "target.name", message: "Required value" },
-    ]);
+  if (!target.name) throw new StatusError({ code: 500, message: "target.name: Required value" });
   const node = target.name;
   await changeObject(context, call, {
     next(old) {

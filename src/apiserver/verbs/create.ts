@@ -17,6 +17,7 @@ export async function createObject(context: VerbContext, call: Call, object: Kub
   const { handler } = call;
   if (handler.virtual) {
     if (!handler.virtual.create) throw methodNotAllowed();
+    handler.schema.applyDefaults(object);
     return handler.virtual.create(call, object);
   }
   prepareMetadata(call, object);

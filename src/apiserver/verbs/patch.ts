@@ -9,7 +9,7 @@ import type { ObjectSchema, Reply, ResourceHandler } from "../resource-handler.t
 import { type Change, changeObject } from "./change.ts";
 import type { VerbContext } from "./context.ts";
 import { createObject } from "./create.ts";
-import { checkSent, checkVersion, mainChange } from "./update.ts";
+import { checkResourceVersion, checkSent, mainChange } from "./update.ts";
 
 /** The four formats of a patch. */
 export type PatchType = "json" | "merge" | "strategic" | "apply";
@@ -19,8 +19,8 @@ export interface PatchInput {
   type: PatchType;
   /** The parsed body: a list of operations, or an object. */
   body: unknown;
-  /** Told of every field that the result has and the schema does not know. */
-  unknownField?: (path: string) => void;
+  /** Told of the fields that the result has and the schema does not know. */
+  unknownFields?: (paths: readonly string[]) => void;
 }
 
 /**
@@ -34,7 +34,7 @@ export async function patchObject(context: VerbContext, call: Call, patch: Patch
     next: (old) => {
       const sent = patched(handler, { schema: handler.schema, type: handler.info.type }, old, patch);
       checkSent(call, sent);
-      checkVersion(call, sent, old);
+      checkResourceVersion(call, sent, old);
       return sent;
     },
   };
@@ -62,7 +62,7 @@ export function patched(
 
 function pruned(schema: ObjectSchema, object: KubeObject, patch: PatchInput): KubeObject {
   const { value, unknown } = schema.prune(object);
-  for (const path of unknown) patch.unknownField?.(path);
+  if (unknown.length > 0) patch.unknownFields?.(unknown);
   return asObject(value);
 }
 
@@ -71,10 +71,10 @@ function applied(typeName: string | undefined, object: Readonly<KubeObject>, { t
     case "json":
       return applyJsonPatch(object, body);
     case "merge":
-      return applyMergePatch(object, objectBody(body));
+      return applyMergePatch(object, body);
     case "strategic":
       if (!typeName) throw unsupportedMediaType(unsupportedStrategic);
-      return applyStrategicMergePatch(object, objectBody(body), schemaOf(typeName));
+      return applyStrategicMergePatch(object, body, schemaOf(typeName));
     case "apply":
       return typeName ? applyStrategicMergePatch(object, objectBody(body), schemaOf(typeName)) : applyMergePatch(object, objectBody(body));
   }

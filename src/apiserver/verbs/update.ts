@@ -70,7 +70,7 @@ export function checkSent(call: Call, sent: KubeObject): void {
 /** Throws conflict when the object was read at another version than the current one, or is another one of the same name. */
 export function checkVersion(call: Call, sent: KubeObject, old: Readonly<KubeObject>): void {
   const { handler } = call;
-  const { uid, resourceVersion } = sent.metadata;
+  const { uid } = sent.metadata;
   if (uid && uid !== old.metadata.uid) {
     const key = `/registry/${handler.info.plural}/${call.namespace ? `${call.namespace}/` : ""}${call.name}`;
     const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`;
@@ -79,10 +79,16 @@ export function checkVersion(call: Call, sent: KubeObject, old: Readonly<KubeObj
       `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`,
     );
   }
+  checkResourceVersion(call, sent, old);
+}
+
+/** The part of checkVersion that holds for patches too. */
+export function checkResourceVersion({ handler, name }: Call, sent: KubeObject, old: Readonly<KubeObject>): void {
+  const { resourceVersion } = sent.metadata;
   if (!resourceVersion || resourceVersion === "0") {
     if (!handler.policy.needsResourceVersion) return;
     const message = "Invalid value: 0: must be specified for an update";
-    throw invalid({ ...handler.target, name: call.name }, [{ reason: "FieldValueInvalid", field: "metadata.resourceVersion", message }]);
+    throw invalid({ ...handler.target, name }, [{ reason: "FieldValueInvalid", field: "metadata.resourceVersion", message }]);
   }
-  if (resourceVersion !== old.metadata.resourceVersion) throw conflict({ ...handler.target, name: call.name }, modified);
+  if (resourceVersion !== old.metadata.resourceVersion) throw conflict({ ...handler.target, name }, modified);
 }

@@ -117,6 +117,8 @@ test("too many at once are told to come again", async () => {
 });
 
 test.each([
+  ["GET", "/apis/apps/v2", 404, "the server could not find the requested resource"],
+  ["GET", "/api/v2/pods", 404, "the server could not find the requested resource"],
   ["GET", "/api/v1/foo", 404, "the server could not find the requested resource"],
   ["GET", "/api/v1/namespaces/default/pods/x/foo", 404, "the server could not find the requested resource"],
   ["PUT", "/api/v1/pods", 405, "the server does not allow this method on the requested resource"],

@@ -216,6 +216,35 @@ describe("patch", () => {
     expect(stale.code).toBe(409);
   });
 
+  test.each([
+    [
+      "a list where an object belongs",
+      [1],
+      merge,
+      400,
+      "error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}",
+    ],
+    ["another name", { metadata: { name: "c2" } }, merge, 400, "the name of the object (c2) does not match the name on the URL (race)"],
+    [
+      "another uid",
+      { metadata: { uid: "c2" } },
+      merge,
+      422,
+      'ConfigMap "race" is invalid: metadata.uid: Invalid value: "c2": field is immutable',
+    ],
+    [
+      "unknown fields, when asked",
+      { foo: 1 },
+      strategic,
+      422,
+      /^ "" is invalid: patch: Invalid value: .*: strict decoding error: unknown field "foo"$/,
+    ],
+  ])("refuses %s", async (_what, body, headers, code, message) => {
+    const answer = await request("PATCH", `${maps}/race?fieldValidation=Strict`, body, headers);
+    expect(answer.code).toBe(code);
+    expect(answer.body.message).toMatch(message);
+  });
+
   test("a media type that is no patch is refused", async () => {
     const answer = await request("PATCH", `${maps}/race`, {}, { "content-type": "application/foo" });
     expect(answer.body).toMatchObject({ code: 415, message: "415: Unsupported Media Type" });
