@@ -164,10 +164,13 @@ function withSelection(attributes: RequestAttributes, query: URLSearchParams): R
   return { ...attributes, fieldSelector, name };
 }
 
-/** The client's certificate in DER, when TLS has asked for one and found it to be signed by the client authority. */
+const certificates = new WeakMap<TLSSocket, Buffer | undefined>();
+
+/** The client's certificate in DER, when TLS has asked for one and found it to be signed by the client authority. Read once a connection. */
 function peerCertificate({ socket }: IncomingMessage): Buffer | undefined {
   if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
-  return socket.getPeerCertificate()?.raw;
+  if (!certificates.has(socket)) certificates.set(socket, socket.getPeerX509Certificate()?.raw);
+  return certificates.get(socket);
 }
 
 function auditIdOf(request: IncomingMessage): string {
