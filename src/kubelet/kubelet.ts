@@ -79,6 +79,7 @@ class NodeAgent implements Kubelet {
   private readonly server: KubeletServer | undefined;
   private readonly collector: ImageCollector;
   private networkName: string | undefined;
+  private makingNetwork = false;
   private readonly ends: (() => void)[] = [];
   private stopped = false;
 
@@ -190,7 +191,8 @@ class NodeAgent implements Kubelet {
   private async nodeChanged(node: Node | undefined): Promise<void> {
     if (!node) return void this.registration.update();
     const { podCIDR } = node.spec;
-    if (!podCIDR || this.networkName !== undefined || this.stopped) return;
+    if (!podCIDR || this.networkName !== undefined || this.stopped || this.makingNetwork) return;
+    this.makingNetwork = true;
     try {
       this.networkName = await (this.options.network ?? this.options.runtime.network).setup(podCIDR);
       this.registration.notReady = undefined;
@@ -200,6 +202,8 @@ class NodeAgent implements Kubelet {
       this.registration.notReady = `container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:${message}`;
       this.options.log.error({ node: node.metadata.name, error: message }, "the pod network cannot be made");
       this.ends.push(this.options.clock.after(5000, () => void this.nodeChanged(this.context.node())));
+    } finally {
+      this.makingNetwork = false;
     }
     await this.registration.update();
   }

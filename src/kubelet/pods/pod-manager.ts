@@ -75,7 +75,8 @@ export class PodManager {
   private add(pod: Pod, object: Pod | undefined, isAdopted: boolean): void {
     const { uid } = pod.metadata;
     const worker = new PodWorker(this.context, { pod, object }, () => this.workers.delete(uid));
-    const others = this.pods();
+    // Pods that are gone from the API still end here, but the scheduler has given their room away already.
+    const others = this.pods().filter((p) => this.statics.has(keyOf(p)) || this.cache.byKey(keyOf(p))?.metadata.uid === p.metadata.uid);
     this.workers.set(uid, worker);
     const node = this.context.node();
     const isNew = !isAdopted && !pod.status?.startTime && !pod.metadata.deletionTimestamp;

@@ -1,4 +1,4 @@
-import { chmod, mkdir, rm, stat } from "node:fs/promises";
+import { chmod, mkdir, stat } from "node:fs/promises";
 import { isReason } from "../../api/errors.ts";
 import type { PersistentVolume, Pod } from "../../api/types/core.v1.ts";
 import { PersistentVolumeClaims, PersistentVolumes } from "../../api/types/resources.ts";
