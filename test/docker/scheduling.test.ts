@@ -4,7 +4,7 @@ import type { Kubectl } from "../support/kubectl.ts";
 import { forever, shellDeployment, shellPod } from "../support/manifests.ts";
 import { sharedCluster, test } from "../support/shared-cluster.ts";
 
-const { server, agents, nodes, kubectl: admin } = sharedCluster();
+const { server, agents, nodes, podRange, kubectl: admin } = sharedCluster();
 const nodeOf = ["-o", "jsonpath={range .items[*]}{.spec.nodeName}{'\\n'}{end}"];
 const lines = (text: string): string[] => text.split("\n").filter((line) => line !== "");
 const unbound = async (kubectl: Kubectl, pod: string, why: string): Promise<void> => {
@@ -38,7 +38,7 @@ test("AT-15 nodeSelector puts a pod on the node of that name, and leaves it pend
     "NOMINATED NODE",
     "READINESS GATES",
   ]);
-  expect(wide[1]).toMatch(new RegExp(`10\\.142\\.\\d+\\.\\d+\\s+${node}\\s+<none>\\s+<none>$`));
+  expect(wide[1]).toMatch(new RegExp(`${podRange.replace(".", "\\.")}\\.\\d+\\.\\d+\\s+${node}\\s+<none>\\s+<none>$`));
   await kubectl.apply(shellPod("nowhere", forever, { spec: { nodeSelector: { "hue.example/disk": "tape" } } }));
   await unbound(
     kubectl,

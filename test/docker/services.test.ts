@@ -14,6 +14,9 @@ import { fetchText, nodeAddress } from "../support/machine.ts";
 import { forever, httpServer, service, shellDeployment, shellPod } from "../support/manifests.ts";
 import { newNamespace, removeNamespace, sharedCluster, test } from "../support/shared-cluster.ts";
 
+const { serviceRange } = sharedCluster();
+const dns = `${serviceRange}.0.10`;
+const escaped = (text: string): string => text.replaceAll(".", "\\.");
 const reminders = "Dentist appointment at 3pm\nDinner at 7pm\n";
 const field = (kind: string, name: string, path: string): string[] => ["get", kind, name, "-o", `jsonpath=${path}`];
 
@@ -32,7 +35,7 @@ describe("the book's reminders", () => {
   plain("AT-08 a Service is described with its address, ports and the addresses of both pods", async () => {
     expect(await kubectl.create(hueRemindersService)).toBe("service/hue-reminders created\n");
     clusterIP = await kubectl(...field("service", "hue-reminders", "{.spec.clusterIP}"));
-    expect(clusterIP).toMatch(/^10\.143\.\d+\.\d+$/);
+    expect(clusterIP).toMatch(new RegExp(`^${escaped(serviceRange)}\\.\\d+\\.\\d+$`));
     const podIPs = (await kubectl("get", "pods", "-l", "app=hue,service=reminders", "-o", "jsonpath={.items[*].status.podIP}")).split(" ");
     await kubectl.until(
       ["get", "endpoints", "hue-reminders", "-o", "jsonpath={.subsets[0].addresses[*].ip}"],
@@ -80,8 +83,8 @@ describe("the book's reminders", () => {
         .split("\n")
         .find((n) => n.startsWith("pod/hue-learn")) ?? "";
     const looked = await kubectl("exec", pod, "--", "nslookup", `hue-reminders.${kubectl.namespace}.svc.cluster.local`);
-    expect(looked).toMatch(/^Server:\s+10\.143\.0\.10$/m);
-    expect(looked).toMatch(new RegExp(`Address.*\\s${clusterIP.replaceAll(".", "\\.")}$`, "m"));
+    expect(looked).toMatch(new RegExp(`^Server:\\s+${escaped(dns)}$`, "m"));
+    expect(looked).toMatch(new RegExp(`Address.*\\s${escaped(clusterIP)}$`, "m"));
     for (const host of ["hue-reminders", `hue-reminders.${kubectl.namespace}`, `hue-reminders.${kubectl.namespace}.svc.cluster.local`])
       expect(await kubectl("exec", pod, "--", "wget", "-q", "-T", "5", "-O", "-", `http://${host}:8080`)).toBe(reminders);
   });
@@ -245,7 +248,7 @@ test("pods reach what is outside of the cluster, and the API by its own Service"
     await kubectl("wait", "--for=condition=Ready", "pod/caller", "--timeout=60s");
     expect(await kubectl("exec", "caller", "--", "wget", "-q", "-T", "5", "-O", "-", `http://${nodeAddress}:${port}`)).toBe("from outside");
     const environment = await kubectl("exec", "caller", "--", "printenv");
-    expect(environment).toMatch(/^KUBERNETES_SERVICE_HOST=10\.143\.0\.1$/m);
+    expect(environment).toMatch(new RegExp(`^KUBERNETES_SERVICE_HOST=${escaped(serviceRange)}\\.0\\.1$`, "m"));
     const reached = ["exec", "caller", "--", "sh", "-c", "nc -w 5 -z $KUBERNETES_SERVICE_HOST $KUBERNETES_SERVICE_PORT && echo reached"];
     expect(await kubectl(...reached)).toBe("reached\n");
     const account = "/var/run/secrets/kubernetes.io/serviceaccount";

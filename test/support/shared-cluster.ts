@@ -10,6 +10,9 @@ export interface SharedCluster {
   /** The nodes' names. */
   server: string;
   agents: string[];
+  /** The first two numbers of pods' and Services' addresses: "10.142", "10.143". */
+  podRange: string;
+  serviceRange: string;
   ingressHttpPort: number;
   ingressHttpsPort: number;
 }
