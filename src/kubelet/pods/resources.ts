@@ -3,6 +3,9 @@ import type { Container, Pod, ResourceRequirements } from "../../api/types/core.
 import type { LinuxResources } from "../runtime/runtime.ts";
 import { isSidecar, podContainers } from "./containers.ts";
 
+/** Less than this no container starts (and Docker Engine refuses it): bytes. */
+const leastMemory = 6 * 2 ** 20;
+
 /** Limits as the kernel wants them. Requests of CPU become shares, limits a quota of each 100 ms; never less than the kernel's least. */
 export function linuxResources(resources: ResourceRequirements | undefined): LinuxResources {
   const { requests = {}, limits = {} } = resources ?? {};
@@ -12,7 +15,7 @@ export function linuxResources(resources: ResourceRequirements | undefined): Lin
     cpuShares: Math.min(Math.max(Math.floor((cpuRequest * 1024) / 1000), 2), 262_144),
     cpuQuota: cpuLimit === 0 ? 0 : Math.max(cpuLimit * 100, 1000),
     cpuPeriod: 100_000,
-    memory: limits["memory"] === undefined ? 0 : value(limits["memory"]),
+    memory: limits["memory"] === undefined ? 0 : Math.max(value(limits["memory"]), leastMemory),
   };
 }
 

@@ -58,7 +58,10 @@ describe("a plan for a pod", () => {
 
   test("ends a container whose image has changed, or whose probe says so", () => {
     const p = pod({ containers: [c("a", { image: "other" }), c("b")] });
-    const result = planPod(p, state([container("a"), container("b")]), { ...healthy, failed: (id) => (id === "b-0" ? "liveness" : undefined) });
+    const result = planPod(p, state([container("a"), container("b")]), {
+      ...healthy,
+      failed: (id) => (id === "b-0" ? "liveness" : undefined),
+    });
     expect(result.kill.map((k) => k.message)).toEqual([
       "Container a definition changed, will be restarted",
       "Container b failed liveness probe, will be restarted",
@@ -79,7 +82,9 @@ describe("a plan for a pod", () => {
   });
 
   test("is finished when an init container has failed for good", () => {
-    expect(plan(pod({ restartPolicy: "Never", initContainers: [c("i")], containers: [c("a")] }), state([exited("i", 1)])).finished).toBe(true);
+    expect(plan(pod({ restartPolicy: "Never", initContainers: [c("i")], containers: [c("a")] }), state([exited("i", 1)])).finished).toBe(
+      true,
+    );
   });
 
   test("starts an ephemeral container once and never again", () => {

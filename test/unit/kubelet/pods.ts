@@ -7,7 +7,14 @@ export function pod(spec: Partial<Pod["spec"]> & { containers: Container[] }, re
   return {
     apiVersion: "v1",
     kind: "Pod",
-    metadata: { name: "web", namespace: "default", uid: "u1", resourceVersion: "1", creationTimestamp: "2026-01-01T00:00:00Z", generation: 1 },
+    metadata: {
+      name: "web",
+      namespace: "default",
+      uid: "u1",
+      resourceVersion: "1",
+      creationTimestamp: "2026-01-01T00:00:00Z",
+      generation: 1,
+    },
     spec: { restartPolicy: "Always", ...spec },
     status: {},
     ...rest,

@@ -27,7 +27,13 @@ const condition = (s: PodStatus, type: string) => s.conditions?.find((x) => x.ty
 describe("a pod's status", () => {
   test("of a pod that runs: addresses, phase, all conditions true", () => {
     const s = status(pod({ containers: [c("a")] }), state([container("a")]));
-    expect(s).toMatchObject({ phase: "Running", podIP: "10.42.0.2", hostIP: "192.168.1.1", qosClass: "BestEffort", startTime: "2026-01-01T12:00:00Z" });
+    expect(s).toMatchObject({
+      phase: "Running",
+      podIP: "10.42.0.2",
+      hostIP: "192.168.1.1",
+      qosClass: "BestEffort",
+      startTime: "2026-01-01T12:00:00Z",
+    });
     expect(s.conditions?.map((x) => [x.type, x.status])).toEqual([
       ["PodReadyToStartContainers", "True"],
       ["Initialized", "True"],
@@ -35,13 +41,23 @@ describe("a pod's status", () => {
       ["ContainersReady", "True"],
       ["PodScheduled", "True"],
     ]);
-    expect(s.containerStatuses?.[0]).toMatchObject({ ready: true, started: true, restartCount: 0, containerID: "docker://a-0", state: { running: {} } });
+    expect(s.containerStatuses?.[0]).toMatchObject({
+      ready: true,
+      started: true,
+      restartCount: 0,
+      containerID: "docker://a-0",
+      state: { running: {} },
+    });
   });
 
   test("names the init containers that are not through, and what the others wait for", () => {
     const s = status(pod({ initContainers: [c("init1"), c("init2")], containers: [c("a")] }), state([exited("init1", 1)]));
     expect(s.phase).toBe("Pending");
-    expect(condition(s, "Initialized")).toMatchObject({ status: "False", reason: "ContainersNotInitialized", message: "containers with incomplete status: [init1 init2]" });
+    expect(condition(s, "Initialized")).toMatchObject({
+      status: "False",
+      reason: "ContainersNotInitialized",
+      message: "containers with incomplete status: [init1 init2]",
+    });
     expect(s.containerStatuses?.[0]?.state).toEqual({ waiting: { reason: "PodInitializing" } });
   });
 
@@ -73,7 +89,9 @@ describe("a pod's status", () => {
   test("tells how a container ended, and its last words", () => {
     const p = pod({ restartPolicy: "Never", containers: [c("a"), c("b"), c("d")] });
     const containers = [exited("a", 0), exited("b", 137, { oomKilled: true }), exited("d", 127, { error: "no such file", startedAt: 0 })];
-    const ends = status(p, state(containers), { terminationMessages: new Map([["a-0", "bye"]]) }).containerStatuses?.map((s) => s.state?.terminated);
+    const ends = status(p, state(containers), { terminationMessages: new Map([["a-0", "bye"]]) }).containerStatuses?.map(
+      (s) => s.state?.terminated,
+    );
     expect(ends?.map((e) => [e?.reason, e?.exitCode, e?.message])).toEqual([
       ["Completed", 0, "bye"],
       ["OOMKilled", 137, undefined],
@@ -93,7 +111,10 @@ describe("a pod's status", () => {
     const waiting = new Map([["a", { reason: "CrashLoopBackOff", message: "back-off 10s" }]]);
     const s = status(pod({ containers: [c("a")] }), state([exited("a", 1)]), { waiting });
     expect(s.phase).toBe("Running");
-    expect(s.containerStatuses?.[0]).toMatchObject({ state: { waiting: { reason: "CrashLoopBackOff" } }, lastState: { terminated: { exitCode: 1 } } });
+    expect(s.containerStatuses?.[0]).toMatchObject({
+      state: { waiting: { reason: "CrashLoopBackOff" } },
+      lastState: { terminated: { exitCode: 1 } },
+    });
   });
 
   test("keeps an init container's success when the runtime has removed it", () => {
@@ -136,7 +157,7 @@ describe("the patch to a status", () => {
     const patch = statusPatch(stored, status(stored, state([container("a")]), { ready: () => false }));
     expect(patch?.metadata).toEqual({ uid: "u1" });
     expect(Object.keys(patch?.status ?? {}).sort()).toEqual(["conditions", "containerStatuses"]);
-    expect((patch?.status["conditions"] as { type: string }[]).map((x) => x.type)).toEqual(["Ready", "ContainersReady"]);
+    expect(patch?.status["conditions"]).toMatchObject([{ type: "Ready" }, { type: "ContainersReady" }]);
     expect(statusPatch({ ...p, status: { ...before, reason: "Old" } }, before)?.status).toEqual({ reason: null });
   });
 });

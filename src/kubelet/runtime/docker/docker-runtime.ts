@@ -10,7 +10,7 @@ import { watchEngine } from "./events.ts";
 import { ensurePauseImage, findImage, listImages, pauseImage, pullImage, unpackImage } from "./images.ts";
 import { attach, exec } from "./sessions.ts";
 import { type Owner, containerOptions, engineResources, ownerLabels, sandboxOptions } from "./specs.ts";
-import { containerState, podOf, sandboxState } from "./states.ts";
+import { containerState, podOf, sandboxState, unlimitedMemory } from "./states.ts";
 import { readStats } from "./stats.ts";
 import { withoutHeaders } from "./streams.ts";
 
@@ -154,8 +154,12 @@ class DockerRuntime implements Runtime {
 
   async updateResources(id: string, resources: LinuxResources): Promise<void> {
     const r = engineResources(resources);
-    // 0 would mean "leave it": -1 takes a limit away.
-    const unlimited = { CpuQuota: r["CpuQuota"] || -1, Memory: r["Memory"] || -1, MemorySwap: r["MemorySwap"] || -1 };
+    // 0 would mean "leave it". A quota is taken away by -1; a memory limit cannot be, but there may be so much that it is none.
+    const unlimited = {
+      CpuQuota: r["CpuQuota"] || -1,
+      Memory: r["Memory"] || unlimitedMemory,
+      MemorySwap: r["MemorySwap"] || unlimitedMemory,
+    };
     await calling(this.docker.getContainer(id).update({ ...r, ...unlimited }));
   }
 

@@ -2,6 +2,9 @@ import type { ContainerInspectInfo } from "dockerode";
 import type { ContainerState, PodRef, SandboxState } from "../runtime.ts";
 import { label } from "./engine.ts";
 
+/** A limit that no machine reaches, in place of none: bytes. */
+export const unlimitedMemory = 2 ** 52;
+
 /** The pod that a thing of the engine belongs to, from its labels. */
 export function podOf(labels: Record<string, string>): PodRef {
   return { uid: labels[label.podUid] ?? "", name: labels[label.podName] ?? "", namespace: labels[label.podNamespace] ?? "" };
@@ -48,7 +51,7 @@ export function containerState(info: ContainerInspectInfo, imageId: string): Con
       cpuShares: HostConfig.CpuShares ?? 0,
       cpuQuota: Math.max(HostConfig.CpuQuota ?? 0, 0),
       cpuPeriod: HostConfig.CpuPeriod ?? 0,
-      memory: Math.max(HostConfig.Memory ?? 0, 0),
+      memory: (HostConfig.Memory ?? 0) >= unlimitedMemory ? 0 : (HostConfig.Memory ?? 0),
     },
     pid: State.Pid,
     annotations,
