@@ -19,6 +19,7 @@ import { createRoutes } from "./http/routes.ts";
 import { Metrics } from "./metrics.ts";
 import type { Objects } from "./objects.ts";
 import { Registry } from "./registry.ts";
+import type { ResourceHandler } from "./resource-handler.ts";
 import { specialsOf } from "./specials.ts";
 import { storeObjects } from "./store-objects.ts";
 import type { VerbContext } from "./verbs/context.ts";
@@ -41,6 +42,8 @@ export interface ApiServerOptions {
   serviceCIDR?: string;
   /** Served beside the resources' own verbs, by "pods/exec". */
   connect?: Readonly<Record<string, ConnectHandler>>;
+  /** Served beside the built-in resources of the facts: resource metrics. */
+  resources?: readonly ResourceHandler[];
   /** Beside ping, log and etcd. */
   healthChecks?: readonly HealthCheck[];
   /** What discovery tells clients of the server's address: "10.0.0.1:6443". */
@@ -88,7 +91,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     definitions: definitionHooks(objects, clock),
     componentStatuses: () => componentStatuses(health),
   });
-  for (const handler of builtInHandlers(rulesOf, special)) registry.add(handler);
+  for (const handler of [...builtInHandlers(rulesOf, special), ...(options.resources ?? [])]) registry.add(handler);
   const customResources = new CustomResources({ context, registry, objects, log });
   const stopAddresses = showIPAddresses({ context, registry, objects, log });
   const verbs = new Verbs(context);

@@ -6,7 +6,7 @@ import type { ResourceInfo } from "../api/resource.ts";
 import type { CompiledType } from "../api/schema/compiled.ts";
 import type { ColumnFacts } from "../api/schema/facts.ts";
 import type { StoredObject } from "../store/store.ts";
-import type { Call } from "./call.ts";
+import type { Call, ListOptions } from "./call.ts";
 import type { ResourcePolicy } from "./resource-policy.ts";
 
 /** An object as one version shows it. A StoredObject of the storage version is its own view. */
@@ -102,10 +102,11 @@ export interface ResourceHandler {
   virtual?: VirtualResource;
 }
 
-/** A resource that is not stored: reviews, bindings, component statuses. */
+/** A resource that is not stored: reviews, bindings, component statuses, metrics. */
 export interface VirtualResource {
   create?(call: Call, sent: KubeObject): Promise<Reply>;
-  list?(call: Call): KubeObject[];
+  /** Also for a get, whose call has a name. Throws StatusErrors. */
+  list?(call: Call, options: ListOptions): KubeObject[] | Promise<KubeObject[]>;
 }
 
 /** A view of an object that is not stored; its text is made when asked for. */

@@ -8,6 +8,7 @@ import { type Authorization, createAuthorization } from "../apiserver/authorizat
 import { bootstrap, type ServerFacts } from "../apiserver/bootstrap/index.ts";
 import { generateName } from "../api/meta/names.ts";
 import { createStreaming, type KubeletCredentials, type Streaming } from "../apiserver/streaming/index.ts";
+import { resourceMetrics } from "../apiserver/resource-metrics/resource-metrics.ts";
 import { storeObjects } from "../apiserver/store-objects.ts";
 import type { Caches } from "../client/cache.ts";
 import { createCaches } from "../client/caches.ts";
@@ -44,6 +45,8 @@ export interface ControlPlaneOptions {
   tokenFile: string | undefined;
   storagePath: string;
   localStorage: boolean;
+  /** Whether metrics.k8s.io is served. */
+  resourceMetrics: boolean;
   /** Controllers beside those of src/controllers. */
   controllers: readonly ControllerFactory[];
 }
@@ -144,7 +147,8 @@ function buildApi(
   const streaming = createStreaming({ objects, clock, kubeletCredentials: kubeletCredentials(pki), admission, check: authorization.check });
   const { serviceCIDR } = options;
   const { connect } = streaming;
-  const api = createApiServer({ store, clock, log, authentication, authorization, admission, objects, serviceCIDR, connect });
+  const resources = options.resourceMetrics ? resourceMetrics({ objects, clock, kubelets: streaming.kubelets }) : [];
+  const api = createApiServer({ store, clock, log, authentication, authorization, admission, objects, serviceCIDR, connect, resources });
   return { api, streaming };
 }
 

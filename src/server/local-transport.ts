@@ -37,11 +37,11 @@ class LocalTransport implements Transport {
   }
 
   async get(target: Target): Promise<KubeObject> {
-    return this.server.verbs.get(this.call("get", target)).object;
+    return (await this.server.verbs.get(this.call("get", target))).object;
   }
 
   async list(target: Target, options: RequestOptions = {}): Promise<KubeList> {
-    const { kind, apiVersion, metadata, items } = this.server.verbs.list(this.call("list", target), options);
+    const { kind, apiVersion, metadata, items } = await this.server.verbs.list(this.call("list", target), options);
     return { kind, apiVersion, metadata, items: items.map(({ object }) => object) };
   }
 

@@ -80,7 +80,7 @@ function mergeMetadata(current: StoredMeta, expected: StoredMeta): StoredMeta | 
 
 interface OwnRole {
   resource: ResourceInfo;
-  metadata: { name: string; namespace?: string };
+  metadata: { name: string; namespace?: string; labels?: Record<string, string> };
   rules?: PolicyRule[];
   roleRef?: RoleRef;
   subjects?: Subject[];
@@ -120,6 +120,15 @@ const ownRoles: readonly OwnRole[] = [
       // To let go of volumes whose folders are removed; NodeRestriction sees to it that nothing else is done to them.
       { apiGroups: [""], resources: ["persistentvolumes"], verbs: ["get", "list", "watch", "patch"] },
     ],
+  },
+  // `kubectl top` for those who may view, as metrics-server's manifest has it.
+  {
+    resource: ClusterRoles,
+    metadata: {
+      name: "system:aggregated-metrics-reader",
+      labels: Object.fromEntries(["view", "edit", "admin"].map((role) => [`rbac.authorization.k8s.io/aggregate-to-${role}`, "true"])),
+    },
+    rules: [{ apiGroups: ["metrics.k8s.io"], resources: ["pods", "nodes"], verbs: ["get", "list", "watch"] }],
   },
   // Whoever joins reads how to reach the cluster before it has credentials.
   {

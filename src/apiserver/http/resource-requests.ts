@@ -71,13 +71,13 @@ export async function serveResource(parts: ResourceParts, incoming: ResourceRequ
 type Method = (parts: ResourceParts, call: Call, incoming: ResourceRequest) => Promise<void> | void;
 
 const methods: Record<string, Method> = {
-  get(parts, call, incoming) {
+  async get(parts, call, incoming) {
     const form = representation(parts, call, incoming);
-    send(incoming, form, { view: parts.verbs.get(call), code: 200 });
+    send(incoming, form, { view: await parts.verbs.get(call), code: 200 });
   },
-  list(parts, call, incoming) {
+  async list(parts, call, incoming) {
     const form = representation(parts, call, incoming);
-    incoming.responder.text(200, form.contentType, form.list(parts.verbs.list(call, listQuery(incoming.query))));
+    incoming.responder.text(200, form.contentType, form.list(await parts.verbs.list(call, listQuery(incoming.query))));
   },
   watch(parts, call, { query, request, responder }) {
     const form = new Representation(call.handler, request.headers.accept, query, parts.clock);

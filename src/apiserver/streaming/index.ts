@@ -25,6 +25,8 @@ export interface StreamingOptions extends Partial<ConnectAdmission> {
 /** The handlers by "resource/subresource", as the API server's `connect` option takes them. */
 export interface Streaming {
   connect: Readonly<Record<string, ConnectHandler>>;
+  /** The way to the kubelets, for who else asks them. */
+  kubelets: Kubelets;
   /** Ends what is kept open to kubelets; connections under way go on until one side ends. */
   close(): void;
 }
@@ -52,6 +54,7 @@ export function createStreaming(options: StreamingOptions): Streaming {
       "services/proxy": proxy,
       "nodes/proxy": proxy,
     },
+    kubelets,
     close: () => kubelets.close(),
   };
 }

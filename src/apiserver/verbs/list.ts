@@ -2,7 +2,7 @@ import { badRequest, expired, type FieldError, invalid, StatusError } from "../.
 import { Compacted, type ListQuery, type ListResult } from "../../store/store.ts";
 import type { Call, ListOptions } from "../call.ts";
 import { decodeContinue, encodeContinue } from "../continue-token.ts";
-import { type View, viewOf } from "../resource-handler.ts";
+import type { View } from "../resource-handler.ts";
 import { selectionOf } from "../selection.ts";
 import type { VerbContext } from "./context.ts";
 
@@ -24,10 +24,6 @@ const tooOldToken =
 export function listObjects(context: VerbContext, call: Call, options: ListOptions): Listed {
   const { handler } = call;
   const { listKind: kind, info } = handler;
-  if (handler.virtual) {
-    const items = handler.virtual.list?.(call).map(viewOf) ?? [];
-    return { kind, apiVersion: info.groupVersion, items, metadata: { resourceVersion: String(context.store.revision) } };
-  }
   validateListOptions(options);
   const selection = selectionOf(handler, options);
   const limit = options.limit && options.limit > 0 && options.resourceVersion !== "0" ? options.limit : undefined;

@@ -1,8 +1,8 @@
-import { methodNotAllowed, notFound, unknownResource } from "../../api/errors.ts";
+import { methodNotAllowed, unknownResource } from "../../api/errors.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
 import { Reservations } from "../admission-chain.ts";
 import type { Call, DeleteOptions, ListOptions, WatchOptions } from "../call.ts";
-import { type ObjectSchema, type Reply, type Subresource, type View, viewOf } from "../resource-handler.ts";
+import type { ObjectSchema, Reply, Subresource, View } from "../resource-handler.ts";
 import { getSubresource, patchSubresource, updateSubresource } from "../subresources/object-subresource.ts";
 import { prepareWatch, type Watch } from "../watch/watch.ts";
 import { admissionRequest, type VerbContext } from "./context.ts";
@@ -13,6 +13,7 @@ import { getObject } from "./get.ts";
 import { type Listed, listObjects } from "./list.ts";
 import { type PatchInput, patchObject } from "./patch.ts";
 import { updateObject } from "./update.ts";
+import { getVirtual, listVirtual } from "./virtual.ts";
 
 /** What the body of a write has to be. */
 export interface BodyKind {
@@ -30,23 +31,18 @@ export class Verbs {
     this.context = context;
   }
 
-  get(call: Call): View {
+  get(call: Call): View | Promise<View> {
     const subresource = subresourceOf(call);
     if (subresource) {
       if (subresource.shape !== "object") throw methodNotAllowed();
       return getSubresource(this.context, call, subresource);
     }
-    const { virtual } = call.handler;
-    if (!virtual) return getObject(this.context, call);
-    if (!virtual.list) throw methodNotAllowed();
-    const found = virtual.list(call).find(({ metadata }) => metadata.name === call.name);
-    if (!found) throw notFound({ ...call.handler.target, name: call.name });
-    return viewOf(found);
+    return call.handler.virtual ? getVirtual(call, call.handler.virtual) : getObject(this.context, call);
   }
 
-  list(call: Call, options: ListOptions): Listed {
+  list(call: Call, options: ListOptions): Listed | Promise<Listed> {
     needVerb(call, "list");
-    return listObjects(this.context, call, options);
+    return call.handler.virtual ? listVirtual(this.context, call, call.handler.virtual, options) : listObjects(this.context, call, options);
   }
 
   watch(call: Call, options: WatchOptions): Watch {
