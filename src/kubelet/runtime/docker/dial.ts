@@ -30,6 +30,8 @@ function dialTCP(host: string, port: number): Promise<Socket> {
 const relay = `
 const s = require("net").connect({ host: "127.0.0.1", port: +process.argv[1], allowHalfOpen: true });
 s.on("connect", () => { process.stderr.write("+"); process.stdin.pipe(s); s.pipe(process.stdout); });
+s.on("end", () => process.stdout.write("", () => require("fs").closeSync(1)));
+s.on("close", () => process.exit(0));
 s.on("error", (e) => { process.stderr.write(e.message); process.exit(1); });`;
 
 function dialInside(pid: number, port: number): Promise<Duplex> {

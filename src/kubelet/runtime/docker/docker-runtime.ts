@@ -171,18 +171,20 @@ class DockerRuntime implements Runtime {
   async logs(id: string, { follow, tail, since, timestamps, signal }: LogOptions): Promise<Readable> {
     const info = await this.inspect(id);
     if (!info) throw new NotFoundError(`No such container: ${id}`);
-    const query = new URLSearchParams({ stdout: "1", stderr: "1", follow: follow ? "1" : "0", timestamps: timestamps ? "1" : "0" });
-    if (tail !== undefined) query.set("tail", String(tail));
-    if (since !== undefined) query.set("since", String(since / 1000));
-    const stream = await this.stream(`/containers/${id}/logs?${query}`, signal);
+    const query = {
+      ...{ stdout: true, stderr: true, follow, timestamps },
+      ...(tail === undefined ? {} : { tail: String(tail) }),
+      ...(since === undefined ? {} : { since: since / 1000 }),
+    };
+    const stream = await this.stream(`/containers/${id}/logs?`, query, signal);
     return info.Config.Tty ? stream : stream.pipe(withoutHeaders());
   }
 
   /** A reply as a stream: dockerode collects a log that is not followed, and it may be 50 MB. */
-  private stream(path: string, signal: AbortSignal = this.closing.signal): Promise<Readable> {
+  private stream(path: string, query: object, signal: AbortSignal = this.closing.signal): Promise<Readable> {
     const statusCodes = { 200: true, 101: true, 404: "no such container", 500: "server error" };
     return new Promise((resolve, reject) => {
-      const options = { path, method: "GET", isStream: true, abortSignal: signal, statusCodes };
+      const options = { path, options: query, method: "GET", isStream: true, abortSignal: signal, statusCodes };
       this.docker.modem.dial(options, (error: unknown, reply: unknown) => {
         if (error) reject(engineError(error));
         else resolve(reply as Readable); // isStream gives the reply itself
