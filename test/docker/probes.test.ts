@@ -115,7 +115,7 @@ describe.concurrent("probes", () => {
     await kubectl("exec", "two", "--", "rm", "/www/ready");
     await kubectl("wait", "--for=condition=Ready=false", "pod/two", "--timeout=30s");
     await kubectl.until(addresses, (out) => out === "one|two", 15);
-    const many = "for i in $(seq 20); do wget -q -T 2 -O - http://web; done";
+    const many = "for i in $(seq 20); do timeout 2 wget -q -O - http://web; done";
     await kubectl.until(["exec", "one", "--", "sh", "-c", many], (out) => out === "one\n".repeat(20), 15);
     expect(await kubectl(...restarts("two"))).toBe("0");
     await kubectl("exec", "two", "--", "touch", "/www/ready");

@@ -63,14 +63,14 @@ describe("the book's reminders", () => {
         .split("\n")
         .find((n) => n.startsWith("pod/hue-learn")) ?? "";
     const old = await learner();
-    expect(await kubectl("exec", old, "--", "printenv")).not.toContain("HUE_REMINDERS_SERVICE");
+    expect(await kubectl("exec", old, "--", "env")).not.toContain("HUE_REMINDERS_SERVICE");
     await kubectl(
       "delete",
       "pod",
       ...(await kubectl("get", "pods", "-o", "jsonpath={.items[*].metadata.name}")).split(" ").filter((n) => n.startsWith("hue-learn")),
     );
     await kubectl("rollout", "status", "deployment/hue-learn", "--timeout=60s");
-    const variables = (await kubectl("exec", await learner(), "--", "printenv")).split("\n");
+    const variables = (await kubectl("exec", await learner(), "--", "env")).split("\n");
     expect(variables).toContain(`HUE_REMINDERS_SERVICE_HOST=${clusterIP}`);
     expect(variables).toContain("HUE_REMINDERS_SERVICE_PORT=8080");
     expect(variables).toContain(`HUE_REMINDERS_PORT_8080_TCP=tcp://${clusterIP}:8080`);
@@ -86,7 +86,7 @@ describe("the book's reminders", () => {
     expect(looked).toMatch(new RegExp(`^Server:\\s+${escaped(dns)}$`, "m"));
     expect(looked).toMatch(new RegExp(`Address.*\\s${escaped(clusterIP)}$`, "m"));
     for (const host of ["hue-reminders", `hue-reminders.${kubectl.namespace}`, `hue-reminders.${kubectl.namespace}.svc.cluster.local`])
-      expect(await kubectl("exec", pod, "--", "wget", "-q", "-T", "5", "-O", "-", `http://${host}:8080`)).toBe(reminders);
+      expect(await kubectl("exec", pod, "--", "timeout", "5", "wget", "-q", "-O", "-", `http://${host}:8080`)).toBe(reminders);
   });
 
   plain("AT-12 a NodePort answers on the nodes' address; the same port twice, and one out of range, are refused", async () => {
@@ -180,11 +180,11 @@ test("AT-31 S4-1B a Service spreads calls over its ready pods, and reaches one o
   await kubectl.apply([service("web", 8080, 80), ...nodes.map(on), ...nodes.map(from)]);
   await kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s");
   for (const node of nodes) {
-    const many = ["exec", `from-${node}`, "--", "sh", "-c", "for i in $(seq 40); do wget -q -T 2 -O - http://web:8080; done"];
+    const many = ["exec", `from-${node}`, "--", "sh", "-c", "for i in $(seq 40); do timeout 2 wget -q -O - http://web:8080; done"];
     await kubectl.until(many, (out) => new Set(out.trim().split("\n")).size === nodes.length, 20);
     for (const other of nodes) {
       const ip = await kubectl(...field("pod", `web-${other}`, "{.status.podIP}"));
-      expect(await kubectl("exec", `from-${node}`, "--", "wget", "-q", "-T", "5", "-O", "-", `http://${ip}`)).toBe(`${other}\n`);
+      expect(await kubectl("exec", `from-${node}`, "--", "timeout", "5", "wget", "-q", "-O", "-", `http://${ip}`)).toBe(`${other}\n`);
     }
   }
 });
@@ -226,7 +226,7 @@ test("S4-1B a Service carries UDP as well, to an endpoint given by hand", async 
 test("S4-1B a Service without endpoints refuses at once", async ({ kubectl }) => {
   await kubectl.apply([service("nobody", 80, 80), shellPod("caller", forever)]);
   await kubectl("wait", "--for=condition=Ready", "pod/caller", "--timeout=60s");
-  const refused = await kubectl.run(["exec", "caller", "--", "wget", "-q", "-T", "20", "-O", "-", "http://nobody"]);
+  const refused = await kubectl.run(["exec", "caller", "--", "timeout", "20", "wget", "-q", "-O", "-", "http://nobody"]);
   expect(refused.stderr).toMatch(/refused/);
 });
 
@@ -246,8 +246,8 @@ test("pods reach what is outside of the cluster, and the API by its own Service"
     const script = `echo "GET /readyz HTTP/1.0" | true; ${forever}`;
     await kubectl.apply(shellPod("caller", script));
     await kubectl("wait", "--for=condition=Ready", "pod/caller", "--timeout=60s");
-    expect(await kubectl("exec", "caller", "--", "wget", "-q", "-T", "5", "-O", "-", `http://${nodeAddress}:${port}`)).toBe("from outside");
-    const environment = await kubectl("exec", "caller", "--", "printenv");
+    expect(await kubectl("exec", "caller", "--", "timeout", "5", "wget", "-q", "-O", "-", `http://${nodeAddress}:${port}`)).toBe("from outside");
+    const environment = await kubectl("exec", "caller", "--", "env");
     expect(environment).toMatch(new RegExp(`^KUBERNETES_SERVICE_HOST=${escaped(serviceRange)}\\.0\\.1$`, "m"));
     const reached = ["exec", "caller", "--", "sh", "-c", "nc -w 5 -z $KUBERNETES_SERVICE_HOST $KUBERNETES_SERVICE_PORT && echo reached"];
     expect(await kubectl(...reached)).toBe("reached\n");
