@@ -139,7 +139,7 @@ function validateTransitions(
 
 /** The old pod with nothing of the new one but its ephemeral containers: all that the subresource ephemeralcontainers changes. */
 export function withEphemeralContainers(pod: Pod, old: Pod): Pod {
-  return { ...pod, status: old.status, spec: { ...old.spec, ephemeralContainers: pod.spec.ephemeralContainers } };
+  return { ...old, spec: { ...old.spec, ephemeralContainers: pod.spec.ephemeralContainers } };
 }
 
 /** The old pod with nothing of the new one but its containers' resources: all that the subresource resize changes. */
@@ -152,7 +152,7 @@ export function withResize(pod: Pod, old: Pod): Pod {
   const { containers, initContainers } = old.spec;
   const spec = { ...old.spec, containers: resized(pod.spec.containers, containers) ?? [] };
   if (initContainers || pod.spec.initContainers) spec.initContainers = resized(pod.spec.initContainers, initContainers);
-  return { ...pod, status: old.status, spec };
+  return { ...old, spec };
 }
 
 /** What is wrong with an update by the subresource ephemeralcontainers: the containers there are may not change, the new ones must be sound. */

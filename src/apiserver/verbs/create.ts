@@ -28,20 +28,11 @@ export async function createObject(context: VerbContext, call: Call, object: Kub
     const request = admissionRequest(call, "CREATE", { object, old: undefined }, reservations);
     await context.admission.admit(request);
     fillSystemFields(context, call, object);
+    const named: Call = { ...call, name: nameOf(context, call, object) };
     handler.schema.applyDefaults(object);
     handler.rules.default?.(object);
     handler.rules.prepareForCreate?.(object);
-    for (let attempt = 1; ; attempt++) {
-      const generated = generateName(context, object);
-      const named: Call = { ...call, name: object.metadata.name ?? "" };
-      try {
-        return await checkAndStore(context, named, object, reservations);
-      } catch (error) {
-        if (!generated || attempt >= generateNameAttempts || !(error instanceof StatusError && error.reason === "AlreadyExists"))
-          throw error;
-        delete object.metadata.name;
-      }
-    }
+    return await checkAndStore(context, named, object, reservations);
   } catch (error) {
     reservations.release();
     throw error;
@@ -113,8 +104,12 @@ function fillSystemFields(context: VerbContext, call: Call, object: KubeObject):
   if (call.handler.clearsStatus) Reflect.deleteProperty(object, "status");
 }
 
-function generateName(context: VerbContext, { metadata }: KubeObject): boolean {
-  if (metadata.name || !metadata.generateName) return false;
-  metadata.name = metadata.generateName.slice(0, maxGeneratedNameBase) + context.nameSuffix();
-  return true;
+/** The object's name, made from generateName where it has none: one that is free, if that many attempts find one. */
+function nameOf({ store, nameSuffix }: VerbContext, call: Call, { metadata }: KubeObject): string {
+  const base = metadata.name ? undefined : metadata.generateName?.slice(0, maxGeneratedNameBase);
+  for (let attempt = 1; base && attempt <= generateNameAttempts; attempt++) {
+    metadata.name = base + nameSuffix();
+    if (!store.latest(keyOfCall({ ...call, name: metadata.name }))) break;
+  }
+  return metadata.name ?? "";
 }

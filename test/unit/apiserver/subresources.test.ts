@@ -134,6 +134,8 @@ test("resize changes resources, and not the quality of service", async () => {
   const qos = await request("PUT", path, body);
   expect(qos.code).toBe(422);
   expect(qos.body.message).toContain("Pod QOS Class may not change as a result of resizing");
+  body.spec.containers[0].resources = { requests: { "ephemeral-storage": "1Gi" } };
+  expect((await request("PUT", path, body)).body.message).toContain("spec: Forbidden: only cpu and memory resources are mutable");
 });
 
 describe("scale", () => {

@@ -51,6 +51,14 @@ describe("create", () => {
     for (const name of names) expect(name).toMatch(/^gen-[bcdfghjklmnpqrstvwxz2456789]{5}$/);
   });
 
+  test("what follows from a name is made from generated names, too", async () => {
+    const spec = { template: { spec: { ...Reflect.get(pod("x"), "spec"), restartPolicy: "Never" } } };
+    const job = (await request("POST", "/apis/batch/v1/namespaces/default/jobs", { metadata: { generateName: "j-" }, spec })).body;
+    expect(job.spec.template.metadata.labels["job-name"]).toBe(job.metadata.name);
+    const space = (await request("POST", "/api/v1/namespaces", { metadata: { generateName: "n-" } })).body;
+    expect(space.metadata.labels["kubernetes.io/metadata.name"]).toBe(space.metadata.name);
+  });
+
   test.each([
     ["a taken name", maps, configMap("made"), 409, 'configmaps "made" already exists'],
     [
