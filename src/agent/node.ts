@@ -1,3 +1,4 @@
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Taint } from "../api/types/core.v1.ts";
 import type { Caches } from "../client/cache.ts";
@@ -13,6 +14,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import { HostPorts } from "../network/host-ports.ts";
 import { linuxHost } from "../network/host/host.ts";
+import { BridgeNetwork, bridgeName } from "../network/pod-network.ts";
 import { clusterTag, createNetwork } from "../network/network.ts";
 import type { Credentials } from "../pki/credentials.ts";
 import type { ClusterSettings } from "./cluster-settings.ts";
@@ -89,7 +91,11 @@ function startCleaner({ client, caches, clock, log, config }: NodeOptions): () =
 function makeRuntime({ config, clock, dataDir }: NodeOptions): Runtime {
   if (config.runtime === "simulated") return createSimulatedRuntime({ clock });
   const socketPath = config.dockerHost.replace(/^unix:\/\//, "");
-  return createDockerRuntime({ nodeName: config.name, dataDir, clock, ...(socketPath ? { socketPath } : {}) });
+  const bridge = bridgeName(dataDir, config.name);
+  mkdirSync(dataDir, { recursive: true });
+  writeFileSync(join(dataDir, bridgeFile), bridge);
+  const network = new BridgeNetwork(linuxHost, bridge);
+  return createDockerRuntime({ nodeName: config.name, dataDir, clock, network, ...(socketPath ? { socketPath } : {}) });
 }
 
 /** The machine's network, and this node's host ports. Gives how to stop them. */
@@ -124,6 +130,9 @@ function taint(text: string): Taint {
   const [key = "", value] = text.slice(0, colon).split("=");
   return { key, ...(value === undefined ? {} : { value }), effect: text.slice(colon + 1) as Taint["effect"] };
 }
+
+/** The file in a kubelet's folder that names its bridge, for clean-up. */
+export const bridgeFile = "bridge";
 
 /** Where a kubelet's own data is, below the data folder. */
 export function kubeletFolder(dataDir: string): string {

@@ -6,11 +6,10 @@ import { linuxMounts } from "./volumes/host-mounts.ts";
 /** What a cleanup has removed. */
 export interface Removed {
   containers: number;
-  networks: number;
 }
 
 /**
- * Removes every container, network, mount and folder that kubelets with that data directory have made, and nothing else. Folders of
+ * Removes every container, mount and folder that kubelets with that data directory have made, and nothing else. Folders of
  * persistent volumes stay. Works without a running hue; an engine that does not answer is an error.
  */
 export async function cleanup(dataDir: string, socketPath?: string): Promise<Removed> {
@@ -20,11 +19,9 @@ export async function cleanup(dataDir: string, socketPath?: string): Promise<Rem
   // Sandboxes last: containers live in their namespaces.
   containers.sort((a, b) => Number(a.Labels[label.kind] === "sandbox") - Number(b.Labels[label.kind] === "sandbox"));
   for (const { Id } of containers) await idempotent(docker.getContainer(Id).remove({ force: true, v: true }));
-  const networks = await calling(docker.listNetworks({ filters }));
-  for (const { Id } of networks) await idempotent(docker.getNetwork(Id).remove());
   for (const folder of ["pods", "images"]) {
     await linuxMounts.unmountBelow(join(dataDir, folder));
     await rm(join(dataDir, folder), { recursive: true, force: true });
   }
-  return { containers: containers.length, networks: networks.length };
+  return { containers: containers.length };
 }

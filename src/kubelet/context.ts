@@ -30,8 +30,8 @@ export interface KubeletContext {
   hostResolvConf(): Promise<ResolvConf>;
   /** The node's object, once registered. */
   node(): Node | undefined;
-  /** The name under which sandboxes join the pod network; undefined until it is made. */
-  networkName(): string | undefined;
+  /** Whether the pod network is made. */
+  networkReady(): boolean;
   /** Services whose variables a pod gets. */
   servicesFor(pod: Pod): Service[];
   objects: ReferencedObjects;

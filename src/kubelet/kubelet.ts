@@ -17,7 +17,7 @@ import { Backoff } from "./pods/backoff.ts";
 import { PodManager } from "./pods/pod-manager.ts";
 import { followStaticPods } from "./pods/static-pods.ts";
 import { ProbeManager } from "./probes/probe-manager.ts";
-import type { PodNetwork, Runtime } from "./runtime/runtime.ts";
+import type { Runtime } from "./runtime/runtime.ts";
 import { KubeletServer, type ServingOptions } from "./server/kubelet-server.ts";
 import { linuxMounts } from "./volumes/host-mounts.ts";
 import { ReferencedObjects } from "./volumes/objects.ts";
@@ -43,8 +43,6 @@ export interface KubeletOptions {
   clusterDNS?: readonly string[];
   /** Default "cluster.local". */
   clusterDomain?: string;
-  /** Makes the pod network; default: the runtime's own. */
-  network?: PodNetwork;
   /** The HTTPS server for logs, exec and the rest; left out: none. */
   serving?: ServingOptions;
   /** A folder of manifests of static pods. */
@@ -78,7 +76,7 @@ class NodeAgent implements Kubelet {
   private readonly registration: NodeRegistration;
   private readonly server: KubeletServer | undefined;
   private readonly collector: ImageCollector;
-  private networkName: string | undefined;
+  private networkReady = false;
   private makingNetwork = false;
   private readonly ends: (() => void)[] = [];
   private stopped = false;
@@ -149,7 +147,7 @@ class NodeAgent implements Kubelet {
       hostIPs: () => [nodeIP],
       hostResolvConf: async () => parseResolvConf(await readFile("/etc/resolv.conf", "utf8").catch(() => "")),
       node: () => this.nodes.get(undefined, nodeName),
-      networkName: () => this.networkName,
+      networkReady: () => this.networkReady,
       servicesFor: (pod) => {
         const own = this.services.list(pod.metadata.namespace);
         const kubernetes = this.services.get("default", "kubernetes");
@@ -191,10 +189,11 @@ class NodeAgent implements Kubelet {
   private async nodeChanged(node: Node | undefined): Promise<void> {
     if (!node) return void this.registration.update();
     const { podCIDR } = node.spec;
-    if (!podCIDR || this.networkName !== undefined || this.stopped || this.makingNetwork) return;
+    if (!podCIDR || this.networkReady || this.stopped || this.makingNetwork) return;
     this.makingNetwork = true;
     try {
-      this.networkName = await (this.options.network ?? this.options.runtime.network).setup(podCIDR);
+      await this.options.runtime.network.setup(podCIDR);
+      this.networkReady = true;
       this.registration.notReady = undefined;
       this.manager.runtimeChanged(undefined);
     } catch (error) {
@@ -210,7 +209,7 @@ class NodeAgent implements Kubelet {
 
   /** The connection to the runtime broke or is back. */
   private async checkRuntime(): Promise<void> {
-    if (this.networkName === undefined) return;
+    if (!this.networkReady) return;
     try {
       await this.options.runtime.version();
       this.registration.notReady = undefined;

@@ -9,6 +9,8 @@ import { cleanup } from "../../src/kubelet/cleanup.ts";
 import { createDockerRuntime } from "../../src/kubelet/runtime/docker/docker-runtime.ts";
 import { pauseProgram } from "../../src/kubelet/runtime/docker/pause.ts";
 import type { ContainerSpec, Runtime, SandboxSpec } from "../../src/kubelet/runtime/runtime.ts";
+import { linuxHost } from "../../src/network/host/host.ts";
+import { BridgeNetwork, bridgeName } from "../../src/network/pod-network.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { runtimeContract } from "../unit/kubelet/runtime-contract.ts";
 
@@ -29,17 +31,28 @@ async function buildImage(): Promise<void> {
   await new Promise((resolve) => docker.modem.followProgress(reply, resolve));
 }
 
+const bridges = new Set<string>();
+
+function podNetwork(nodeName: string): BridgeNetwork {
+  const bridge = bridgeName(`runtime-test-${process.pid}`, nodeName);
+  bridges.add(bridge);
+  return new BridgeNetwork(linuxHost, bridge);
+}
+
 function temporary(): string {
   return mkdtempSync(join(tmpdir(), "hue-runtime-"));
 }
 
 beforeAll(buildImage);
-afterAll(() => docker.getImage(image).remove({ force: true }));
+afterAll(async () => {
+  await docker.getImage(image).remove({ force: true });
+  for (const bridge of bridges) await linuxHost.ip("link", "del", bridge).catch(() => "");
+});
 
 describe("Docker Engine", () => {
   runtimeContract(async () => {
     const dataDir = temporary();
-    const runtime = createDockerRuntime({ nodeName: "contract", dataDir, clock: systemClock });
+    const runtime = createDockerRuntime({ nodeName: "contract", dataDir, clock: systemClock, network: podNetwork("contract") });
     const clean = async (): Promise<void> => {
       runtime.close();
       await cleanup(dataDir);
@@ -51,12 +64,16 @@ describe("Docker Engine", () => {
 
 describe("pods on Docker Engine", () => {
   const dataDir = temporary();
-  const runtime: Runtime = createDockerRuntime({ nodeName: "pods-on-docker", dataDir, clock: systemClock });
+  const runtime: Runtime = createDockerRuntime({
+    nodeName: "pods-on-docker",
+    dataDir,
+    clock: systemClock,
+    network: podNetwork("pods-on-docker"),
+  });
   const pod = { uid: "uid-docker", name: "web", namespace: "default" };
-  let network = "";
   let sandbox = "";
   beforeAll(async () => {
-    network = await runtime.network.setup("10.199.2.0/24");
+    await runtime.network.setup("10.199.2.0/24");
     sandbox = await runtime.createSandbox(sandboxSpec());
   });
   afterAll(async () => {
@@ -74,7 +91,6 @@ describe("pods on Docker Engine", () => {
       hostPID: false,
       hostIPC: false,
       sysctls: {},
-      network,
       ...changes,
     };
   }
@@ -221,9 +237,9 @@ describe("pods on Docker Engine", () => {
 
   test("come back to a runtime that starts anew, the same ones", async () => {
     const id = await start("adopted", "sleep 1000");
-    const again = createDockerRuntime({ nodeName: "pods-on-docker", dataDir, clock: systemClock });
+    const again = createDockerRuntime({ nodeName: "pods-on-docker", dataDir, clock: systemClock, network: podNetwork("pods-on-docker") });
     expect((await again.pod(pod.uid)).containers.find((c) => c.name === "adopted")).toMatchObject({ id, state: "running" });
-    const other = createDockerRuntime({ nodeName: "another", dataDir, clock: systemClock });
+    const other = createDockerRuntime({ nodeName: "another", dataDir, clock: systemClock, network: podNetwork("another") });
     expect(await other.pods()).toEqual([]);
   });
 
@@ -236,14 +252,14 @@ describe("pods on Docker Engine", () => {
 
   test("leave nothing behind after a cleanup, and it takes nothing from others", async () => {
     const folder = temporary();
-    const neighbour = createDockerRuntime({ nodeName: "neighbour", dataDir: folder, clock: systemClock });
-    const name = await neighbour.network.setup("10.199.3.0/24");
-    await neighbour.createSandbox({ ...sandboxSpec(), pod: { ...pod, uid: "uid-neighbour" }, network: name });
+    const neighbour = createDockerRuntime({ nodeName: "neighbour", dataDir: folder, clock: systemClock, network: podNetwork("neighbour") });
+    await neighbour.network.setup("10.199.3.0/24");
+    await neighbour.createSandbox({ ...sandboxSpec(), pod: { ...pod, uid: "uid-neighbour" } });
     const removed = await cleanup(dataDir);
-    expect(removed.networks).toBe(1);
+    expect(removed.containers).toBeGreaterThan(0);
     expect(await runtime.pods()).toEqual([]);
     expect((await neighbour.pods()).length).toBe(1);
-    expect(await cleanup(folder)).toEqual({ containers: 1, networks: 1 });
+    expect(await cleanup(folder)).toEqual({ containers: 1 });
     await rm(folder, { recursive: true, force: true });
   });
 });

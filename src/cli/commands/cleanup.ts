@@ -34,7 +34,7 @@ export const cleanupCommand: CliCommand = {
     const removed = await cleanupNode({ dataDir, dockerHost: text(options, "docker-host"), ...found });
     if (options["keep-data"] !== true) rmSync(dataDir, { recursive: true, force: true });
     console.log(
-      `removed ${removed.containers} containers, ${removed.networks} networks, the rules and routes${options["keep-data"] === true ? "" : ` and ${dataDir}`}`,
+      `removed ${removed.containers} containers, the rules, links and routes${options["keep-data"] === true ? "" : ` and ${dataDir}`}`,
     );
     return 0;
   },

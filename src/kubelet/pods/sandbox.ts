@@ -6,8 +6,7 @@ import type { PodState } from "../runtime/runtime.ts";
 /** Makes a new sandbox for a pod. Throws with the reason when it cannot be made. */
 export async function createSandbox(context: KubeletContext, pod: Pod, state: PodState): Promise<string> {
   const { hostNetwork = false, hostPID = false, hostIPC = false, securityContext } = pod.spec;
-  const network = context.networkName();
-  if (!hostNetwork && network === undefined) throw new Error("the node's pod network is not ready");
+  if (!hostNetwork && !context.networkReady()) throw new Error("the node's pod network is not ready");
   const { uid, name, namespace } = pod.metadata;
   return context.runtime.createSandbox({
     pod: { uid, name, namespace },
@@ -17,6 +16,5 @@ export async function createSandbox(context: KubeletContext, pod: Pod, state: Po
     hostPID,
     hostIPC,
     sysctls: Object.fromEntries((securityContext?.sysctls ?? []).map((s) => [s.name, s.value])),
-    network: network ?? "",
   });
 }

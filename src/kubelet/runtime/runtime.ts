@@ -18,8 +18,6 @@ export interface SandboxSpec {
   hostPID: boolean;
   hostIPC: boolean;
   sysctls: Record<string, string>;
-  /** As PodNetwork.setup named it; not used with hostNetwork. */
-  network: string;
 }
 
 /** A sandbox as it is now. */
@@ -208,8 +206,22 @@ export class NotFoundError extends Error {}
 
 /** The network that a node's pods are in. */
 export interface PodNetwork {
-  /** Makes it for that address range, or finds it. Resolves with the name under which sandboxes join it. */
-  setup(podCIDR: string): Promise<string>;
+  /** Makes it for that address range, or finds it. */
+  setup(podCIDR: string): Promise<void>;
+}
+
+/** A pod network that pods are joined to by their sandbox's process. */
+export interface HostPodNetwork extends PodNetwork {
+  /** An address that no pod of the node has. Throws before setup() and when there is none left. */
+  reserve(): string;
+  /** Marks the address of a pod that was there before. */
+  take(ip: string): void;
+  /** Gives the address of a pod that is gone back. */
+  release(ip: string): void;
+  /** Whether the pod with that address is joined. */
+  isAttached(ip: string): boolean;
+  /** Joins the network namespace of that process under that address. */
+  attach(ip: string, pid: number): Promise<void>;
 }
 
 /**

@@ -9,6 +9,8 @@ import { networkInterfaces } from "node:os";
 export interface NetworkHost {
   /** Runs `ip` with these arguments. Throws with what it printed. */
   ip(...args: string[]): Promise<string>;
+  /** Runs several `ip` commands in one process, in the network namespace of the process with that id when given. Throws at the first that fails. */
+  ipBatch(commands: readonly string[], pid?: number): Promise<void>;
   /** Runs `bridge` (of iproute2) with these arguments. Throws with what it printed. */
   bridge(...args: string[]): Promise<string>;
   /** Feeds iptables-restore --noflush: chains that the text declares are replaced in one step, all others are left alone. */
@@ -26,6 +28,11 @@ export interface NetworkHost {
 /** The Linux machine that this process runs on. Needs root (CAP_NET_ADMIN). */
 export const linuxHost: NetworkHost = {
   ip: (...args) => run("ip", args),
+  async ipBatch(commands, pid) {
+    const ip = ["ip", "-batch", "-"];
+    const [program = "", ...args] = pid === undefined ? ip : ["nsenter", "-t", String(pid), "-n", ...ip];
+    await run(program, args, `${commands.join("\n")}\n`);
+  },
   bridge: (...args) => run("bridge", args),
   async restore(text) {
     await run("iptables-restore", ["--noflush", "-w", "10"], text);

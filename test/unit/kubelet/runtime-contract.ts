@@ -22,8 +22,8 @@ export function runtimeContract(make: () => Promise<RuntimeUnderTest>): void {
     under = await make();
     runtime = under.runtime;
     runtime.watch((uid) => changes.add(uid));
-    const network = await runtime.network.setup(under.podCIDR);
-    const spec = { pod, attempt: 0, hostname: "web", hostNetwork: false, hostPID: false, hostIPC: false, sysctls: {}, network };
+    await runtime.network.setup(under.podCIDR);
+    const spec = { pod, attempt: 0, hostname: "web", hostNetwork: false, hostPID: false, hostIPC: false, sysctls: {} };
     sandboxId = await runtime.createSandbox(spec);
   });
   afterAll(() => under.clean());

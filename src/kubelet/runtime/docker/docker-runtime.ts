@@ -1,9 +1,17 @@
 import type { Readable } from "node:stream";
 import type Docker from "dockerode";
 import type { Clock } from "../../../lib/clock.ts";
-import type { ContainerSpec, LinuxResources, LogOptions, PodNetwork, PodState, Runtime, SandboxSpec } from "../runtime.ts";
+import type {
+  ContainerSpec,
+  HostPodNetwork,
+  LinuxResources,
+  LogOptions,
+  PodState,
+  Runtime,
+  SandboxSpec,
+  SandboxState,
+} from "../runtime.ts";
 import { NotFoundError } from "../runtime.ts";
-import { bridgeNetwork } from "./bridge.ts";
 import { dialPod } from "./dial.ts";
 import { calling, connect, engineError, idempotent, label, statusOf } from "./engine.ts";
 import { watchEngine } from "./events.ts";
@@ -17,6 +25,8 @@ import { withoutHeaders } from "./streams.ts";
 /** What a runtime on Docker needs to know. */
 export interface DockerRuntimeOptions extends Owner {
   clock: Clock;
+  /** The network of the node's pods. */
+  network: HostPodNetwork;
   /** Default: DOCKER_HOST, else /var/run/docker.sock. */
   socketPath?: string;
 }
@@ -28,20 +38,22 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
 
 class DockerRuntime implements Runtime {
   readonly usesHost = true;
-  readonly network: PodNetwork;
+  readonly network: HostPodNetwork;
   private readonly docker: Docker;
   private readonly owner: Owner;
   private readonly clock: Clock;
   private readonly closing = new AbortController();
   private pause: Promise<void> | undefined;
+  /** The addresses of sandboxes, by their ids. */
+  private readonly addressOf = new Map<string, string>();
   /** What an image is called in a container's status, by image id: a container must keep it after the image is gone. */
   private readonly statusIds = new Map<string, string>();
 
-  constructor({ nodeName, dataDir, clock, socketPath }: DockerRuntimeOptions) {
+  constructor({ nodeName, dataDir, clock, socketPath, network }: DockerRuntimeOptions) {
     this.docker = connect(socketPath);
     this.owner = { nodeName, dataDir };
     this.clock = clock;
-    this.network = bridgeNetwork(this.docker, this.owner);
+    this.network = network;
   }
 
   async version(): Promise<string> {
@@ -67,7 +79,7 @@ class DockerRuntime implements Runtime {
       const pod = podOf(info.Config.Labels);
       let state = pods.get(pod.uid);
       if (!state) pods.set(pod.uid, (state = { pod, sandboxes: [], containers: [] }));
-      if (info.Config.Labels[label.kind] === "sandbox") state.sandboxes.push(sandboxState(info));
+      if (info.Config.Labels[label.kind] === "sandbox") state.sandboxes.push(this.sandboxOf(info));
       else state.containers.push(containerState(info, await this.statusId(info.Image)));
     }
     for (const state of pods.values()) {
@@ -102,14 +114,27 @@ class DockerRuntime implements Runtime {
       this.pause = undefined;
       throw engineError(error);
     });
-    const container = await this.create(sandboxOptions(spec, this.owner, pauseImage));
+    const ip = spec.hostNetwork ? "" : this.network.reserve();
+    let container: Docker.Container | undefined;
     try {
+      container = await this.create(sandboxOptions(spec, this.owner, { image: pauseImage, ip }));
       await calling(container.start());
+      if (ip) await this.network.attach(ip, (await calling(container.inspect())).State.Pid);
     } catch (error) {
-      await idempotent(container.remove({ force: true }));
+      await idempotent(container?.remove({ force: true }) ?? Promise.resolve());
+      if (ip) this.network.release(ip);
       throw error;
     }
     return container.id;
+  }
+
+  /** A sandbox that was left between its start and its joining of the network does not count as running: it is made anew. */
+  private sandboxOf(info: Docker.ContainerInspectInfo): SandboxState {
+    const state = sandboxState(info);
+    if (!state.ip) return state;
+    this.network.take(state.ip);
+    this.addressOf.set(state.id, state.ip);
+    return state.running && this.network.isAttached(state.ip) ? state : { ...state, running: false, ip: undefined };
   }
 
   /** A name is taken when an earlier create went through without hue hearing of it: what has it was never started, and is removed. */
@@ -128,8 +153,11 @@ class DockerRuntime implements Runtime {
     await idempotent(this.docker.getContainer(id).stop({ t: 2 }));
   }
 
-  removeSandbox(id: string): Promise<void> {
-    return this.removeContainer(id);
+  async removeSandbox(id: string): Promise<void> {
+    await this.removeContainer(id);
+    const ip = this.addressOf.get(id);
+    this.addressOf.delete(id);
+    if (ip) this.network.release(ip);
   }
 
   async createContainer(spec: ContainerSpec): Promise<string> {

@@ -8,6 +8,8 @@ export const label = {
   /** "sandbox", "container", "network", "unpack". */
   kind: "hue.kind",
   attempt: "hue.attempt",
+  /** A sandbox's address; empty with hostNetwork. */
+  ip: "hue.ip",
   specHash: "hue.spec-hash",
   sandbox: "hue.sandbox",
   image: "hue.image",

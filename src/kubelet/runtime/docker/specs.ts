@@ -31,16 +31,22 @@ const logConfig = { Type: "json-file", Config: { "max-size": "10m", "max-file": 
 export function sandboxOptions(
   spec: SandboxSpec,
   owner: Owner,
-  image: string,
+  { image, ip }: { image: string; ip: string },
   host = hostCapabilities(),
 ): ContainerCreateOptions & { name: string } {
   return {
     name: containerName(spec.pod, "POD", spec.attempt),
     Image: image,
     ...(spec.hostNetwork ? {} : { Hostname: spec.hostname }),
-    Labels: { ...ownerLabels(owner), ...podLabels(spec.pod), [label.kind]: "sandbox", [label.attempt]: String(spec.attempt) },
+    Labels: {
+      ...ownerLabels(owner),
+      ...podLabels(spec.pod),
+      [label.kind]: "sandbox",
+      [label.attempt]: String(spec.attempt),
+      [label.ip]: ip,
+    },
     HostConfig: {
-      NetworkMode: spec.hostNetwork ? "host" : spec.network,
+      NetworkMode: spec.hostNetwork ? "host" : "none",
       UTSMode: spec.hostNetwork ? "host" : "",
       IpcMode: spec.hostIPC ? "host" : "shareable",
       PidMode: spec.hostPID ? "host" : "",

@@ -12,13 +12,12 @@ export function podOf(labels: Record<string, string>): PodRef {
 
 /** A sandbox as the engine tells of it. */
 export function sandboxState(info: ContainerInspectInfo): SandboxState {
-  const addresses = Object.values(info.NetworkSettings.Networks ?? {}).map((n) => n.IPAddress);
   return {
     id: info.Id,
     attempt: Number(info.Config.Labels[label.attempt] ?? 0),
     running: info.State.Running,
     createdAt: time(info.Created),
-    ip: info.State.Running ? addresses.find((ip) => ip) : undefined,
+    ip: info.Config.Labels[label.ip] || undefined,
     pid: info.State.Pid,
   };
 }

@@ -1,4 +1,5 @@
 import { PassThrough, Readable } from "node:stream";
+import { AddressPool } from "../../../lib/address-pool.ts";
 import type { Clock } from "../../../lib/clock.ts";
 import {
   type ContainerSpec,
@@ -61,14 +62,18 @@ export function createSimulatedRuntime(options: SimulatedOptions): SimulatedRunt
 
 class Simulation implements SimulatedRuntime {
   readonly usesHost = false;
-  readonly network: PodNetwork = { setup: async (podCIDR) => podCIDR };
+  readonly network: PodNetwork = {
+    setup: async (podCIDR) => {
+      this.addresses ??= new AddressPool(podCIDR);
+    },
+  };
   private readonly options: SimulatedOptions;
   private readonly sandboxes = new Map<string, Sandbox>();
   private readonly containers = new Map<string, Simulated>();
   private readonly watchers = new Set<(uid: string | undefined) => void>();
   /** By pod uid: what belongs to it, so that a look at one pod does not walk over all. */
   private readonly byPod = new Map<string, { sandboxes: Set<string>; containers: Set<string> }>();
-  private readonly addresses = new Set<number>();
+  private addresses: AddressPool | undefined;
   private readonly pulled = new Map<string, ImageInfo>();
   private counter = 0;
 
@@ -121,30 +126,22 @@ class Simulation implements SimulatedRuntime {
 
   async createSandbox(spec: SandboxSpec): Promise<string> {
     const id = this.newId();
-    const ip = spec.hostNetwork ? undefined : this.takeAddress(spec.network);
+    const ip = spec.hostNetwork ? undefined : this.reserve();
     const state = { id, attempt: spec.attempt, running: true, createdAt: this.options.clock.now(), ip, pid: 1 };
     this.sandboxes.set(id, { spec, state });
     this.owned(spec.pod.uid).sandboxes.add(id);
     return id;
   }
 
-  /** The next free address of the node's range, from .2 on. */
-  private takeAddress(cidr: string): string {
-    const [network = "10.0.0.0", bits = "24"] = cidr.split("/");
-    const base = network.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
-    const size = 2 ** (32 - Number(bits));
-    for (let offset = 2; offset < size - 1; offset++) {
-      if (this.addresses.has(base + offset)) continue;
-      this.addresses.add(base + offset);
-      return formatAddress(base + offset);
-    }
-    throw new Error(`no free address in ${cidr}`);
+  private reserve(): string {
+    if (!this.addresses) throw new Error("the node's pod network is not ready");
+    return this.addresses.reserve();
   }
 
   async stopSandbox(id: string): Promise<void> {
     const sandbox = this.sandboxes.get(id);
     if (!sandbox?.state.running) return;
-    if (sandbox.state.ip) this.addresses.delete(sandbox.state.ip.split(".").reduce((sum, part) => sum * 256 + Number(part), 0));
+    if (sandbox.state.ip) this.addresses?.release(sandbox.state.ip);
     sandbox.state = { ...sandbox.state, running: false, ip: undefined, pid: 0 };
   }
 
@@ -336,8 +333,4 @@ function defaultBehaviour({ command, args }: ContainerSpec): Behaviour {
 function idle(at: number): ContainerStats {
   const none = { cpuNanoseconds: 0, memoryUsageBytes: 0, memoryWorkingSetBytes: 0, memoryRssBytes: 0, pageFaults: 0, majorPageFaults: 0 };
   return { at, ...none, network: { rxBytes: 0, rxErrors: 0, txBytes: 0, txErrors: 0 } };
-}
-
-function formatAddress(value: number): string {
-  return [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join(".");
 }
