@@ -2,12 +2,13 @@ import { createServer, type Server } from "node:https";
 import { once } from "node:events";
 import { SignJWT } from "jose";
 import { createAdmission } from "../apiserver/admission/index.ts";
+import { webhookAdmission } from "../apiserver/admission/webhooks/webhooks.ts";
 import { type ApiServer, createApiServer } from "../apiserver/apiserver.ts";
 import { createAuthentication } from "../apiserver/authentication/index.ts";
 import { type Authorization, createAuthorization } from "../apiserver/authorization/index.ts";
 import { bootstrap, type ServerFacts } from "../apiserver/bootstrap/index.ts";
 import { generateName } from "../api/meta/names.ts";
-import { createStreaming, type KubeletCredentials, type Streaming } from "../apiserver/streaming/index.ts";
+import { createStreaming, type KubeletCredentials } from "../apiserver/streaming/index.ts";
 import { resourceMetrics } from "../apiserver/resource-metrics/resource-metrics.ts";
 import { storeObjects } from "../apiserver/store-objects.ts";
 import type { Caches } from "../client/cache.ts";
@@ -45,6 +46,8 @@ export interface ControlPlaneOptions {
   tokenFile: string | undefined;
   storagePath: string;
   localStorage: boolean;
+  /** Whether the built-in Ingress controller's class is made. */
+  ingress: boolean;
   /** Whether metrics.k8s.io is served. */
   resourceMetrics: boolean;
   /** Controllers beside those of src/controllers. */
@@ -68,7 +71,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const { store, clock, log } = options;
   const objects = storeObjects(store);
   const authorization = createAuthorization(objects);
-  const { api, streaming } = buildApi(options, objects, authorization);
+  const { api, close: closeConnections } = buildApi(options, objects, authorization);
   const https = await listen(options, api);
   const address = https.address();
   const port = typeof address === "object" && address ? address.port : options.port;
@@ -112,7 +115,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       for (const part of running.reverse()) await part.stop();
       caches.stop();
       client.transport.close();
-      streaming.close();
+      closeConnections();
       await closeServer(https);
       api.close();
       authorization.close();
@@ -124,7 +127,7 @@ function buildApi(
   options: ControlPlaneOptions,
   objects: ReturnType<typeof storeObjects>,
   authorization: Authorization,
-): { api: ApiServer; streaming: Streaming } {
+): { api: ApiServer; close(): void } {
   const { store, pki, clock, log } = options;
   const authentication = createAuthentication({
     objects,
@@ -137,19 +140,34 @@ function buildApi(
     },
     ...(options.tokenFile === undefined ? {} : { tokenFile: options.tokenFile }),
   });
+  const webhooks = webhookAdmission({
+    objects,
+    registry: () => api.registry,
+    authorize: (attributes) => {
+      const { verdict, reason } = authorization.authorize(attributes);
+      return { allowed: verdict === "allow", reason };
+    },
+    log,
+  });
   const admission = createAdmission({
     objects,
     clock,
     nameSuffix: () => generateName(""),
     isAllowed: (attributes) => authorization.authorize(attributes).verdict === "allow",
-    more: [authorization.escalationPrevention],
+    more: [...webhooks.plugins, authorization.escalationPrevention],
   });
   const streaming = createStreaming({ objects, clock, kubeletCredentials: kubeletCredentials(pki), admission, check: authorization.check });
   const { serviceCIDR } = options;
   const { connect } = streaming;
   const resources = options.resourceMetrics ? resourceMetrics({ objects, clock, kubelets: streaming.kubelets }) : [];
-  const api = createApiServer({ store, clock, log, authentication, authorization, admission, objects, serviceCIDR, connect, resources });
-  return { api, streaming };
+  const api: ApiServer = createApiServer({ store, clock, log, authentication, authorization, admission, objects, serviceCIDR, connect, resources });
+  return {
+    api,
+    close() {
+      streaming.close();
+      webhooks.close();
+    },
+  };
 }
 
 /** The same object until it is renewed: connections to kubelets are kept by it. */
@@ -205,6 +223,7 @@ function serverFacts(options: ControlPlaneOptions, port: number): ServerFacts {
     url: `https://${address}:${port}`,
     serverAuthorities: pki.authority("server"),
     localPath: options.localStorage,
+    ingress: options.ingress,
   };
 }
 

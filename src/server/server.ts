@@ -64,6 +64,7 @@ export async function startServer(config: ServerConfig, log: Logger): Promise<Ru
       tokenFile: config.tokenAuthFile ? await readTokens(config.tokenAuthFile) : undefined,
       storagePath: join(config.dataDir, "storage"),
       localStorage: !config.disable.includes("local-storage"),
+      ingress: !config.disable.includes("ingress"),
       resourceMetrics: !config.disable.includes("metrics-server"),
       controllers: config.disable.includes("servicelb") ? [] : [(context) => loadBalancerController(context, hostPortsInUse(config))],
     });

@@ -6,7 +6,7 @@ import { FlowSchemas, Namespaces, PriorityClasses, PriorityLevelConfigurations, 
 import type { Clock } from "../../lib/clock.ts";
 import type { Objects } from "../objects.ts";
 import { rbacObjects } from "./rbac.ts";
-import { type ServerFacts, serverObjects, serviceCIDR, storageClass } from "./server-objects.ts";
+import { ingressClass, type ServerFacts, serverObjects, serviceCIDR, storageClass } from "./server-objects.ts";
 import { type BootstrapWriter, bootstrapObjects, ensure, includes, type Wanted } from "./writer.ts";
 
 export type { ServerFacts } from "./server-objects.ts";
@@ -33,6 +33,7 @@ export async function bootstrap({ objects, writer, facts, clock }: BootstrapOpti
     ...[PriorityLevelConfigurations, FlowSchemas].flatMap((resource: ResourceInfo) => flowControl(resource)),
     ...serverObjects(facts),
     ...(facts.localPath ? [storageClass()] : []),
+    ...(facts.ingress ? [ingressClass()] : []),
   ]);
   return first + rest + (await readyServiceCIDR(objects, writer, clock));
 }

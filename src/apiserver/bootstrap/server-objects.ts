@@ -1,6 +1,15 @@
 import type { KubeObject } from "../../api/meta/object.ts";
+import { ingressControllerName } from "../../api/networking/ingress-controller.ts";
 import type { EndpointSlice } from "../../api/types/discovery.v1.ts";
-import { ConfigMaps, Endpoints, EndpointSlices, ServiceCIDRs, Services, StorageClasses } from "../../api/types/resources.ts";
+import {
+  ConfigMaps,
+  Endpoints,
+  EndpointSlices,
+  IngressClasses,
+  ServiceCIDRs,
+  Services,
+  StorageClasses,
+} from "../../api/types/resources.ts";
 import { includes, type Wanted } from "./writer.ts";
 
 /** Where and how the API server is reached, and what others need to trust it. */
@@ -20,6 +29,8 @@ export interface ServerFacts {
   serverAuthorities: string;
   /** Whether the built-in provisioner's class is made, as the default one. */
   localPath: boolean;
+  /** Whether the built-in Ingress controller's class is made, as the default one. */
+  ingress: boolean;
 }
 
 const serverPort = (port: number) => ({ name: "https", port, protocol: "TCP" as const });
@@ -51,6 +62,13 @@ export function storageClass(): Wanted {
   const metadata = { name: "local-path", annotations: { "storageclass.kubernetes.io/is-default-class": "true" } };
   const fields = { provisioner: "rancher.io/local-path", reclaimPolicy: "Delete", volumeBindingMode: "WaitForFirstConsumer" };
   return { resource: StorageClasses, object: { apiVersion: "storage.k8s.io/v1", kind: "StorageClass", metadata, ...fields } };
+}
+
+/** The class of the built-in Ingress controller. Made once, as the storage class. */
+export function ingressClass(): Wanted {
+  const metadata = { name: "hue", annotations: { "ingressclass.kubernetes.io/is-default-class": "true" } };
+  const spec = { controller: ingressControllerName };
+  return { resource: IngressClasses, object: { apiVersion: "networking.k8s.io/v1", kind: "IngressClass", metadata, ...{ spec } } };
 }
 
 /** Replaces the fields and adds the labels when what is there does not have them already. */

@@ -4,14 +4,12 @@ import { createServer as createTlsServer } from "node:https";
 import type { Duplex } from "node:stream";
 import { createSecureContext, type SecureContext } from "node:tls";
 import { createProxyServer, type ProxyServer } from "httpxy";
+import { ingressControllerName } from "../../api/networking/ingress-controller.ts";
 import type { IngressBackend } from "../../api/types/networking.v1.ts";
 import { EndpointSlices, IngressClasses, Ingresses, Secrets, Services } from "../../api/types/resources.ts";
 import type { Caches } from "../../client/cache.ts";
 import type { Logger } from "../../lib/log.ts";
 import { certificateFor, match, type RouteTable, routeTable } from "./routes.ts";
-
-/** What an IngressClass names as its controller when hue is to serve it. */
-export const ingressControllerName = "hue.dev/ingress-controller";
 
 /** What the controller needs. */
 export interface IngressOptions {

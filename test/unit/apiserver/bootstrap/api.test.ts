@@ -21,6 +21,7 @@ test("what the API makes of the objects (defaults, addresses) is no reason to wr
     url: "https://192.0.2.1:6443",
     serverAuthorities: "server authority",
     localPath: true,
+    ingress: true,
   };
   const start = () => bootstrap({ objects: server.objects, writer, facts, clock: systemClock });
   expect(await start()).toBeGreaterThan(150);

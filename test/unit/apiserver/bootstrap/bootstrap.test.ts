@@ -28,6 +28,7 @@ const facts: ServerFacts = {
   url: "https://192.0.2.1:6443",
   serverAuthorities: "server authority",
   localPath: true,
+  ingress: true,
 };
 
 let objects: MemoryObjects;
