@@ -1,5 +1,8 @@
+import { once } from "node:events";
+import { createServer } from "node:http2";
 import { describe, expect } from "vitest";
 import type { Kubectl } from "../support/kubectl.ts";
+import { nodeAddress } from "../support/machine.ts";
 import { forever, httpServer, service, shell, shellPod } from "../support/manifests.ts";
 import { test } from "../support/shared-cluster.ts";
 
@@ -22,7 +25,7 @@ chmod +x /tmp/answer; exec nc -ll -p 8888 -e /tmp/answer`;
 // What takes time here is the probes' periods, not the machine.
 describe.concurrent("probes", () => {
   test("AT-30 a failing liveness probe over HTTP restarts its container, a passing one does not", async ({ kubectl }) => {
-    const probe = { livenessProbe: { httpGet: { path: "/pulse", port: 8888 }, ...quick } };
+    const probe = { livenessProbe: { httpGet: { path: "/pulse", port: 8888 }, periodSeconds: 1, failureThreshold: 3 } };
     const music = (name: string): object => shellPod(name, "echo alive > /www/pulse; exec httpd -f -p 8888 -h /www", { container: probe });
     await kubectl.apply([music("dying"), music("living")]);
     await kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s");
@@ -84,10 +87,39 @@ describe.concurrent("probes", () => {
     );
   });
 
-  test("AT-30 a gRPC probe that nobody answers fails with the words for it", async ({ kubectl }) => {
-    await kubectl.apply(shellPod("grpc", forever, { container: { livenessProbe: { grpc: { port: 5000 }, ...quick } } }));
-    await restarted(kubectl, "grpc");
-    expect(await kubectl("get", "events", "--field-selector=reason=Unhealthy")).toMatch(/Liveness probe failed: .*connect/);
+  test("AT-30 a gRPC probe asks the health service: SERVING is success, NOT_SERVING and no answer are failures", async ({ kubectl }) => {
+    let status = 1;
+    const asked: string[] = [];
+    const health = createServer();
+    health.on("stream", (stream, headers) => {
+      asked.push(String(headers[":path"]));
+      stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
+      stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
+      // One uncompressed message of two bytes: HealthCheckResponse{status}.
+      stream.end(Buffer.from([0, 0, 0, 0, 2, 8, status]));
+    });
+    health.listen(0, nodeAddress);
+    await once(health, "listening");
+    try {
+      const address = health.address();
+      const port = typeof address === "object" && address ? address.port : 0;
+      const grpc = (name: string, to: number, hostNetwork: boolean): object =>
+        shellPod(name, forever, { spec: { hostNetwork }, container: { livenessProbe: { grpc: { port: to }, ...quick } } });
+      await kubectl.apply([grpc("asked", port, true), grpc("silent", 5000, false)]);
+      await restarted(kubectl, "silent");
+      await kubectl.until(
+        ["get", "events", "--field-selector=reason=Unhealthy"],
+        (out) => /pod\/silent\s+Liveness probe failed: .*(connect|rpc)/.test(out),
+        20,
+      );
+      await expect.poll(() => asked.length, { timeout: 20_000 }).toBeGreaterThan(2);
+      expect(new Set(asked)).toEqual(new Set(["/grpc.health.v1.Health/Check"]));
+      expect(await kubectl(...restarts("asked"))).toBe("0");
+      status = 2;
+      await restarted(kubectl, "asked");
+    } finally {
+      health.close();
+    }
   });
 
   test("AT-31 a pod that is not ready leaves its Service without a restart, and comes back", async ({ kubectl }) => {

@@ -246,7 +246,9 @@ test("pods reach what is outside of the cluster, and the API by its own Service"
     const script = `echo "GET /readyz HTTP/1.0" | true; ${forever}`;
     await kubectl.apply(shellPod("caller", script));
     await kubectl("wait", "--for=condition=Ready", "pod/caller", "--timeout=60s");
-    expect(await kubectl("exec", "caller", "--", "timeout", "5", "wget", "-q", "-O", "-", `http://${nodeAddress}:${port}`)).toBe("from outside");
+    expect(await kubectl("exec", "caller", "--", "timeout", "5", "wget", "-q", "-O", "-", `http://${nodeAddress}:${port}`)).toBe(
+      "from outside",
+    );
     const environment = await kubectl("exec", "caller", "--", "env");
     expect(environment).toMatch(new RegExp(`^KUBERNETES_SERVICE_HOST=${escaped(serviceRange)}\\.0\\.1$`, "m"));
     const reached = ["exec", "caller", "--", "sh", "-c", "nc -w 5 -z $KUBERNETES_SERVICE_HOST $KUBERNETES_SERVICE_PORT && echo reached"];

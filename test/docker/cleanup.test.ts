@@ -1,0 +1,118 @@
+import { existsSync, readdirSync } from "node:fs";
+import { expect, test } from "vitest";
+import { freePort, hue as run, startAgent, startHue } from "../support/hue.ts";
+import { docker, machine } from "../support/machine.ts";
+import { forever, httpServer, service, shellPod } from "../support/manifests.ts";
+import { sharedCluster } from "../support/shared-cluster.ts";
+
+const { podRange, serviceRange, nodes, kubectl: admin } = sharedCluster();
+const third = (shared: string): string => `10.${Number(shared.split(".")[1]) + 2}`;
+
+/** What hue can leave on a machine, without what changes by itself. */
+async function traces(): Promise<Record<string, string[]>> {
+  const lines = (text: string): string[] =>
+    text
+      .split("\n")
+      .filter((line) => line !== "" && !line.startsWith("#"))
+      .map((line) => line.replace(/\[\d+:\d+\]/, "").trim())
+      .sort();
+  const links = lines(await machine("ip", "-o", "link")).map((line) => /^\d+: ([^:@]+)/.exec(line)?.[1] ?? line);
+  return {
+    containers: lines(await docker("ps", "-aq", "--no-trunc")),
+    networks: lines(await docker("network", "ls", "-q", "--no-trunc")),
+    volumes: lines(await docker("volume", "ls", "-q")),
+    rules: lines(await machine("iptables-save")),
+    routes: lines(await machine("ip", "route", "show", "table", "all")).map((line) => line.replace(/ expires \d+sec/, "")),
+    addresses: lines(await machine("ip", "-o", "-4", "address")).map((line) => line.replace(/^\d+: /, "")),
+    links: links.sort(),
+    mounts: lines(await machine("sh", "-c", "cut -d' ' -f2 /proc/self/mounts")).filter(
+      (mount) => !/overlay2|containerd|\/netns\//.test(mount),
+    ),
+    namespaces: existsSync("/run/netns") ? readdirSync("/run/netns").sort() : [],
+  };
+}
+
+test("hue cleanup takes away every container, rule, link, route, mount and folder of its cluster, and nothing else", async () => {
+  // What other tests left ends first, and a pod of the other cluster has to survive.
+  await admin.until(
+    ["get", "pods", "-A", "-o", "jsonpath={range .items[*]}{.metadata.namespace}{'\\n'}{end}"],
+    (out) => !out.includes("t-"),
+    90,
+  );
+  await admin("create", "namespace", "stays");
+  await admin.in("stays")("wait", "--for=create", "serviceaccount/default", "--timeout=20s");
+  await admin
+    .in("stays")
+    .apply([shellPod("stays", forever, { spec: { nodeName: nodes[0] } }), service("stays", 80, 80, { type: "NodePort" })]);
+  await admin("wait", "-n", "stays", "--for=condition=Ready", "pod/stays", "--timeout=60s");
+  await admin.until(
+    ["get", "endpointslices", "-n", "stays", "-o", "jsonpath={.items[*].endpoints[*].conditions.ready}"],
+    (out) => out === "true",
+  );
+  let before = await traces();
+  await expect
+    .poll(
+      async () => {
+        const now = await traces();
+        const same = JSON.stringify(now) === JSON.stringify(before);
+        before = now;
+        return same;
+      },
+      { timeout: 30_000, interval: 1000 },
+    )
+    .toBe(true);
+
+  const ports = ["--ingress-http-port", String(await freePort()), "--ingress-https-port", String(await freePort())];
+  const network = [
+    "--cluster-cidr",
+    `${third(podRange)}.0.0/16`,
+    "--service-cidr",
+    `${third(serviceRange)}.0.0/16`,
+    "--cluster-dns",
+    `${third(serviceRange)}.0.10`,
+  ];
+  const hue = await startHue(["--node-name", `c-${process.pid}`, ...network, ...ports]);
+  const agent = await startAgent(hue, `d-${process.pid}`, ports);
+  const kubectl = hue.kubectl;
+  await kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=20s");
+  const claim = {
+    apiVersion: "v1",
+    kind: "PersistentVolumeClaim",
+    metadata: { name: "data" },
+    spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "8Mi" } } },
+  };
+  const volumes = [
+    { name: "data", persistentVolumeClaim: { claimName: "data" } },
+    { name: "memory", emptyDir: { medium: "Memory" } },
+  ];
+  const volumeMounts = [
+    { name: "data", mountPath: "/data" },
+    { name: "memory", mountPath: "/memory" },
+  ];
+  await kubectl.apply([
+    claim,
+    shellPod("web", httpServer(80, "web"), {
+      container: { ports: [{ containerPort: 80, hostPort: 28_124 }], volumeMounts },
+      spec: { volumes },
+    }),
+    shellPod("far", forever, { spec: { nodeName: agent.nodeName } }),
+    service("web", 8125, 80, { type: "LoadBalancer" }),
+  ]);
+  await kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s");
+  const during = await traces();
+  expect(during["containers"]?.length).toBeGreaterThanOrEqual((before["containers"]?.length ?? 0) + 4);
+  expect(during["rules"]?.length).toBeGreaterThan(before["rules"]?.length ?? 0);
+
+  const running = await run("cleanup", "--data-dir", hue.dataDir);
+  expect(running.code, "a running server is not cleaned up under its feet").toBe(1);
+  expect(running.stderr).toMatch(/^hue: .*\n$/);
+  await agent.stop();
+  await hue.stop();
+  expect((await traces())["containers"], "stopping leaves the pods alone").toEqual(during["containers"]);
+  await agent.cleanup();
+  await hue.cleanup();
+  expect(await traces()).toEqual(before);
+  expect(existsSync(hue.dataDir)).toBe(false);
+  expect(await admin("exec", "-n", "stays", "stays", "--", "echo", "here")).toBe("here\n");
+  await admin("delete", "namespace", "stays", "--wait=false");
+});
