@@ -1,8 +1,8 @@
 import { badRequest, type StatusError } from "../errors.ts";
-import { defaulterOf } from "./defaults.ts";
+import { type Defaulter, defaulterOf } from "./defaults.ts";
 import { decodeMessage } from "./protobuf.ts";
 import { DecodeError, prunerOf, pruneState } from "./prune.ts";
-import type { JsonObject } from "./struct.ts";
+import { type JsonObject, typeFacts } from "./struct.ts";
 import { WireError, WireReader } from "./wire.ts";
 
 /** A type made ready for fast work on its objects. Built-in types come from the facts, custom resources from their schema. */
@@ -33,8 +33,9 @@ export function compileType(typeName: string): CompiledType {
 
 function compile(typeName: string): CompiledType {
   const [, version = "", kind = ""] = typeName.split(".");
+  typeFacts(typeName);
   const prune = prunerOf(typeName);
-  const fillIn = defaulterOf(typeName);
+  let fillIn: Defaulter | undefined | "not made yet" = "not made yet";
   const unfit = (why: string): StatusError => cannotBeHandled(kind, version, kind, why);
   return {
     prune(value) {
@@ -47,6 +48,7 @@ function compile(typeName: string): CompiledType {
       }
     },
     applyDefaults(value) {
+      if (fillIn === "not made yet") fillIn = defaulterOf(typeName);
       fillIn?.(value);
     },
     decodeProtobuf(bytes) {

@@ -22,12 +22,7 @@ interface FieldPlan extends StructField {
   prune: Pruner;
 }
 
-interface StructPlan {
-  fields: Map<string, FieldPlan>;
-  prune: Pruner;
-}
-
-const plans = new Map<string, StructPlan>();
+const structPruners = new Map<string, Pruner>();
 
 /** A fresh state for one run. */
 export function pruneState(): PruneState {
@@ -42,21 +37,27 @@ export function prunerOf(type: string): Pruner {
   if (item !== undefined) return listPruner(type, item);
   const value = valueType(type);
   if (value !== undefined) return mapPruner(type, value);
-  return structPlan(type).prune;
+  return structPruner(type);
 }
 
-function structPlan(typeName: string): StructPlan {
-  const known = plans.get(typeName);
+/** Its fields are looked up when the first value of the type comes: most types never see one in the life of a process. */
+function structPruner(typeName: string): Pruner {
+  const known = structPruners.get(typeName);
   if (known) return known;
-  const fields = new Map<string, FieldPlan>();
-  const plan: StructPlan = { fields, prune: (value, state) => pruneStruct(typeName, fields, value, state) };
-  plans.set(typeName, plan);
+  let fields: Map<string, FieldPlan> | undefined;
+  const prune: Pruner = (value, state) => pruneStruct(typeName, (fields ??= fieldPlans(typeName)), value, state);
+  structPruners.set(typeName, prune);
+  return prune;
+}
+
+function fieldPlans(typeName: string): Map<string, FieldPlan> {
   const struct = typeName.slice(typeName.lastIndexOf(".") + 1);
-  for (const field of structFields(typeName)) {
-    const prune = prunerOf(field.facts.type);
-    fields.set(field.name, { ...field, struct, prune: field.omitZero ? omittingZero(field.facts.type, prune) : prune });
-  }
-  return plan;
+  return new Map(
+    structFields(typeName).map((field) => {
+      const prune = prunerOf(field.facts.type);
+      return [field.name, { ...field, struct, prune: field.omitZero ? omittingZero(field.facts.type, prune) : prune }];
+    }),
+  );
 }
 
 function pruneStruct(typeName: string, fields: Map<string, FieldPlan>, value: unknown, state: PruneState): unknown {
@@ -197,7 +198,7 @@ const scalarPruners: Record<string, ((type: string) => Pruner) | undefined> = {
 };
 
 function schemaPruner(): Pruner {
-  return structPlan("apiextensions.v1.JSONSchemaProps").prune;
+  return structPruner("apiextensions.v1.JSONSchemaProps");
 }
 
 function isMonth(digits: string): boolean {
