@@ -17,6 +17,9 @@ export class ImageError extends Error {
   }
 }
 
+/** So long a failed pull shows as such; then, until the next attempt, as being in back-off. Milliseconds. */
+const sayBackOffAfter = 2000;
+
 /** An image that a pod wants. */
 export interface ImageWish {
   image: string;
@@ -104,7 +107,7 @@ export class ImagePuller {
       this.backoff.next(key, now);
       this.failures.set(key, { at: now, error: text });
       report("Warning", "Failed", `Failed to pull image "${image}": ${text}`);
-      throw new ImageError("ErrImagePull", text, this.backoff.remaining(key, now, now));
+      throw new ImageError("ErrImagePull", text, sayBackOffAfter);
     }
     this.failures.delete(key);
     this.pulled();

@@ -1,4 +1,5 @@
 import { isReason } from "../../api/errors.ts";
+import { semanticEqual } from "../../api/meta/equality.ts";
 import { parseTime } from "../../api/meta/time.ts";
 import type { ContainerStateWaiting, Pod } from "../../api/types/core.v1.ts";
 import { Pods } from "../../api/types/resources.ts";
@@ -71,7 +72,7 @@ export class PodWorker {
     if (object && source.object && object.metadata.uid === source.object.metadata.uid && isOlder(source.object, object)) return;
     this.source = source;
     if (source.pod.metadata.deletionTimestamp) this.ending.abort();
-    this.wake();
+    if (!object || !source.object || isNews(object, source.object)) this.wake();
   }
 
   /** The object is no longer there. */
@@ -403,6 +404,14 @@ function nextToStop(pod: Pod, running: readonly ContainerState[]): ContainerStat
   if (others.length > 0) return others;
   const last = sidecars.findLast((name) => running.some((c) => c.name === name));
   return running.filter((c) => c.name === last);
+}
+
+/** Whether a change is more than the status that the worker has written itself. */
+function isNews(old: Pod, next: Pod): boolean {
+  const asked = ["generation", "deletionTimestamp", "deletionGracePeriodSeconds", "labels", "annotations"] as const;
+  const same = asked.every((name) => semanticEqual(old.metadata[name], next.metadata[name]));
+  const gates = (next.spec.readinessGates ?? []).length > 0;
+  return !same || gates || old.metadata.uid !== next.metadata.uid || old.status.phase !== next.status.phase;
 }
 
 function isOlder(a: Pod, b: Pod | undefined): boolean {

@@ -1,0 +1,130 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { KubeObject } from "../../../src/api/meta/object.ts";
+import { applyStrategicMergePatch } from "../../../src/api/meta/patch/strategic.ts";
+import type { Pod } from "../../../src/api/types/core.v1.ts";
+import { Nodes, Pods } from "../../../src/api/types/resources.ts";
+import { createCaches } from "../../../src/client/caches.ts";
+import { Client } from "../../../src/client/client.ts";
+import type { PatchType, Target } from "../../../src/client/transport.ts";
+import { createKubelet, type Kubelet } from "../../../src/kubelet/kubelet.ts";
+import { createSimulatedRuntime, type SimulatedRuntime } from "../../../src/kubelet/runtime/simulated/simulated-runtime.ts";
+import { systemClock } from "../../../src/lib/clock.ts";
+import { silentLogger } from "../../../src/lib/log.ts";
+import { MemoryAPI } from "../client/memory-api.ts";
+
+/** The API in memory, with the patches that merge conditions by their type. */
+class API extends MemoryAPI {
+  override async patch(target: Target, type: PatchType, patch: unknown): Promise<KubeObject> {
+    if (type !== "strategic") return super.patch(target, type, patch);
+    const merged = applyStrategicMergePatch(await this.get(target), patch, target.resource.type ?? "");
+    return this.update(target, merged);
+  }
+}
+
+let client: Client;
+let runtime: SimulatedRuntime;
+let kubelet: Kubelet;
+let stopCaches: () => void;
+const told: string[] = [];
+
+beforeEach(async () => {
+  told.length = 0;
+  client = new Client(new API(systemClock));
+  await begin();
+  await client.patch(Nodes, { name: "n1" }, { type: "merge", body: { spec: { podCIDR: "10.42.3.0/24" } } });
+});
+afterEach(() => end());
+
+async function begin(): Promise<void> {
+  const caches = createCaches(client.transport, systemClock, silentLogger);
+  runtime = createSimulatedRuntime({ clock: systemClock, missingImage: (name) => name.startsWith("missing") });
+  const events = { event: (_: object, __: string, reason: string): void => void told.push(reason) };
+  const parts = { client, caches, events, clock: systemClock, log: silentLogger, runtime };
+  kubelet = createKubelet({ ...parts, nodeName: "n1", nodeIP: "192.168.1.1", dataDir: "/nonexistent", capacity: { cpu: "2", pods: "10" } });
+  stopCaches = () => caches.stop();
+  await kubelet.start();
+}
+
+async function end(): Promise<void> {
+  await kubelet.stop();
+  stopCaches();
+}
+
+function create(spec: Partial<Pod["spec"]>): Promise<Pod> {
+  const containers = [{ name: "c", image: "busybox" }];
+  return client.create(Pods, {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "web", namespace: "default" },
+    spec: { nodeName: "n1", restartPolicy: "Always", terminationGracePeriodSeconds: 1, containers, ...spec },
+  });
+}
+
+const get = () => client.get(Pods, { namespace: "default", name: "web" });
+const status = async () => (await get()).status;
+
+describe("a kubelet on the simulated runtime", () => {
+  test("registers its node, Ready once it has its address range", async () => {
+    const ready = async () => (await client.get(Nodes, { name: "n1" })).status.conditions?.find((c) => c.type === "Ready");
+    await expect.poll(ready).toMatchObject({ status: "True", reason: "KubeletReady", message: "kubelet is posting ready status" });
+    const node = await client.get(Nodes, { name: "n1" });
+    expect(node.metadata.labels).toMatchObject({ "kubernetes.io/hostname": "n1", "kubernetes.io/os": "linux" });
+    expect(node.status.capacity).toMatchObject({ cpu: "2", pods: "10" });
+  });
+
+  test("keeps resources that others have added to the node", async () => {
+    const body = { status: { capacity: { "example.com/fake": "5" }, allocatable: { "example.com/fake": "5" } } };
+    await client.patch(Nodes, { name: "n1" }, { type: "strategic", body }, { subresource: "status" });
+    await expect.poll(async () => (await client.get(Nodes, { name: "n1" })).status.conditions?.at(-1)?.status).toBe("True");
+    expect((await client.get(Nodes, { name: "n1" })).status.capacity).toMatchObject({ "example.com/fake": "5", cpu: "2" });
+  });
+
+  test("runs a pod, and restarts its container when it ends, the second time after a pause", async () => {
+    await create({});
+    await expect.poll(status).toMatchObject({ phase: "Running", podIP: expect.stringMatching(/^10\.42\.3\./), hostIP: "192.168.1.1" });
+    const { uid } = (await get()).metadata;
+    runtime.exit(uid, "c", 3);
+    await expect
+      .poll(async () => (await status()).containerStatuses?.[0])
+      .toMatchObject({ restartCount: 1, state: { running: {} }, lastState: { terminated: { exitCode: 3 } } });
+    runtime.exit(uid, "c", 4);
+    await expect.poll(async () => (await status()).containerStatuses?.[0]?.state?.waiting?.reason).toBe("CrashLoopBackOff");
+    expect(told).toEqual(["Pulled", "Created", "Started", "Pulled", "Created", "Started", "BackOff"]);
+  });
+
+  test("runs init containers before the others, and ends with what they did", async () => {
+    const initContainers = [{ name: "i", image: "busybox", command: ["true"] }];
+    await create({ restartPolicy: "Never", initContainers, containers: [{ name: "c", image: "busybox", command: ["exit", "7"] }] });
+    await expect
+      .poll(status)
+      .toMatchObject({ phase: "Failed", containerStatuses: [{ state: { terminated: { exitCode: 7, reason: "Error" } } }] });
+    await expect.poll(() => runtime.pods().then((pods) => pods[0]?.sandboxes.length)).toBe(0);
+  });
+
+  test("says when an image cannot be had", async () => {
+    await create({ containers: [{ name: "c", image: "missing:1" }] });
+    await expect.poll(async () => (await status())?.containerStatuses?.[0]?.state?.waiting?.reason).toBe("ErrImagePull");
+    expect((await status()).phase).toBe("Pending");
+  });
+
+  test("refuses a pod that does not fit", async () => {
+    await create({ containers: [{ name: "c", image: "busybox", resources: { requests: { cpu: "3" } } }] });
+    await expect.poll(status).toMatchObject({ phase: "Failed", reason: "OutOfcpu" });
+  });
+
+  test("ends a deleted pod and takes the object away, not before", async () => {
+    await create({});
+    await expect.poll(async () => (await status())?.phase).toBe("Running");
+    await client.delete(Pods, { namespace: "default", name: "web" });
+    await expect
+      .poll(() =>
+        get().then(
+          () => "there",
+          () => "gone",
+        ),
+      )
+      .toBe("gone");
+    await expect.poll(() => runtime.pods()).toEqual([]);
+    expect(told).toContain("Killing");
+  });
+});
