@@ -11,6 +11,13 @@ export class AdmissionChain {
   }
 
   async admit(request: AdmissionRequest): Promise<void> {
+    await this.mutate(request);
+    if (request.pass !== "wants second") return;
+    request.pass = "second";
+    await this.mutate(request);
+  }
+
+  private async mutate(request: AdmissionRequest): Promise<void> {
     for (const plugin of this.mutating) {
       const waiting = plugin.admit?.(request);
       if (waiting) await waiting;

@@ -10,6 +10,7 @@ export interface ServedGroup {
 /** Everything that is served now: built-in resources from the start, custom resources as their definitions come and go. */
 export class Registry {
   private readonly handlers = new Map<string, Map<string, ResourceHandler>>();
+  private byStorage = { generation: -1, handlers: new Map<string, ResourceHandler[]>() };
   /** Grows with every change: what discovery and OpenAPI made of it before is out of date. */
   generation = 0;
 
@@ -37,6 +38,15 @@ export class Registry {
     const handler = this.find(groupVersion, plural);
     if (!handler) throw new Error(`no resource ${plural} in ${groupVersion}`);
     return handler;
+  }
+
+  /** All handlers of the objects that this one has: itself, other versions, and twins in other groups (events). */
+  equivalents({ storage }: ResourceHandler): ResourceHandler[] {
+    if (this.byStorage.generation !== this.generation) {
+      const handlers = [...this.handlers.values()].flatMap((resources) => [...resources.values()]);
+      this.byStorage = { generation: this.generation, handlers: Map.groupBy(handlers, (handler) => handler.storage) };
+    }
+    return this.byStorage.handlers.get(storage) ?? [];
   }
 
   /** Whether anything of that group version is served. */

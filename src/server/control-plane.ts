@@ -160,7 +160,18 @@ function buildApi(
   const { serviceCIDR } = options;
   const { connect } = streaming;
   const resources = options.resourceMetrics ? resourceMetrics({ objects, clock, kubelets: streaming.kubelets }) : [];
-  const api: ApiServer = createApiServer({ store, clock, log, authentication, authorization, admission, objects, serviceCIDR, connect, resources });
+  const api: ApiServer = createApiServer({
+    store,
+    clock,
+    log,
+    authentication,
+    authorization,
+    admission,
+    objects,
+    serviceCIDR,
+    connect,
+    resources,
+  });
   return {
     api,
     close() {

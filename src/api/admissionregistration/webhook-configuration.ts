@@ -1,3 +1,4 @@
+import { compileMatchCondition } from "../cel/match-condition.ts";
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { duplicateValue, invalidForEach, invalidValue, notSupported, oneOf, requiredValue } from "../meta/field-errors.ts";
@@ -92,10 +93,20 @@ function validateWebhook(field: string, webhook: ValidatingWebhook | MutatingWeb
   for (const [i, condition] of conditions.entries()) {
     if (!condition.name) errors.push(requiredValue(`${field}.matchConditions[${i}].name`));
     if (!condition.expression?.trim()) errors.push(requiredValue(`${field}.matchConditions[${i}].expression`));
+    else errors.push(...validateExpression(`${field}.matchConditions[${i}].expression`, condition.expression));
     if (conditions.findIndex((c) => c.name === condition.name) < i)
       errors.push(duplicateValue(`${field}.matchConditions[${i}].name`, condition.name));
   }
   return errors;
+}
+
+function validateExpression(field: string, expression: string): FieldError[] {
+  try {
+    compileMatchCondition(expression);
+    return [];
+  } catch (error) {
+    return [invalidValue(field, expression, error instanceof Error ? error.message : String(error))];
+  }
 }
 
 /** What is wrong with a rule that says which requests are looked at. */
@@ -135,12 +146,17 @@ function validateClientConfig(field: string, config: WebhookClientConfig | undef
   const port = service?.port ?? 443;
   if (port < 1 || port > 65535)
     errors.push(invalidValue(`${field}.service.port`, port, "port is not valid: must be between 1 and 65535, inclusive"));
-  const path = service?.path;
-  if (path !== undefined && !path.startsWith("/"))
-    errors.push(
-      invalidValue(`${field}.service.path`, path, "must start with a '/'"),
-      invalidValue(`${field}.service.path`, path, "segment[0] may not be empty"),
-    );
+  return [...errors, ...validatePath(`${field}.service.path`, service?.path ?? "")];
+}
+
+function validatePath(field: string, path: string): FieldError[] {
+  if (path === "" || path === "/") return [];
+  const errors = path.startsWith("/") ? [] : [invalidValue(field, path, "must start with a '/'")];
+  const segments = path === "//" ? [""] : path.slice(1).replace(/\/$/, "").split("/");
+  for (const [i, segment] of segments.entries()) {
+    if (!segment) errors.push(invalidValue(field, path, `segment[${i}] may not be empty`));
+    else for (const problem of checkDnsSubdomain(segment)) errors.push(invalidValue(field, path, `segment[${i}]: ${problem}`));
+  }
   return errors;
 }
 

@@ -16,6 +16,8 @@ export interface AdmissionRequest {
   old: KubeObject | undefined;
   user: UserInfo;
   dryRun: boolean;
+  /** "wants second" after a webhook has changed the object: then all mutating steps run once more, in their second pass. */
+  pass?: "wants second" | "second";
   /** Shows the client a warning. */
   warn(message: string): void;
   /** Registers what is to happen when the write fails after all: gives back a reservation. */

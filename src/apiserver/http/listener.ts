@@ -78,7 +78,7 @@ export function createListener(parts: ListenerParts): Listener {
     const { response } = responder;
     const { path, query, user } = await admit(request, asked);
     if (!path.isResource) return parts.other(request, response);
-    const connect = await connectHandler(parts, { path, query, user }, responder.warn);
+    const connect = connectHandler(parts, path);
     if (connect) return connect({ path, query, user, request, response, socket: request.socket, head: Buffer.alloc(0) });
     if (!parts.registry.has(path.groupVersion) && !parts.registry.hasGroup(path.group))
       return responder.text(404, "text/plain; charset=utf-8", "404 page not found\n");
@@ -117,28 +117,17 @@ async function upgrade(
   { request, socket, head }: { request: IncomingMessage; socket: Duplex; head: Buffer },
 ): Promise<void> {
   const { path, query, user } = await admit(request, target(request));
-  const connect = await connectHandler(parts, { path, query, user }, () => {});
+  const connect = connectHandler(parts, path);
   if (!connect) throw badRequest("upgrade request required: this resource cannot be connected to");
   await connect({ path, query, user, request, response: undefined, socket, head });
 }
 
-/** The handler of a connection, when the path names one and admission has nothing against it. */
-async function connectHandler(
-  parts: ListenerParts,
-  { path, query, user }: Admitted,
-  warn: (message: string) => void,
-): Promise<ConnectHandler | undefined> {
-  const { namespace, name, resource, subresource } = path;
-  const connect = path.group === "" ? parts.connect[`${resource}/${subresource}`] : undefined;
-  const handler = connect && parts.registry.find(path.groupVersion, resource);
-  if (!handler) return undefined;
-  // Reading logs is a get for admission; the others are connections with options of their own kind.
-  const kind = handler.info.subresources[subresource]?.kind;
-  if (kind?.endsWith("Options")) {
-    const options = { ...Object.fromEntries(query), kind, apiVersion: "v1", metadata: {} };
-    await parts.verbs.connect({ handler, namespace, name, subresource, user, dryRun: false, warn }, options);
-  }
-  return connect;
+/** The handler of a connection, when the path names one. It asks admission itself. */
+function connectHandler(
+  { connect, registry }: ListenerParts,
+  { group, groupVersion, resource, subresource }: RequestPath,
+): ConnectHandler | undefined {
+  return group === "" && registry.find(groupVersion, resource) ? connect[`${resource}/${subresource}`] : undefined;
 }
 
 /** Refuses an upgrade with a plain HTTP answer that carries the Status. */

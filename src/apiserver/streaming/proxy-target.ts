@@ -1,6 +1,7 @@
 import { badRequest, notFound, serviceUnavailable } from "../../api/errors.ts";
 import type { Container, Pod, Service } from "../../api/types/core.v1.ts";
-import { EndpointSlices, Nodes, Services } from "../../api/types/resources.ts";
+import { Nodes, Services } from "../../api/types/resources.ts";
+import { readyEndpoints, servicePortName } from "../backends/service-endpoint.ts";
 import type { RequestPath } from "../request-path.ts";
 import { kubeletAddress } from "./kubelet.ts";
 import type { StreamingParts } from "./parts.ts";
@@ -68,27 +69,20 @@ function serviceTarget({ objects }: StreamingParts, path: RequestPath, random: (
   const { scheme, name, port } = parseName(path);
   const service = objects.get(Services, path.namespace, name);
   if (!service) throw notFound({ kind: "services", name });
-  const portName = servicePortName(service, port);
-  const places = objects
-    .list(EndpointSlices, path.namespace)
-    .filter(({ metadata }) => metadata.labels?.["kubernetes.io/service-name"] === name)
-    .flatMap(({ endpoints, ports }) => {
-      const found = ports?.find((one) => (one.name ?? "") === portName)?.port;
-      const ready = (endpoints ?? []).filter(({ conditions }) => conditions?.ready !== false);
-      return found === undefined ? [] : ready.flatMap(({ addresses }) => (addresses[0] ? [{ host: addresses[0], port: found }] : []));
-    });
+  const portName = portNameOf(service, port);
+  const places = readyEndpoints(objects, { namespace: path.namespace, name, portName });
   const chosen = places[Math.floor(random() * places.length)];
   if (!chosen) throw serviceUnavailable(`no endpoints available for service ${JSON.stringify(name)}`);
   return { scheme, ...chosen };
 }
 
-function servicePortName({ metadata, spec }: Service, port: string): string {
-  const ports = spec?.ports ?? [];
+function portNameOf(service: Service, port: string): string {
+  const ports = service.spec?.ports ?? [];
   if (port === "") return (ports.length === 1 ? ports[0]?.name : undefined) ?? "";
   if (!/^\d+$/.test(port)) return port;
-  const found = ports.find((one) => one.port === Number(port));
-  if (!found) throw serviceUnavailable(`no service port ${port} found for service ${JSON.stringify(metadata.name)}`);
-  return found.name ?? "";
+  const found = servicePortName(service, Number(port));
+  if (found === undefined) throw serviceUnavailable(`no service port ${port} found for service ${JSON.stringify(service.metadata.name)}`);
+  return found;
 }
 
 function nodeTarget({ objects }: StreamingParts, path: RequestPath): ProxyTarget {

@@ -100,13 +100,6 @@ export class Verbs {
     return deleteCollection(this.context, call, options, selection);
   }
 
-  /** Asks admission whether a connection (exec, attach, port-forward, proxy) may be made; `options` is its PodExecOptions or the like. */
-  async connect(call: Call, options: KubeObject): Promise<void> {
-    const request = admissionRequest(call, "CONNECT", { object: options, old: undefined }, new Reservations());
-    await this.context.admission.admit(request);
-    await this.context.admission.validate(request);
-  }
-
   /** What a create or update of the call's target takes as its body. */
   bodyKind(call: Call): BodyKind {
     const subresource = subresourceOf(call);

@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import type { KubeObject } from "../../../src/api/meta/object.ts";
 import { ClusterRoles, ClusterRoleBindings, Namespaces } from "../../../src/api/types/resources.ts";
 import { createAdmission } from "../../../src/apiserver/admission/index.ts";
+import { webhookAdmission } from "../../../src/apiserver/admission/webhooks/webhooks.ts";
 import { type ApiServer, type ApiServerOptions, createApiServer } from "../../../src/apiserver/apiserver.ts";
 import { createAuthentication } from "../../../src/apiserver/authentication/index.ts";
 import { type Authorization, createAuthorization } from "../../../src/apiserver/authorization/index.ts";
@@ -58,14 +59,29 @@ export async function startServer(options: Partial<ApiServerOptions> & { listen?
     tokenFile: 'admin,admin,admin,"system:masters"\nalice,alice,alice,\n',
   });
   const authorization = createAuthorization(objects);
+  const webhooks = webhookAdmission({
+    objects,
+    registry: () => server.registry,
+    authorize: (attributes) => ({ allowed: authorization.authorize(attributes).verdict === "allow", reason: "" }),
+    log: silentLogger,
+  });
   const admission = createAdmission({
     objects,
     clock,
     nameSuffix: () => "abcde",
     isAllowed: (attributes) => authorization.authorize(attributes).verdict === "allow",
-    more: [authorization.escalationPrevention],
+    more: [...webhooks.plugins, authorization.escalationPrevention],
   });
-  const server = createApiServer({ store, clock, log: silentLogger, authentication, authorization, admission, objects, ...options });
+  const server: ApiServer = createApiServer({
+    store,
+    clock,
+    log: silentLogger,
+    authentication,
+    authorization,
+    admission,
+    objects,
+    ...options,
+  });
   const client = new Client(createLocalTransport(server));
   if (!options.store)
     for (const name of ["default", "kube-system"])
@@ -84,6 +100,7 @@ export async function startServer(options: Partial<ApiServerOptions> & { listen?
     async stop() {
       client.transport.close();
       authorization.close();
+      webhooks.close();
       server.close();
       https?.closeAllConnections();
       await new Promise((resolve) => (https ? https.close(resolve) : resolve(undefined)));
