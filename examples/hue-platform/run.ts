@@ -40,7 +40,20 @@ async function deploy(): Promise<void> {
   await kubectl(["-n", "production", "rollout", "status", "daemonset/hue-collect-proxy", "--timeout=120s"]);
   await kubectl(["-n", "restricted", "rollout", "status", "deployment/hue-finance", "--timeout=120s"]);
   step("noting a reminder of gigi's, and calling the front through its Service");
-  await kubectl(["-n", "production", "exec", "deploy/hue-front", "--", "wget", "-q", "-O", "-", "--post-data", "Buy bread", "http://hue-reminders:8080/cgi-bin/mine?user=gigi"]);
+  await kubectl([
+    "-n",
+    "production",
+    "exec",
+    "deploy/hue-front",
+    "--",
+    "wget",
+    "-q",
+    "-O",
+    "-",
+    "--post-data",
+    "Buy bread",
+    "http://hue-reminders:8080/cgi-bin/mine?user=gigi",
+  ]);
   await kubectl(["get", "--raw", "/api/v1/namespaces/production/services/hue-front:80/proxy/cgi-bin/reminders?user=gigi"]);
   step(`calling it through the Ingress, http://front.hue.example on port ${ingressPort} of the node`);
   console.log(await ingress("/cgi-bin/reminders?user=gigi"));
@@ -76,7 +89,9 @@ function ingress(path: string): Promise<string> {
     const call = request({ host: "127.0.0.1", port: ingressPort, path, headers: { host: "front.hue.example" } }, (reply) => {
       let text = "";
       reply.on("data", (chunk) => (text += chunk));
-      reply.on("end", () => (reply.statusCode === 200 ? resolve(text) : reject(new Error(`the Ingress answers ${reply.statusCode}: ${text}`))));
+      reply.on("end", () =>
+        reply.statusCode === 200 ? resolve(text) : reject(new Error(`the Ingress answers ${reply.statusCode}: ${text}`)),
+      );
     });
     call.on("error", reject);
     call.end();

@@ -158,8 +158,3 @@ export function internalError(message: string): StatusError {
 export function serviceUnavailable(message: string): StatusError {
   return new StatusError({ code: 503, reason: "ServiceUnavailable", message });
 }
-
-/** 504: what was asked for did not come in time. */
-export function timeout(message: string): StatusError {
-  return new StatusError({ code: 504, reason: "Timeout", message });
-}

@@ -13,6 +13,7 @@ import type { ServerConfig } from "./config.ts";
 import { type ControlPlane, startControlPlane } from "./control-plane.ts";
 import { keepSettings } from "./cluster-settings.ts";
 import { publishClusterInfo } from "./cluster-info.ts";
+import { ensureDnsService } from "./dns-service.ts";
 import { ensureJoinToken } from "./join-token.ts";
 import { startServerNodes } from "./nodes.ts";
 
@@ -75,6 +76,7 @@ export async function startServer(config: ServerConfig, log: Logger): Promise<Ru
     if (config.writeKubeconfig) await writeKubeconfig(config.writeKubeconfig, kubeconfig);
     await publishClusterInfo(controlPlane.client, pki, config);
     await ensureJoinToken(controlPlane.client, config.token, config.dataDir, pki.authority("server"));
+    if (!config.disable.includes("dns")) await ensureDnsService(controlPlane.client, config.clusterDNS);
     controlPlane.startControllers();
     const nodes = await startServerNodes({ config, controlPlane, pki, address, log });
     stops.push(() => nodes.stop());

@@ -5,9 +5,6 @@ import { checkDns1035Label, checkDnsSubdomain } from "../meta/names.ts";
 import type { CustomResourceDefinition, CustomResourceDefinitionSpec, CustomResourceDefinitionVersion } from "../types/apiextensions.v1.ts";
 import { validateStructure } from "./structural-schema.ts";
 
-/** The finalizer that makes the instances go before their definition. */
-export const customResourceCleanup = "customresourcecleanup.apiextensions.k8s.io";
-
 /** The rules of CustomResourceDefinitions. Names are accepted and instances cleaned up by the API server. */
 export const customResourceDefinitionRules: KindRules<CustomResourceDefinition> = {
   default({ spec }) {

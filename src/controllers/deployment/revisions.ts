@@ -39,7 +39,9 @@ export function findNew(deployment: Deployment, sets: readonly ReplicaSet[]): Re
 
 /** The revision that the new ReplicaSet shall have: one more than the greatest of the old ones. */
 export function nextRevision(old: readonly ReplicaSet[]): bigint {
-  return old.map(revisionOf).reduce((a, b) => (a > b ? a : b), 0n) + 1n;
+  let greatest = 0n;
+  for (const revision of old.map(revisionOf)) if (revision > greatest) greatest = revision;
+  return greatest + 1n;
 }
 
 /**

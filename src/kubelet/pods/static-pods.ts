@@ -13,7 +13,7 @@ import type { Logger } from "../../lib/log.ts";
 /** Says which file's pod a mirror pod shows: the API's object of a static pod. */
 export const mirrorAnnotation = "kubernetes.io/config.mirror";
 /** The hash of the file's pod, on the pod itself. */
-export const hashAnnotation = "kubernetes.io/config.hash";
+const hashAnnotation = "kubernetes.io/config.hash";
 
 /** Where static pods come from. */
 export interface StaticPodOptions {

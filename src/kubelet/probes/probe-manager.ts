@@ -1,4 +1,4 @@
-import type { Container, Pod, Probe } from "../../api/types/core.v1.ts";
+import type { Pod, Probe } from "../../api/types/core.v1.ts";
 import type { EventRecorder } from "../../client/events.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { fieldPath, type PodContainer } from "../pods/containers.ts";
@@ -155,9 +155,4 @@ export class ProbeManager {
       return { outcome: "failure", output: `command timed out: "${command.join(" ")}" timed out after ${timeout / 1000}s` };
     return exitCode === 0 ? { outcome: "success", output } : { outcome: "failure", output: output.trimEnd() };
   }
-}
-
-/** Whether any probe of the container looks at its readiness. */
-export function hasReadinessProbe(container: Container): boolean {
-  return container.readinessProbe !== undefined;
 }

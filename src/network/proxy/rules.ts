@@ -38,7 +38,8 @@ export function hooks(tag: string): { table: "nat" | "filter"; from: string; to:
 /** The whole rule set for these Services; a pure function, so that what changes can be compared chain by chain. */
 export function buildRules(config: ProxyConfig, ports: readonly ServicePortRules[]): RuleSet {
   const rules = baseRules(config);
-  for (const port of ports) addServicePort(rules, config, port);
+  // The cluster's DNS is answered at its address by this process, not by endpoints.
+  for (const port of ports) if (!port.clusterIPs.includes(config.clusterDNS)) addServicePort(rules, config, port);
   const chain = name(config.tag);
   // Node ports come last: only for packets to the machine itself.
   add(rules.nat, chain("SERVICES"), `-m addrtype --dst-type LOCAL -j ${chain("NODEPORTS")}`);

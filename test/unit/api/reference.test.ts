@@ -64,11 +64,11 @@ function distinct(list: readonly string[]): string[] {
 function validateUpdate({ rules }: Kind, sub: string, object: KubeObject, old: KubeObject): FieldError[] {
   if (sub === "status") return rules.validateStatusUpdate?.(object, old) ?? [];
   if (sub === "resize") {
-    const pod = { ...withResize(object as Pod, old as Pod), metadata: object.metadata };
+    const pod = { ...withResize(object as Pod, old as Pod), metadata: (object as Pod).metadata };
     return [...(rules.validate?.(pod) ?? []), ...validateResize(pod, old as Pod)];
   }
   if (sub === "ephemeralcontainers") {
-    const pod = { ...withEphemeralContainers(object as Pod, old as Pod), metadata: object.metadata };
+    const pod = { ...withEphemeralContainers(object as Pod, old as Pod), metadata: (object as Pod).metadata };
     return [...(rules.validate?.(pod) ?? []), ...validateEphemeralContainersUpdate(pod, old as Pod)];
   }
   if ("status" in old) Object.assign(object, { status: old.status });
