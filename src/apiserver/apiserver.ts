@@ -81,7 +81,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   };
   const registry = new Registry();
   const services = new ServiceAllocation(objects, options.serviceCIDR ?? "10.43.0.0/16", random);
-  const health = new Health([{ name: "etcd", check: () => undefined }, ...(options.healthChecks ?? [])]);
+  const health = new Health([{ name: "etcd", check: () => store.failure?.message }, ...(options.healthChecks ?? [])]);
   const special = specialsOf({
     context,
     registry,

@@ -67,7 +67,7 @@ export interface Reply {
 export interface ResourceHooks {
   /** Gives a new or changed object what only the server can give (addresses, ports); after admission, before validation. Returns how to undo it. */
   allocate?(object: KubeObject, old: Readonly<KubeObject> | undefined, call: Call): (() => void) | undefined;
-  /** Changes the object that is about to be marked as deleted. */
+  /** Changes the object that is about to be marked as deleted, in place of counting its generation up. */
   beginDelete?(object: KubeObject): void;
   /** Whether an object marked as deleted may go now; default: it has no finalizers and no grace period left. */
   mayGo?(object: Readonly<KubeObject>): boolean;

@@ -106,6 +106,10 @@ export class RevisionStore implements Store {
     return this.committed;
   }
 
+  get failure(): StoreFailed | undefined {
+    return this.ended;
+  }
+
   get oldestRevision(): number {
     return this.oldest;
   }

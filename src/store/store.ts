@@ -101,6 +101,8 @@ export interface Store {
   readonly revision: number;
   /** The oldest revision that list and watch can go back to. */
   readonly oldestRevision: number;
+  /** Why nothing can be written any more; undefined while all is well. */
+  readonly failure: StoreFailed | undefined;
   /** The newest committed state. */
   get(key: Key): StoredObject | undefined;
   /** The newest state, including writes still on their way to the disk: what the next write's `expect` is checked against. */

@@ -67,9 +67,11 @@ export function fromCoreEvent(event: CoreEvent): Event {
 export const eventsEventRules: KindRules<Event> = {
   cells: (event, now) => eventCells(toCoreEvent(event), now),
   fields: Object.fromEntries(
-    Object.entries(eventRules.fields ?? {}).map(([field, get]) => [
-      field.replace("involvedObject", "regarding"),
-      (event: Event) => get(toCoreEvent(event)),
-    ]),
+    Object.entries(eventRules.fields ?? {})
+      .filter(([field]) => field !== "source")
+      .map(([field, get]) => [
+        field.replace("involvedObject", "regarding").replace("reportingComponent", "reportingController"),
+        (event: Event) => get(toCoreEvent(event)),
+      ]),
   ),
 };

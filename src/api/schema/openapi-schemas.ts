@@ -59,6 +59,25 @@ export const objectDescriptions = {
 };
 
 const descriptions: Record<string, string | undefined> = objectDescriptions;
+const ofSystem = "Populated by the system. Read-only.";
+/** What is said of metadata's fields. */
+const metadataDescriptions: Record<string, string | undefined> = {
+  annotations: "Annotations is an unstructured key value map stored with an object, that tools may set to keep arbitrary data.",
+  creationTimestamp: `CreationTimestamp is a timestamp representing the server time when this object was created. ${ofSystem}`,
+  deletionGracePeriodSeconds: `Number of seconds allowed for this object to end gracefully before it is removed. ${ofSystem}`,
+  deletionTimestamp: `DeletionTimestamp is the time at which this object will be deleted, once its finalizers are gone. ${ofSystem}`,
+  finalizers: "Finalizers must be empty before the object is deleted from the registry. Each names who has to remove it.",
+  generateName: "GenerateName is a prefix that the server makes a unique name of when none is given.",
+  generation: `Generation is a sequence number of the desired state. ${ofSystem}`,
+  labels: "Labels is a map of string keys and values that can be used to organize and select objects.",
+  managedFields: "ManagedFields tells which workflow manages which fields of this object; for internal housekeeping.",
+  name: "Name is unique within a namespace, and cannot be updated.",
+  namespace: "Namespace defines the space within which each name must be unique. Cannot be updated.",
+  ownerReferences: "OwnerReferences lists the objects this one depends on: it is garbage collected when all of them are gone.",
+  resourceVersion: `ResourceVersion is an opaque value that tells when the object was changed. ${ofSystem}`,
+  selfLink: "SelfLink is a legacy field that is no longer populated by the system.",
+  uid: `UID is the unique in time and space value for this object. ${ofSystem}`,
+};
 
 /** The name that OpenAPI has for a type: "io.k8s.api.core.v1.Pod". */
 export function definitionName(type: string): string {
@@ -116,7 +135,8 @@ export class SchemaWriter {
 
   private property(type: string, name: string, facts: FieldFacts): JsonObject {
     const isObject = typeFacts(type).gvk !== undefined || name === "metadata";
-    const description = isObject ? descriptions[name] : undefined;
+    const known = type === "meta.v1.ObjectMeta" ? metadataDescriptions : isObject ? descriptions : {};
+    const description = known[name];
     const enumeration = facts.enum
       ? `Possible enum values: ${facts.enum.map((value) => `\`${JSON.stringify(value)}\``).join(", ")}.`
       : undefined;

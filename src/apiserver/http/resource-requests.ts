@@ -60,7 +60,7 @@ export async function serveResource(parts: ResourceParts, incoming: ResourceRequ
     dryRun: false,
     warn: responder.warn,
   };
-  if (handler.info.namespaced && !call.namespace && (call.name || path.verb === "create")) throw methodOnAllNamespaces(call);
+  if (!call.namespace) refuseOnAllNamespaces(call, path.verb);
   const warning = deprecated[`${path.groupVersion} ${path.resource}`];
   if (warning) responder.warn(warning);
   const serve = methods[path.verb];
@@ -208,7 +208,9 @@ async function deleteOptions(call: Call, { request, query }: ResourceRequest): P
   return { ...deleteQuery(query), ...sent };
 }
 
-function methodOnAllNamespaces({ name, handler }: Call): StatusError {
-  if (name) return unknownResource();
-  return handler.info.verbs.includes("create") ? methodNotAllowed() : unknownResource();
+/** Only lists and watches reach over all namespaces. */
+function refuseOnAllNamespaces({ name, handler }: Call, verb: string): void {
+  const { namespaced, verbs } = handler.info;
+  if (!namespaced || ((verb === "list" || verb === "watch") && verbs.includes("list"))) return;
+  throw name || !verbs.includes("list") ? unknownResource() : methodNotAllowed();
 }

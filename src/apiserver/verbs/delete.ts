@@ -92,8 +92,8 @@ export function markDeleted(handler: ResourceHandler, options: DeleteOptions, ol
   if (metadata.deletionTimestamp === undefined) {
     metadata.deletionTimestamp = timestamp(now + grace * 1000);
     metadata.deletionGracePeriodSeconds = grace;
-    if (metadata.generation) metadata.generation++;
-    handler.hooks.beginDelete?.(object);
+    if (handler.hooks.beginDelete) handler.hooks.beginDelete(object);
+    else if (metadata.generation) metadata.generation++;
   } else if (grace < (metadata.deletionGracePeriodSeconds ?? 0)) {
     const asked = Date.parse(metadata.deletionTimestamp) - (metadata.deletionGracePeriodSeconds ?? 0) * 1000;
     metadata.deletionTimestamp = timestamp(Math.max(asked + grace * 1000, grace === 0 ? 0 : now));
@@ -121,7 +121,8 @@ function finalizersFor(handler: ResourceHandler, options: DeleteOptions, before:
   const finalizers = before.filter((finalizer) => finalizer !== orphanFinalizer && finalizer !== foregroundFinalizer);
   if (policy === "Orphan") finalizers.push(orphanFinalizer);
   if (policy === "Foreground") finalizers.push(foregroundFinalizer);
-  return finalizers;
+  // The same ones in another order are no change.
+  return finalizers.length === before.length && finalizers.every((finalizer) => before.includes(finalizer)) ? [...before] : finalizers;
 }
 
 function checkPreconditions(call: Call, { preconditions }: DeleteOptions, old: Readonly<KubeObject>): void {

@@ -155,7 +155,7 @@ test("a deleted definition takes its objects along, each with an event, and free
     events.push(`${type} ${object.key.name}`),
   );
   const deleted = await running.request("DELETE", `${definitions}/shirts.stable.example.com`);
-  expect(deleted.body).toMatchObject({ kind: "CustomResourceDefinition" });
+  expect(deleted.body).toMatchObject({ kind: "CustomResourceDefinition", metadata: { generation: 1 } });
   await expect.poll(async () => (await running.request("GET", `${definitions}/shirts.stable.example.com`)).code).toBe(404);
   watch.stop();
   expect(events.sort()).toEqual(["DELETED one", "DELETED red"]);

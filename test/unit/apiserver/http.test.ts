@@ -123,6 +123,9 @@ test.each([
   ["GET", "/api/v1/namespaces/default/pods/x/foo", 404, "the server could not find the requested resource"],
   ["PUT", "/api/v1/pods", 405, "the server does not allow this method on the requested resource"],
   ["POST", "/api/v1/namespaces/default/pods/x", 405, "the server does not allow this method on the requested resource"],
+  ["DELETE", "/api/v1/configmaps", 405, "the server does not allow this method on the requested resource"],
+  ["GET", "/api/v1/bindings", 404, "the server could not find the requested resource"],
+  ["GET", "/api/v1/namespaces/default/bindings", 405, "the server does not allow this method on the requested resource"],
   ["DELETE", "/api/v1/namespaces", 405, "the server does not allow this method on the requested resource"],
 ])("%s %s is %i", async (method, path, code, message) => {
   const answer = await request(method, path, method === "GET" ? undefined : {});

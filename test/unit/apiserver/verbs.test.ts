@@ -304,6 +304,8 @@ describe("delete", () => {
     const { body } = await request("DELETE", `${maps}/held`);
     expect(body).toMatchObject({ kind: "ConfigMap", metadata: { deletionGracePeriodSeconds: 0, finalizers: ["example.com/hold"] } });
     expect(body.metadata.deletionTimestamp).toBeTruthy();
+    const again = await request("DELETE", `${maps}/held`, { propagationPolicy: "Foreground" });
+    expect((await request("DELETE", `${maps}/held`)).body.metadata).toEqual(again.body.metadata);
     const more = await request("PATCH", `${maps}/held`, { metadata: { finalizers: ["example.com/hold", "example.com/more"] } }, merge);
     expect(more.code).toBe(422);
     expect((await request("PATCH", `${maps}/held`, { metadata: { finalizers: null } }, merge)).code).toBe(200);
@@ -400,6 +402,8 @@ test("Events are one store under two names", async () => {
   });
   const { body: list } = await request("GET", "/apis/events.k8s.io/v1/namespaces/default/events");
   expect(list.items[0]).toMatchObject({ apiVersion: "events.k8s.io/v1", note: "hello", regarding: { name: "p" } });
+  const selected = await request("GET", "/apis/events.k8s.io/v1/namespaces/default/events?fieldSelector=reportingController=test");
+  expect(selected.body.items).toHaveLength(list.items.length);
 });
 
 test("HorizontalPodAutoscalers are one store in two versions", async () => {

@@ -57,6 +57,7 @@ describe("group commit", () => {
     await turn();
     settle();
     await first;
+    expect(store.failure).toBeUndefined();
     const underway = create(store, "b");
     await turn();
     const gathering = create(store, "c");
@@ -64,6 +65,7 @@ describe("group commit", () => {
     settle(new StoreFailed("the disk is full"));
     for (const outcome of await outcomes) expect(outcome).toMatchObject({ status: "rejected", reason: { message: "the disk is full" } });
     expect(() => create(store, "d")).toThrow("the disk is full");
+    expect(store.failure?.message).toBe("the disk is full");
     expect(store.latest({ resource: "/configmaps", namespace: "default", name: "b" })).toBeUndefined();
     expect(store.list({ resource: "/configmaps" })).toMatchObject({ revision: 2, objects: [{ key: { name: "a" } }] });
     expect(() => store.watch({ from: 1 }, () => {})).not.toThrow();

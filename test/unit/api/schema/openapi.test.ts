@@ -70,6 +70,9 @@ describe("OpenAPI v3", () => {
       },
       "x-kubernetes-group-version-kind": [{ group: "apps", kind: "Deployment", version: "v1" }],
     });
+    expect(schemas["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"].properties.creationTimestamp.description).toMatch(
+      /^CreationTimestamp is a timestamp/,
+    );
     expect(schemas["io.k8s.api.apps.v1.DeploymentSpec"]).toMatchObject({
       required: ["selector", "template"],
       properties: {
