@@ -18,7 +18,7 @@ import { serviceAccount } from "./service-account.ts";
 import { storageObjectInUseProtection } from "./storage-object-in-use-protection.ts";
 import { taintNodesByCondition } from "./taint-nodes-by-condition.ts";
 
-export type { AdmissionPlugin, AdmissionRequest } from "./admission.ts";
+export type { AdmissionPlugin } from "./admission.ts";
 
 /** What admission plugins work with. */
 export interface AdmissionOptions {

@@ -15,8 +15,8 @@ import { staticTokens } from "./static-tokens.ts";
 import { issueToken, type TokenSubject } from "./token-request.ts";
 import { reviewToken, withAuthenticated } from "./token-review.ts";
 
-export type { Authenticator, Credentials } from "./authenticator.ts";
-export { type Impersonation, impersonationOf } from "./impersonation.ts";
+export type { Credentials } from "./authenticator.ts";
+export { impersonationOf } from "./impersonation.ts";
 export { serviceAccountUser } from "./service-account-claims.ts";
 export { reviewUser } from "./token-review.ts";
 

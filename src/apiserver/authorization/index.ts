@@ -15,7 +15,7 @@ import { NodeGraph } from "./node-graph.ts";
 import { Rbac } from "./rbac.ts";
 import { attributesOf, reviewStatus, rulesStatus, validateReview } from "./reviews.ts";
 
-export type { Authorizer, Decision } from "./authorizer.ts";
+export type { Decision } from "./authorizer.ts";
 export { missingRules } from "./escalation.ts";
 export { nodeOf } from "./node.ts";
 
