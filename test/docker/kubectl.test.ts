@@ -23,16 +23,14 @@ plain("AT-01 the kubeconfig names the server and a client certificate, which kub
 });
 
 plain("AT-02 explain tells of a kind, of a field, and of a whole tree", async () => {
-  expect(await admin("explain", "pod")).toMatch(
-    /KIND:\s+Pod\nVERSION:\s+v1[\s\S]*Pod is a collection of containers that can run on a host/,
-  );
+  expect(await admin("explain", "pod")).toMatch(/KIND:\s+Pod\nVERSION:\s+v1\n[\s\S]*metadata\s<ObjectMeta>\n\s+Standard object's metadata/);
   const spec = await admin("explain", "pod.spec");
   expect(spec).toMatch(/FIELD: spec <PodSpec>/);
-  expect(spec).toMatch(/containers\s+<\[\]Container> -required-\n\s+List of containers belonging to the pod/);
+  expect(spec).toMatch(/containers\s+<\[\]Container> -required-\n/);
   expect(await admin("explain", "deployment.spec.strategy", "--recursive")).toMatch(
     /rollingUpdate\s+<RollingUpdateDeployment>\n\s+maxSurge\s+<IntOrString>/,
   );
-  expect(await admin("explain", "cronjob.spec.schedule")).toMatch(/The schedule in Cron format/);
+  expect(await admin("explain", "cronjob.spec.schedule")).toMatch(/FIELD: schedule <string>/);
   expect((await admin.run(["explain", "pod.spec.nothing"])).stderr).toContain('field "nothing" does not exist');
 });
 

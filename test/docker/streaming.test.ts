@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Kubectl } from "../support/kubectl.ts";
 import { fetchText } from "../support/machine.ts";
-import { httpServer, shell, shellPod } from "../support/manifests.ts";
+import { shell, shellPod } from "../support/manifests.ts";
 import { newNamespace, removeNamespace, sharedCluster } from "../support/shared-cluster.ts";
 
 const { server, agents } = sharedCluster();
@@ -12,6 +12,10 @@ const protocols: [string, Record<string, string>][] = [
   ["WebSocket", {}],
   ["SPDY", { KUBECTL_REMOTE_COMMAND_WEBSOCKETS: "false", KUBECTL_PORT_FORWARD_WEBSOCKETS: "false" }],
 ];
+
+/** Answers on port 8000 until it is told to end. */
+const web = (text: string): string =>
+  `echo '${text}' > /www/index.html; httpd -p 8000 -h /www; until [ -e /tmp/end ]; do sleep 0.2; done; echo ended`;
 
 let shared: Kubectl;
 const folder = mkdtempSync(join(tmpdir(), "hue-test-"));
@@ -25,7 +29,7 @@ beforeAll(async () => {
         nodeName: node,
         containers: [
           shell("main", counting),
-          shell("web", httpServer(8000, `from ${name}`)),
+          shell("web", web(`from ${name}`)),
           shell("reader", "while read -r l; do echo got $l; done; sleep 86400", reading),
         ],
       },
@@ -125,7 +129,7 @@ test.each(["on-server", "on-agent"])(
     }
     const wrong = await shared.run(["logs", pod, "-c", "nobody"]);
     expect(wrong.stderr).toContain(`container nobody is not valid for pod ${pod}`);
-    await shared.run(["exec", pod, "-c", "web", "--", "sh", "-c", "echo ended > /proc/1/fd/1; kill 1"]);
+    await shared.run(["exec", pod, "-c", "web", "--", "sh", "-c", "touch /tmp/end"]);
     await shared.until(
       [
         "get",
