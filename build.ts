@@ -32,6 +32,18 @@ const parsedJson: Plugin = {
   },
 };
 
+/** Imported as a module, node:http would load what its getter WebSocket stands for: all of undici, 10 MB, whether it is used or not. */
+const plainHttp: Plugin = {
+  name: "plain-http",
+  setup(build) {
+    build.onResolve({ filter: /^(node:)?http$/ }, () => ({ path: "node:http", namespace: "built-in" }));
+    build.onLoad({ filter: /.*/, namespace: "built-in" }, ({ path }) => ({
+      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
+      loader: "js",
+    }));
+  },
+};
+
 function isCurrent(): boolean {
   if (!["dist/hue.js", "dist/index.js", "dist/types/index.d.ts"].every((file) => existsSync(file))) return false;
   const built = statSync("dist/types/index.d.ts").mtimeMs;
@@ -49,10 +61,11 @@ async function bundle(): Promise<void> {
     target: "node24",
     format: "esm",
     minifySyntax: true,
+    minifyWhitespace: true,
     sourcemap: false,
     legalComments: "none",
     external: ["better-sqlite3"],
-    plugins: [leaveOutUnused, parsedJson],
+    plugins: [leaveOutUnused, parsedJson, plainHttp],
     // CommonJS dependencies call require; a module bundle has to bring it along.
     banner: { js: 'import { createRequire as hueRequire } from "node:module"; const require = hueRequire(import.meta.url);' },
   });

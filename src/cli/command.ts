@@ -15,6 +15,6 @@ export interface CliCommand {
   description: string;
   options: readonly Option[];
   examples?: readonly string[];
-  /** Gives the exit code; throws UsageError for a user's mistake. */
+  /** Gives the exit code; throws UsageError for a user's mistake. Imports what only it needs: hue version loads no server. */
   run(invocation: Invocation): Promise<number> | number;
 }

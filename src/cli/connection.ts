@@ -2,7 +2,6 @@ import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parse } from "yaml";
 import { Client } from "../client/client.ts";
-import { createHttpsTransport } from "../client/https-transport.ts";
 import type { Kubeconfig } from "../pki/kubeconfig.ts";
 import { defaultDataDir, text } from "./commands/node-options.ts";
 import type { Option, OptionValues } from "./options.ts";
@@ -32,12 +31,16 @@ export function findKubeconfig(options: OptionValues, env: NodeJS.ProcessEnv): {
 }
 
 /** A client for the cluster of that kubeconfig, its server's address, and how to close it. */
-export function connect(options: OptionValues, env: NodeJS.ProcessEnv): { client: Client; server: string; close: () => void } {
+export async function connect(
+  options: OptionValues,
+  env: NodeJS.ProcessEnv,
+): Promise<{ client: Client; server: string; close: () => void }> {
   const { path, content } = findKubeconfig(options, env);
   const cluster = content.clusters?.[0]?.cluster;
   const user = content.users?.[0]?.user;
   if (!cluster || !user) throw new UsageError(`${path} names no cluster or no user`, 1);
   const pem = (data: string): string => Buffer.from(data, "base64").toString();
+  const { createHttpsTransport } = await import("../client/https-transport.ts");
   const transport = createHttpsTransport({
     server: cluster.server,
     ca: pem(cluster["certificate-authority-data"]),

@@ -6,8 +6,9 @@ import { webhookAdmission } from "../apiserver/admission/webhooks/webhooks.ts";
 import { type ApiServer, createApiServer } from "../apiserver/apiserver.ts";
 import { createAuthentication } from "../apiserver/authentication/index.ts";
 import { type Authorization, createAuthorization } from "../apiserver/authorization/index.ts";
-import { bootstrap, type ServerFacts } from "../apiserver/bootstrap/index.ts";
+import { bootstrap, type BootstrapWriter, type ServerFacts } from "../apiserver/bootstrap/index.ts";
 import { generateName } from "../api/meta/names.ts";
+import type { HealthCheck } from "../apiserver/health.ts";
 import { createStreaming, type KubeletCredentials } from "../apiserver/streaming/index.ts";
 import { resourceMetrics } from "../apiserver/resource-metrics/resource-metrics.ts";
 import { storeObjects } from "../apiserver/store-objects.ts";
@@ -60,28 +61,29 @@ export interface ControlPlane {
   readonly client: Client;
   readonly caches: Caches;
   readonly api: ApiServer;
-  /** Controllers and scheduler begin to work. */
+  /** Brings about what every cluster holds. */
+  bootstrap(): Promise<void>;
+  /** Controllers and scheduler begin to work, and the server tells that it is ready. */
   startControllers(): void;
   /** Stops everything but the store, in the reverse order of its start. */
   stop(): Promise<void>;
 }
 
-/** Serves the API and brings about what every cluster holds. Rejects with a sentence for the user when the port cannot be had. */
+/** Serves the API; it is ready after bootstrap and startControllers. Rejects with a sentence for the user when the port cannot be had. */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
   const { store, clock, log } = options;
   const objects = storeObjects(store);
   const authorization = createAuthorization(objects);
-  const { api, close: closeConnections } = buildApi(options, objects, authorization);
+  let isReady = false;
+  const started: HealthCheck = {
+    name: "poststarthook/rbac/bootstrap-roles",
+    check: () => (isReady ? undefined : "not finished"),
+  };
+  const { api, close: closeConnections } = buildApi(options, objects, authorization, started);
   const https = await listen(options, api);
   const address = https.address();
   const port = typeof address === "object" && address ? address.port : options.port;
   const client = new Client(createLocalTransport(api));
-  const writer = {
-    create: (resource: Parameters<Client["create"]>[0], object: Parameters<Client["create"]>[1]) => client.create(resource, object),
-    update: (resource: Parameters<Client["update"]>[0], object: Parameters<Client["update"]>[1], subresource?: string) =>
-      client.update(resource, object, subresource ? { subresource } : {}),
-  };
-  await bootstrap({ objects, writer, facts: serverFacts(options, port), clock });
   const caches = createCaches(client.transport, clock, log);
   const stopHistory = startHistory(store, {
     clock,
@@ -93,7 +95,15 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     client,
     caches,
     api,
+    async bootstrap() {
+      const writer: BootstrapWriter = {
+        create: (resource, object) => client.create(resource, object),
+        update: (resource, object, subresource) => client.update(resource, object, subresource ? { subresource } : {}),
+      };
+      await bootstrap({ objects, writer, facts: serverFacts(options, port), clock });
+    },
     startControllers() {
+      isReady = true;
       const settings = clusterSettings(options);
       running.push(startControllers({ client, caches, clock, log }, undefined, settings));
       for (const create of options.controllers) {
@@ -127,6 +137,7 @@ function buildApi(
   options: ControlPlaneOptions,
   objects: ReturnType<typeof storeObjects>,
   authorization: Authorization,
+  started: HealthCheck,
 ): { api: ApiServer; close(): void } {
   const { store, pki, clock, log } = options;
   const authentication = createAuthentication({
@@ -171,6 +182,8 @@ function buildApi(
     serviceCIDR,
     connect,
     resources,
+    proxyClient: () => pki.client("front-proxy-client"),
+    healthChecks: [started],
   });
   return {
     api,

@@ -74,6 +74,7 @@ export async function startServer(config: ServerConfig, log: Logger): Promise<Ru
     const url = `https://${local}:${controlPlane.port}`;
     const kubeconfig = makeKubeconfig({ server: url, authority: pki.authority("server"), user: pki.client("admin") });
     if (config.writeKubeconfig) await writeKubeconfig(config.writeKubeconfig, kubeconfig);
+    await controlPlane.bootstrap();
     await publishClusterInfo(controlPlane.client, pki, config);
     await ensureJoinToken(controlPlane.client, config.token, config.dataDir, pki.authority("server"));
     if (!config.disable.includes("dns")) await ensureDnsService(controlPlane.client, config.clusterDNS);

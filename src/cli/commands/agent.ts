@@ -1,8 +1,6 @@
 import { resolve } from "node:path";
-import { startAgent } from "../../agent/agent.ts";
 import type { CliCommand } from "../command.ts";
 import { ensureDockerEngine } from "../docker-engine.ts";
-import { createLogger } from "../logger.ts";
 import { untilSignal } from "../signals.ts";
 import { UsageError } from "../usage-error.ts";
 import { defaultDataDir, list, nodeConfig, nodeOptions, text } from "./node-options.ts";
@@ -33,6 +31,7 @@ export const agentCommand: CliCommand = {
     const dataDir = resolve(text(options, "data-dir") || `${defaultDataDir(env)}-agent`);
     const node = nodeConfig(options);
     if (node.runtime === "docker") await ensureDockerEngine(node.dockerHost, options["install-engine"] === true);
+    const [{ startAgent }, { createLogger }] = await Promise.all([import("../../agent/agent.ts"), import("../logger.ts")]);
     const log = createLogger(text(options, "log-level"));
     const agent = await startAgent(
       { server: join.replace(/\/$/, ""), token: text(options, "token"), dataDir, disable: list(options, "disable"), node },

@@ -2,7 +2,6 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type ClusterSettings, parseClusterSettings } from "../../agent/cluster-settings.ts";
 import { isDataDirLocked } from "../../agent/data-lock.ts";
-import { cleanupNode } from "../../agent/cleanup.ts";
 import { readSettings } from "../../server/cluster-settings.ts";
 import type { CliCommand } from "../command.ts";
 import { text } from "./node-options.ts";
@@ -31,6 +30,7 @@ export const cleanupCommand: CliCommand = {
     const found = server(dataDir) ?? agent(dataDir);
     if (!found) throw new UsageError(`${dataDir} is not a data folder of hue`, 1);
     if (await isDataDirLocked(dataDir)) throw new UsageError(`hue is running on ${dataDir}: stop it first`, 1);
+    const { cleanupNode } = await import("../../agent/cleanup.ts");
     const removed = await cleanupNode({ dataDir, dockerHost: text(options, "docker-host"), ...found });
     if (options["keep-data"] !== true) rmSync(dataDir, { recursive: true, force: true });
     console.log(

@@ -9,7 +9,7 @@ export const statusCommand: CliCommand = {
   description: "Tell how the cluster is: server, nodes, pods",
   options: connectionOptions,
   async run({ options, env }) {
-    const { client, server, close } = connect(options, env);
+    const { client, server, close } = await connect(options, env);
     try {
       const [nodes, pods] = await Promise.all([client.list(Nodes), client.list(Pods)]).catch((error) => {
         throw new UsageError(`the server at ${server} does not answer: ${error instanceof Error ? error.message : error}`, 1);

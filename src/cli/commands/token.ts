@@ -38,7 +38,7 @@ export const tokenCommand: CliCommand = {
     };
     if (action !== "create" && action !== "list" && action !== "delete")
       throw new UsageError(`token knows create, list and delete, not "${action}"`);
-    const { client, close } = connect(options, env);
+    const { client, close } = await connect(options, env);
     try {
       await actions[action](client);
     } finally {
