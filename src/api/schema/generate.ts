@@ -75,7 +75,7 @@ function typesFile(group: string, types: Record<string, TypeFacts>, namespaced: 
     const from = file === "object" ? "../meta/object.ts" : `./${file}.ts`;
     return `import type { ${[...names].sort().join(", ")} } from "${from}";\n`;
   });
-  return header + lines.join("") + "\n" + bodies.join("\n");
+  return `${header + lines.join("")}\n${bodies.join("\n")}`;
 }
 
 function list(item: string): string {
