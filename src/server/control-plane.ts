@@ -1,5 +1,4 @@
 import { createServer, type Server } from "node:https";
-import { once } from "node:events";
 import { SignJWT } from "jose";
 import { createAdmission } from "../apiserver/admission/index.ts";
 import { webhookAdmission } from "../apiserver/admission/webhooks/webhooks.ts";
@@ -27,6 +26,7 @@ import { createScheduler } from "../scheduler/scheduler.ts";
 import { startHistory } from "../store/history-window.ts";
 import type { Store } from "../store/store.ts";
 import { createLocalTransport } from "./local-transport.ts";
+import type { Port } from "./port.ts";
 
 /** What the control plane is made from. */
 export interface ControlPlaneOptions {
@@ -34,9 +34,8 @@ export interface ControlPlaneOptions {
   pki: Pki;
   clock: Clock;
   log: Logger;
-  bindAddress: string;
-  /** 0: any free port. */
-  port: number;
+  /** Where the API is served. */
+  port: Port;
   /** The address that pods and agents reach the server at. */
   address: string;
   serviceCIDR: string;
@@ -57,7 +56,6 @@ export interface ControlPlaneOptions {
 
 /** The control plane of one process: API server, controllers, scheduler. */
 export interface ControlPlane {
-  readonly port: number;
   readonly client: Client;
   readonly caches: Caches;
   readonly api: ApiServer;
@@ -69,8 +67,8 @@ export interface ControlPlane {
   stop(): Promise<void>;
 }
 
-/** Serves the API; it is ready after bootstrap and startControllers. Rejects with a sentence for the user when the port cannot be had. */
-export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+/** Serves the API; it is ready after bootstrap and startControllers. */
+export function startControlPlane(options: ControlPlaneOptions): ControlPlane {
   const { store, clock, log } = options;
   const objects = storeObjects(store);
   const authorization = createAuthorization(objects);
@@ -80,9 +78,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     check: () => (isReady ? undefined : "not finished"),
   };
   const { api, close: closeConnections } = buildApi(options, objects, authorization, started);
-  const https = await listen(options, api);
-  const address = https.address();
-  const port = typeof address === "object" && address ? address.port : options.port;
+  options.port.serve(httpsServer(options.pki, api));
   const client = new Client(createLocalTransport(api));
   const caches = createCaches(client.transport, clock, log);
   const stopHistory = startHistory(store, {
@@ -91,7 +87,6 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   });
   const running: { stop(): Promise<void> | void }[] = [];
   return {
-    port,
     client,
     caches,
     api,
@@ -100,7 +95,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
         create: (resource, object) => client.create(resource, object),
         update: (resource, object, subresource) => client.update(resource, object, subresource ? { subresource } : {}),
       };
-      await bootstrap({ objects, writer, facts: serverFacts(options, port), clock });
+      await bootstrap({ objects, writer, facts: serverFacts(options), clock });
     },
     startControllers() {
       isReady = true;
@@ -126,7 +121,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       caches.stop();
       client.transport.close();
       closeConnections();
-      await closeServer(https);
+      await options.port.close();
       api.close();
       authorization.close();
     },
@@ -204,7 +199,7 @@ function kubeletCredentials(pki: Pki): () => KubeletCredentials {
   return () => current;
 }
 
-async function listen({ pki, bindAddress, port }: ControlPlaneOptions, api: ApiServer): Promise<Server> {
+function httpsServer(pki: Pki, api: ApiServer): Server {
   const secrets = () => ({
     key: pki.serving.key,
     cert: pki.serving.certificate,
@@ -215,28 +210,12 @@ async function listen({ pki, bindAddress, port }: ControlPlaneOptions, api: ApiS
   pki.onRenewed(() => https.setSecureContext(secrets()));
   https.on("request", api.listener.request);
   https.on("upgrade", api.listener.upgrade);
-  https.listen(port, bindAddress);
-  try {
-    await once(https, "listening");
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : "";
-    if (code === "EADDRINUSE")
-      throw new Error(`port ${port} is in use: stop what listens there, or choose another with --https-listen-port`);
-    if (code === "EADDRNOTAVAIL") throw new Error(`--bind-address: ${bindAddress} is not an address of this machine`);
-    if (code === "EACCES") throw new Error(`this user may not listen on port ${port}: choose one above 1023 with --https-listen-port`);
-    throw error;
-  }
   return https;
 }
 
-async function closeServer(https: Server): Promise<void> {
-  const closed = new Promise((resolve) => https.close(resolve));
-  https.closeAllConnections();
-  await closed;
-}
-
-function serverFacts(options: ControlPlaneOptions, port: number): ServerFacts {
+function serverFacts(options: ControlPlaneOptions): ServerFacts {
   const { pki, address } = options;
+  const port = options.port.number;
   return {
     address,
     port,

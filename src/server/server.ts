@@ -16,6 +16,7 @@ import { publishClusterInfo } from "./cluster-info.ts";
 import { ensureDnsService } from "./dns-service.ts";
 import { ensureJoinToken } from "./join-token.ts";
 import { startServerNodes } from "./nodes.ts";
+import { takePort } from "./port.ts";
 
 /** A server at work. */
 export interface RunningServer {
@@ -42,6 +43,8 @@ export async function startServer(config: ServerConfig, log: Logger): Promise<Ru
     await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
     stops.push(await lockDataDir(config.dataDir));
     await keepSettings(config.dataDir, config);
+    const port = await takePort(config.bindAddress, config.httpsPort);
+    stops.push(() => port.close());
     const store = await openStore({ path: config.inMemory ? "memory" : join(config.dataDir, "store", "state.db") });
     stops.push(() => store.close());
     const address = config.advertiseAddress || config.node.ip || (await machineAddress());
@@ -53,13 +56,13 @@ export async function startServer(config: ServerConfig, log: Logger): Promise<Ru
       failed: (error) => log.warn({ error: String(error) }, "certificates could not be renewed"),
     });
     stops.push(() => pki.stop());
-    const controlPlane = await startControlPlane({
+    const controlPlane = startControlPlane({
       ...config,
       store,
       pki,
       clock: systemClock,
       log,
-      port: config.httpsPort,
+      port,
       address,
       serviceAddress,
       tokenFile: config.tokenAuthFile ? await readTokens(config.tokenAuthFile) : undefined,
@@ -71,7 +74,7 @@ export async function startServer(config: ServerConfig, log: Logger): Promise<Ru
     });
     stops.push(() => controlPlane.stop());
     const local = config.bindAddress === "0.0.0.0" ? "127.0.0.1" : config.bindAddress;
-    const url = `https://${local}:${controlPlane.port}`;
+    const url = `https://${local}:${port.number}`;
     const kubeconfig = makeKubeconfig({ server: url, authority: pki.authority("server"), user: pki.client("admin") });
     if (config.writeKubeconfig) await writeKubeconfig(config.writeKubeconfig, kubeconfig);
     await controlPlane.bootstrap();
