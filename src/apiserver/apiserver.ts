@@ -7,6 +7,7 @@ import type { Store } from "../store/store.ts";
 import type { AdmissionPlugin } from "./admission/admission.ts";
 import { AdmissionChain } from "./admission-chain.ts";
 import { showIPAddresses } from "./allocation/ip-addresses.ts";
+import { createAggregation } from "./aggregation/aggregation.ts";
 import { ServiceAllocation } from "./allocation/services.ts";
 import type { Authentication } from "./authentication/index.ts";
 import type { Authorization } from "./authorization/index.ts";
@@ -40,6 +41,8 @@ export interface ApiServerOptions {
   objects?: Objects;
   /** Default 10.43.0.0/16. */
   serviceCIDR?: string;
+  /** The front-proxy client certificate, shown to extension servers; PEM. Asked at each connection. */
+  proxyClient?: () => { certificate: string; key: string };
   /** Served beside the resources' own verbs, by "pods/exec". */
   connect?: Readonly<Record<string, ConnectHandler>>;
   /** Served beside the built-in resources of the facts: resource metrics. */
@@ -94,6 +97,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   for (const handler of [...builtInHandlers(rulesOf, special), ...(options.resources ?? [])]) registry.add(handler);
   const customResources = new CustomResources({ context, registry, objects, log });
   const stopAddresses = showIPAddresses({ context, registry, objects, log });
+  const aggregation = createAggregation({ context, registry, objects, log, random, proxyClient: options.proxyClient ?? (() => undefined) });
   const verbs = new Verbs(context);
   const metrics = new Metrics(clock, store, registry);
   const listener = createListener({
@@ -106,6 +110,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     log,
     metrics,
     connect: options.connect ?? {},
+    extension: (path) => aggregation.handler(path),
     maxInFlight: options.maxInFlight ?? 3000,
     other: createRoutes({
       registry,
@@ -124,6 +129,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     objects,
     close() {
       services.close();
+      aggregation.close();
       stopAddresses();
       customResources.close();
     },

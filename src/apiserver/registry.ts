@@ -1,3 +1,5 @@
+import type { ResourceInfo } from "../api/resource.ts";
+import { deepEqual } from "../api/meta/equality.ts";
 import type { ResourceHandler } from "./resource-handler.ts";
 
 /** One API group as discovery shows it. */
@@ -7,9 +9,18 @@ export interface ServedGroup {
   versions: string[];
 }
 
+/** A group version that another server serves. */
+export interface RemoteVersion {
+  /** As the server listed them when it last answered. */
+  resources: readonly ResourceInfo[];
+  /** Whether it answers now. */
+  fresh: boolean;
+}
+
 /** Everything that is served now: built-in resources from the start, custom resources as their definitions come and go. */
 export class Registry {
   private readonly handlers = new Map<string, Map<string, ResourceHandler>>();
+  private readonly remotes = new Map<string, RemoteVersion>();
   private byStorage = { generation: -1, handlers: new Map<string, ResourceHandler[]>() };
   /** Grows with every change: what discovery and OpenAPI made of it before is out of date. */
   generation = 0;
@@ -40,6 +51,18 @@ export class Registry {
     return handler;
   }
 
+  /** Shows a group version of another server in discovery, in the place of any of this one; undefined: no longer. */
+  setRemote(groupVersion: string, remote: RemoteVersion | undefined): void {
+    if (deepEqual(this.remotes.get(groupVersion), remote)) return;
+    if (remote) this.remotes.set(groupVersion, remote);
+    else this.remotes.delete(groupVersion);
+    this.generation++;
+  }
+
+  remote(groupVersion: string): RemoteVersion | undefined {
+    return this.remotes.get(groupVersion);
+  }
+
   /** All handlers of the objects that this one has: itself, other versions, and twins in other groups (events). */
   equivalents({ storage }: ResourceHandler): ResourceHandler[] {
     if (this.byStorage.generation !== this.generation) {
@@ -64,7 +87,7 @@ export class Registry {
     return [...(this.handlers.get(groupVersion)?.values() ?? [])];
   }
 
-  /** All group versions served, the built-in ones first. */
+  /** All group versions that this server serves itself, the built-in ones first. */
   groupVersions(): string[] {
     return [...this.handlers.keys()];
   }
@@ -72,7 +95,7 @@ export class Registry {
   /** All groups but the core one; versions in the order preferred by KEP-less upstream rule: v2, v1, v1beta1, v1alpha1. */
   groups(): ServedGroup[] {
     const groups = new Map<string, string[]>();
-    for (const groupVersion of this.handlers.keys()) {
+    for (const groupVersion of new Set([...this.handlers.keys(), ...this.remotes.keys()])) {
       const slash = groupVersion.indexOf("/");
       if (slash < 0) continue;
       const name = groupVersion.slice(0, slash);

@@ -1,6 +1,7 @@
 import type { KubeObject } from "../api/meta/object.ts";
 import { compileType } from "../api/schema/compiled.ts";
 import type { TokenRequest } from "../api/types/authentication.v1.ts";
+import { apiServiceHooks } from "./aggregation/local-api-services.ts";
 import type { Authentication } from "./authentication/index.ts";
 import type { Special } from "./built-in-handlers.ts";
 import { typed, untyped } from "./plain-data.ts";
@@ -48,6 +49,7 @@ export function specialsOf(parts: SpecialParts): (id: string) => Special {
       }),
     },
     "/services": { hooks: parts.services },
+    "apiregistration.k8s.io/apiservices": { hooks: apiServiceHooks(context.clock) },
     "apiextensions.k8s.io/customresourcedefinitions": { hooks: parts.definitions },
     "/serviceaccounts": { subresources: () => ({ token: tokenSubresource(parts.authentication) }) },
     "certificates.k8s.io/certificatesigningrequests": {

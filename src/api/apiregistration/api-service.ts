@@ -11,7 +11,7 @@ export const apiServiceRules: KindRules<APIService> = {
   },
   validate({ metadata, spec }) {
     const errors: FieldError[] = [];
-    const wanted = spec.group ? `${spec.version}.${spec.group}` : (spec.version ?? "");
+    const wanted = `${spec.version ?? ""}.${spec.group ?? ""}`;
     if (metadata.name !== wanted)
       errors.push(invalidValue("metadata.name", metadata.name ?? "", `must be \`spec.version+"."+spec.group\`: "${wanted}"`));
     if (!spec.version) errors.push(requiredValue("spec.version"));

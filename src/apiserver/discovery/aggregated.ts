@@ -25,11 +25,11 @@ export class AggregatedDiscovery {
     const groups = root === "api" ? [{ name: "", versions: ["v1"] }] : this.registry.groups();
     const items = groups.map(({ name, versions }) => ({
       metadata: name ? { name } : {},
-      versions: versions.map((served) => ({
-        version: served,
-        resources: resourcesInOrder(this.registry, name ? `${name}/${served}` : served).map(({ info }) => discovered(info)),
-        freshness: "Current",
-      })),
+      versions: versions.map((served) => {
+        const groupVersion = name ? `${name}/${served}` : served;
+        const freshness = this.registry.remote(groupVersion)?.fresh === false ? "Stale" : "Current";
+        return { version: served, resources: resourcesInOrder(this.registry, groupVersion).map(discovered), freshness };
+      }),
     }));
     const text = JSON.stringify({ kind: "APIGroupDiscoveryList", apiVersion: `apidiscovery.k8s.io/${version}`, metadata: {}, items });
     const made = { ...tagged(text), generation: this.registry.generation };

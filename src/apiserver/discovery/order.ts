@@ -1,7 +1,8 @@
+import type { ResourceInfo } from "../../api/resource.ts";
 import type { Registry } from "../registry.ts";
-import type { ResourceHandler } from "../resource-handler.ts";
 
 /** The resources of a group version by name, as upstream lists them. */
-export function resourcesInOrder(registry: Registry, groupVersion: string): ResourceHandler[] {
-  return registry.resources(groupVersion).sort((a, b) => (a.info.plural < b.info.plural ? -1 : 1));
+export function resourcesInOrder(registry: Registry, groupVersion: string): ResourceInfo[] {
+  const resources = registry.remote(groupVersion)?.resources ?? registry.resources(groupVersion).map(({ info }) => info);
+  return [...resources].sort((a, b) => (a.plural < b.plural ? -1 : 1));
 }

@@ -21,7 +21,7 @@ export function apiGroup(registry: Registry, name: string): object | undefined {
 /** /api/v1 and /apis/GROUP/VERSION: the resources and subresources of one version. */
 export function apiResourceList(registry: Registry, groupVersion: string): object | undefined {
   if (!registry.has(groupVersion)) return undefined;
-  const resources = resourcesInOrder(registry, groupVersion).flatMap(({ info }) => [
+  const resources = resourcesInOrder(registry, groupVersion).flatMap((info) => [
     {
       name: info.plural,
       singularName: info.singular,

@@ -35,6 +35,8 @@ export interface ListenerParts extends ResourceParts {
   metrics: Metrics;
   /** Subresources that are served as connections, by "pods/exec". */
   connect: Readonly<Record<string, ConnectHandler>>;
+  /** Who serves that path in the place of this server, if anybody. */
+  extension(path: string): ConnectHandler | undefined;
   /** Everything but resources: discovery, health, metrics, OpenAPI. */
   other(request: IncomingMessage, response: ServerResponse): Promise<void>;
   /** How many requests may be on their way at once, watches and connections not counted. */
@@ -77,8 +79,8 @@ export function createListener(parts: ListenerParts): Listener {
   const serve = async (request: IncomingMessage, asked: Target, responder: Responder): Promise<void> => {
     const { response } = responder;
     const { path, query, user } = await admit(request, asked);
-    if (!path.isResource) return parts.other(request, response);
     const connect = connectHandler(parts, path);
+    if (!path.isResource && !connect) return parts.other(request, response);
     if (connect) return connect({ path, query, user, request, response, socket: request.socket, head: Buffer.alloc(0) });
     if (!parts.registry.has(path.groupVersion) && !parts.registry.hasGroup(path.group))
       return responder.text(404, "text/plain; charset=utf-8", "404 page not found\n");
@@ -122,12 +124,11 @@ async function upgrade(
   await connect({ path, query, user, request, response: undefined, socket, head });
 }
 
-/** The handler of a connection, when the path names one. It asks admission itself. */
-function connectHandler(
-  { connect, registry }: ListenerParts,
-  { group, groupVersion, resource, subresource }: RequestPath,
-): ConnectHandler | undefined {
-  return group === "" && registry.find(groupVersion, resource) ? connect[`${resource}/${subresource}`] : undefined;
+/** The handler of a connection or of an extension server's path, when the path names one. It asks admission itself. */
+function connectHandler({ connect, extension, registry }: ListenerParts, path: RequestPath): ConnectHandler | undefined {
+  const { group, groupVersion, resource, subresource } = path;
+  const own = group === "" && registry.find(groupVersion, resource) ? connect[`${resource}/${subresource}`] : undefined;
+  return own ?? extension(path.path);
 }
 
 /** Refuses an upgrade with a plain HTTP answer that carries the Status. */

@@ -67,7 +67,7 @@ async function post(options: RequestOptions, body: string, again = true): Promis
   try {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const request = httpsRequest({ ...options, headers: { ...options.headers, "Content-Length": Buffer.byteLength(body) } }, resolve);
-      request.once("error", (error) => {
+      request.on("error", (error) => {
         reused = request.reusedSocket;
         reject(error);
       });
