@@ -15,6 +15,8 @@ export interface RemoteVersion {
   resources: readonly ResourceInfo[];
   /** Whether it answers now. */
   fresh: boolean;
+  /** Where its OpenAPI document lies, with its hash; undefined when it has none. */
+  openapi?: string | undefined;
 }
 
 /** Everything that is served now: built-in resources from the start, custom resources as their definitions come and go. */
@@ -61,6 +63,11 @@ export class Registry {
 
   remote(groupVersion: string): RemoteVersion | undefined {
     return this.remotes.get(groupVersion);
+  }
+
+  /** The OpenAPI documents of other servers, by "apis/GROUP/VERSION". */
+  remoteDocuments(): Record<string, string> {
+    return Object.fromEntries([...this.remotes].flatMap(([name, { openapi }]) => (openapi ? [[`apis/${name}`, openapi]] : [])));
   }
 
   /** All handlers of the objects that this one has: itself, other versions, and twins in other groups (events). */

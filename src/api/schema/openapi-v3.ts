@@ -19,8 +19,11 @@ const responseTexts: Record<number, string> = { 200: "OK", 201: "Created", 202: 
 
 const builtIn = new Map<string, OpenApiDocument>();
 
-/** The index (/openapi/v3): where the document of each group version lies, its hash being part of the address. */
-export function openApiV3Index(extras: readonly ExtraResource[] = []): OpenApiDocument {
+/**
+ * The index (/openapi/v3): where the document of each group version lies, its hash being part of the address. `remotes` are addresses that
+ * extension servers gave, by paths such as "apis/example.com/v1".
+ */
+export function openApiV3Index(extras: readonly ExtraResource[] = [], remotes: Readonly<Record<string, string>> = {}): OpenApiDocument {
   const paths: JsonObject = {};
   for (const path of documentPaths(extras)) {
     const hash = documentHash(
@@ -29,6 +32,7 @@ export function openApiV3Index(extras: readonly ExtraResource[] = []): OpenApiDo
     );
     paths[path] = { serverRelativeURL: `/openapi/v3/${path}?hash=${hash}` };
   }
+  for (const [path, serverRelativeURL] of Object.entries(remotes)) paths[path] = { serverRelativeURL };
   const text = JSON.stringify({ paths });
   return { body: Buffer.from(text), etag: `"${documentHash(text, [])}"` };
 }

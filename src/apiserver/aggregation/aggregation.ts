@@ -41,7 +41,8 @@ export function createAggregation(parts: AggregationParts): Aggregation {
     }
     services.set(groupVersion, service);
     const before = registry.remote(groupVersion);
-    registry.setRemote(groupVersion, { resources: finding.resources ?? before?.resources ?? [], fresh: finding.available });
+    const resources = finding.resources ?? before?.resources ?? [];
+    registry.setRemote(groupVersion, { resources, fresh: finding.available, openapi: finding.openapi ?? before?.openapi });
     writeStatus(parts, service.metadata.name, finding).catch((error: unknown) => {
       if (!isReason(error, "NotFound"))
         log.warn({ apiService: service.metadata.name, error: String(error) }, "its status could not be written");

@@ -6,7 +6,7 @@ import type { Clock } from "../../lib/clock.ts";
 import { networkError } from "../backends/network-error.ts";
 import { readyEndpoints, servicePortName } from "../backends/service-endpoint.ts";
 import { askExtension, type ExtensionParts } from "./extension-connection.ts";
-import { remoteResources } from "./remote-discovery.ts";
+import { openApiAddress, remoteResources } from "./remote-discovery.ts";
 
 /** What was found out about an extension server. */
 export interface Finding {
@@ -15,6 +15,8 @@ export interface Finding {
   message: string;
   /** Its resources, when it told them. */
   resources?: ResourceInfo[];
+  /** Where its OpenAPI document lies. */
+  openapi?: string | undefined;
 }
 
 /** Milliseconds: how often a server that answers is asked again, and one that does not, at first. */
@@ -117,7 +119,9 @@ export async function examine(parts: ExtensionParts, service: APIService): Promi
   try {
     const { code, body, url } = await askExtension(parts, service, path, patience);
     if (code < 200 || code >= 300) return failed(`failing or missing response from ${url}: bad status from ${url}: ${code}`);
-    return { available: true, reason: "Passed", message: "all checks passed", resources: remoteResources(group, version, body) };
+    const index = await askExtension(parts, service, "/openapi/v3", patience).catch(() => undefined);
+    const openapi = index?.code === 200 ? openApiAddress(group, version, index.body) : undefined;
+    return { available: true, reason: "Passed", message: "all checks passed", resources: remoteResources(group, version, body), openapi };
   } catch (error) {
     const { name = "", namespace = "", port = 443 } = service.spec.service ?? {};
     const url = `https://${name}.${namespace}.svc:${port}${path}`;

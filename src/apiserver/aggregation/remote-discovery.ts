@@ -40,6 +40,14 @@ export function remoteResources(group: string, version: string, text: string): R
     }));
 }
 
+/** Where the index of OpenAPI v3 says that a group version's document lies; undefined when it says nothing. */
+export function openApiAddress(group: string, version: string, index: string): string | undefined {
+  const address = /"serverRelativeURL":\s*"([^"]*)"/;
+  const at = index.indexOf(`"apis/${group}/${version}"`);
+  const found = at < 0 ? undefined : address.exec(index.slice(at))?.[1];
+  return found?.startsWith(`/openapi/v3/apis/${group}/${version}`) ? found : undefined;
+}
+
 function factsOf({ singularName = "", namespaced = false, kind, verbs = [], group, version }: ListedResource): ResourceFacts {
   return { singularName, namespaced, kind, verbs, ...(version ? { group: group ?? "", version } : {}) };
 }

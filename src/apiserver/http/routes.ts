@@ -109,7 +109,12 @@ function openapiRoutes(app: Hono<Env>, { registry, customResources }: RouteParts
     const made = current("v2 protobuf", openApiV2Protobuf);
     return document(context, { text: made.body, etag: made.etag, contentType: openApiV2ProtobufType });
   });
-  app.get("/openapi/v3", (context) => jsonDocument(context, current("v3", openApiV3Index)));
+  app.get("/openapi/v3", (context) =>
+    jsonDocument(
+      context,
+      current("v3", (extras) => openApiV3Index(extras, registry.remoteDocuments())),
+    ),
+  );
   app.get("/openapi/v3/*", (context) => {
     const path = context.req.path.slice("/openapi/v3/".length);
     const [, group = "", version = ""] = path.split("/");

@@ -10,6 +10,7 @@ import { type Credentials, issueAuthority, issueLeaf, newKey } from "../../../..
 import { type RunningServer, startServer } from "../running-server.ts";
 
 const groupVersion = "/apis/wardle.example.com/v1";
+const openapi = `/openapi/v3${groupVersion}?hash=ABC`;
 const validity = { notBefore: Date.now() - 60_000, notAfter: Date.now() + 3_600_000 };
 
 let api: RunningServer;
@@ -31,6 +32,8 @@ async function startExtension(address: string): Promise<Server> {
     response.setHeader("Content-Type", "application/json");
     if (broken) return response.writeHead(500).end("broken");
     if (url === groupVersion) return response.end(JSON.stringify(resources));
+    if (url === "/openapi/v3") return response.end(JSON.stringify({ paths: { [groupVersion.slice(1)]: { serverRelativeURL: openapi } } }));
+    if (url === openapi) return response.end('{"openapi":"3.0.0"}');
     request.pipe(response.writeHead(url.includes("/teapot") ? 418 : 200));
   });
   server.on("upgrade", (_, socket) =>
@@ -158,6 +161,12 @@ describe("an extension server", () => {
         resources: [{ resource: "flunders", shortNames: ["fl"], subresources: [{ subresource: "status" }] }],
       },
     ]);
+  });
+
+  test("tells its OpenAPI document", async () => {
+    const index = await api.request("GET", "/openapi/v3");
+    expect(index.body.paths[groupVersion.slice(1)]).toEqual({ serverRelativeURL: openapi });
+    expect((await api.request("GET", openapi)).body).toEqual({ openapi: "3.0.0" });
   });
 
   test("that fails is told of, and its group stays", async () => {
