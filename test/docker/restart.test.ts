@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { freePort, type HueProcess, startHue } from "../support/hue.ts";
+import { freePort, type HueProcess, nodeReady, startHue } from "../support/hue.ts";
 import type { Kubectl } from "../support/kubectl.ts";
 import { docker, fetchText, nodeAddress } from "../support/machine.ts";
 import { forever, httpServer, service, shell, shellPod } from "../support/manifests.ts";
@@ -10,12 +10,13 @@ const second = (shared: string, add: number): string => `10.${Number(shared.spli
 const { podRange, serviceRange } = sharedCluster();
 const [pods, services] = [second(podRange, 2), second(serviceRange, 2)];
 
+const node = `r-${process.pid}`;
 let hue: HueProcess;
 beforeAll(async () => {
   const ports = ["--ingress-http-port", String(await freePort()), "--ingress-https-port", String(await freePort())];
   const network = ["--cluster-cidr", `${pods}.0.0/16`, "--service-cidr", `${services}.0.0/16`, "--cluster-dns", `${services}.0.10`];
-  hue = await startHue(["--node-name", `r-${process.pid}`, ...network, ...ports]);
-  await hue.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=60s");
+  hue = await startHue(["--node-name", node, ...network, ...ports]);
+  await nodeReady(hue.kubectl, node);
   await hue.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=20s");
   const init = { initContainers: [shell("first", "true")], volumes: [{ name: "v", emptyDir: {} }] };
   const mounts = { volumeMounts: [{ name: "v", mountPath: "/v" }] };
@@ -30,8 +31,8 @@ beforeAll(async () => {
   await hue.kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s");
 });
 afterAll(async () => {
-  await hue.stop();
-  await hue.cleanup();
+  await hue?.stop();
+  await hue?.cleanup();
 });
 
 const identity = (kubectl: Kubectl): Promise<string> =>
@@ -48,7 +49,7 @@ test("S4-1D after kill -9 and a new start the same containers run, none restarte
   await hue.kill();
   const begin = Date.now();
   hue = await hue.restart();
-  await hue.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=30s");
+  await nodeReady(hue.kubectl, node);
   expect(Date.now() - begin).toBeLessThan(20_000);
   await hue.kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=30s");
   await hue.kubectl.until(

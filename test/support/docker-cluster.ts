@@ -3,7 +3,7 @@ import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
-import { cleanup, freePort, type HueAgent, type HueProcess, startAgent, startHue } from "./hue.ts";
+import { cleanup, freePort, type HueAgent, type HueProcess, nodeReady, startAgent, startHue } from "./hue.ts";
 import { machine } from "./machine.ts";
 import type { SharedCluster } from "./shared-cluster.ts";
 
@@ -74,7 +74,7 @@ async function start({ server, agents, podRange, serviceRange }: Instance): Prom
   });
   running.server = started;
   for (const agent of agents) running.agents.push(await startAgent(started, agent, ports, folder(agent)));
-  await started.kubectl("wait", "--for=condition=Ready", "--timeout=60s", "node", server, ...agents);
+  for (const node of [server, ...agents]) await nodeReady(started.kubectl, node);
   const { kubeconfig, dataDir, port } = started;
   return { kubeconfig, dataDir, port, server, agents, podRange, serviceRange, ingressHttpPort, ingressHttpsPort };
 }

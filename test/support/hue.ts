@@ -83,6 +83,12 @@ export async function startHue(args: readonly string[] = [], options: { dataDir?
   };
 }
 
+/** Waits until the node has registered and is ready. */
+export async function nodeReady(kubectl: Kubectl, name: string): Promise<void> {
+  await kubectl("wait", "--for=create", `node/${name}`, "--timeout=30s");
+  await kubectl("wait", "--for=condition=Ready", `node/${name}`, "--timeout=60s");
+}
+
 /** Starts `hue agent` on this machine and waits until it says that its node has joined. */
 export async function startAgent(
   server: Pick<HueProcess, "dataDir" | "port">,
