@@ -3,7 +3,7 @@ import { createServer } from "node:net";
 import { once } from "node:events";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { freePort, type HueProcess, hue, startHue, temporaryFolder } from "../support/hue.ts";
+import { freePort, type HueProcess, hue, nodeReady, startHue, temporaryFolder } from "../support/hue.ts";
 import { kubectlFor } from "../support/kubectl.ts";
 
 const folder = temporaryFolder();
@@ -138,7 +138,7 @@ describe("beside a running server", () => {
   });
 
   test("status tells how it is; of a server that is not there, that it is not", async () => {
-    await running.kubectl("wait", "--for=condition=Ready", "node/one", "--timeout=20s");
+    await nodeReady(running.kubectl, "one");
     const status = await hue("status", "--data-dir", running.dataDir);
     expect(status).toMatchObject({ code: 0, stderr: "" });
     expect(status.stdout).toMatch(/^node\s+one: Ready, 0 pods, v1\.36/m);

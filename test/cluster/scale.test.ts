@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type HueProcess, startHue } from "../support/hue.ts";
+import { type HueProcess, nodeReady, startHue } from "../support/hue.ts";
 import { shellDeployment } from "../support/manifests.ts";
 import { rmSync } from "node:fs";
 
 let hue: HueProcess;
 beforeAll(async () => {
   hue = await startHue(["--runtime=simulated", "--node-name", "n0", "--simulated-nodes", "1"]);
-  await hue.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=20s");
+  await nodeReady(hue.kubectl, "n0");
+  await hue.kubectl.until(["get", "nodes", "--no-headers"], (out) => out.match(/ Ready /g)?.length === 2, 20);
 });
 afterAll(async () => {
   await hue.stop();

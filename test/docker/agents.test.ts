@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { hue, type HueAgent, startAgent, temporaryFolder } from "../support/hue.ts";
+import { hue, type HueAgent, nodeReady, startAgent, temporaryFolder } from "../support/hue.ts";
 import type { Kubectl } from "../support/kubectl.ts";
 import { docker } from "../support/machine.ts";
 import { forever, shell, shellDeployment } from "../support/manifests.ts";
@@ -41,7 +41,7 @@ describe("a node that joins late and dies", () => {
     await kubectl.apply(daemon);
     await kubectl("rollout", "status", "daemonset/everywhere", "--timeout=60s");
     agent = await startAgent(cluster, name, ["--node-label", "hue.example/late=yes"]);
-    await admin("wait", "--for=condition=Ready", `node/${name}`, "--timeout=40s");
+    await nodeReady(admin, name);
     await kubectl.until(
       ["get", "pods", "-l", "app=everywhere", "--field-selector=status.phase=Running", ...nodeOf],
       (out) => lines(out).includes(name),
