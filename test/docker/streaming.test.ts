@@ -54,6 +54,14 @@ describe.each(protocols)("over %s", (_, env) => {
       expect(await kubectl("exec", pod, "-c", "main", "--", "sh", "-c", "head -c 3000000 /dev/zero | tr '\\0' x")).toHaveLength(3_000_000);
     });
 
+    test("AT-36 exec ends with its command, also when much of what it was given is left unread", async () => {
+      const kubectl = shared.with(env);
+      const begin = Date.now();
+      expect((await kubectl.run(["exec", "-i", pod, "-c", "main", "--", "head", "-c", "5"], "x".repeat(2_000_000))).stdout).toBe("xxxxx");
+      expect((await kubectl.run(["exec", "-i", pod, "-c", "main", "--", "wc", "-c"], "x".repeat(2_000_000))).stdout).toBe("2000000\n");
+      expect(Date.now() - begin).toBeLessThan(15_000);
+    });
+
     test("AT-36 attach shows what a container writes, and writes to it", async () => {
       const child = shared.with(env).start("attach", "-i", pod, "-c", "reader");
       let seen = "";

@@ -13,8 +13,10 @@ export async function forwardPort(context: ServerContext, path: readonly string[
   if (!sandbox) throw new HTTPError(500, "the pod is not running");
   const socket = await context.runtime.dial(sandbox, port);
   const toPod = (data: Buffer): void => {
-    if (data.length === 0) socket.end();
-    else if (!socket.write(data)) {
+    if (data.length === 0) {
+      socket.end();
+      ws.resume(); // a stream that ends tells no drain
+    } else if (!socket.write(data)) {
       ws.pause();
       socket.once("drain", () => ws.resume());
     }
@@ -28,6 +30,11 @@ export async function forwardPort(context: ServerContext, path: readonly string[
     ws.send(chunk, () => socket.resume());
   });
   socket.on("end", () => ws.readyState === ws.OPEN && ws.send(Buffer.alloc(0)));
-  socket.on("error", (error) => ws.close(1011, reasonOf(error)));
-  socket.on("close", () => ws.close(1000));
+  // A paused connection would not hear the other side's goodbye.
+  const close = (code: number, reason?: string): void => {
+    ws.resume();
+    ws.close(code, reason);
+  };
+  socket.on("error", (error) => close(1011, reasonOf(error)));
+  socket.on("close", () => close(1000));
 }

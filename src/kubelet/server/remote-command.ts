@@ -55,14 +55,18 @@ export async function remoteCommand(
   } catch (error) {
     ws.send(encodeStatus(failureStatus(error instanceof Error ? error.message : String(error))));
   }
+  // What is still on its way in has no reader any more; a paused connection would not hear the other side's goodbye.
+  ws.resume();
   ws.close(1000);
 }
 
 function receive(session: Session, message: Buffer, ws: WebSocket): void {
   const frame = decodeFrame(message);
   if (!frame) return;
-  if (closedChannel(frame) === channel.stdin) session.stdin?.end();
-  else if (frame.channel === channel.stdin) {
+  if (closedChannel(frame) === channel.stdin) {
+    session.stdin?.end();
+    ws.resume(); // a stream that ends tells no drain
+  } else if (frame.channel === channel.stdin) {
     if (session.stdin?.write(frame.data) === false) {
       ws.pause();
       session.stdin.once("drain", () => ws.resume());
