@@ -223,6 +223,12 @@ test("S4-1B a Service carries UDP as well, to an endpoint given by hand", async 
   }
 });
 
+test("S4-1B a Service may have ports of all three protocols under one number", async ({ kubectl }) => {
+  const ports = ["TCP", "UDP", "SCTP"].map((protocol) => ({ name: protocol.toLowerCase(), port: 7000, protocol }));
+  await kubectl.apply({ apiVersion: "v1", kind: "Service", metadata: { name: "all" }, spec: { ports } });
+  expect((await kubectl("get", "service", "all", "--no-headers")).trim()).toMatch(/7000\/TCP,7000\/UDP,7000\/SCTP/);
+});
+
 test("S4-1B a Service without endpoints refuses at once", async ({ kubectl }) => {
   await kubectl.apply([service("nobody", 80, 80), shellPod("caller", forever)]);
   await kubectl("wait", "--for=condition=Ready", "pod/caller", "--timeout=60s");
