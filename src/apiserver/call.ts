@@ -11,6 +11,8 @@ export interface Call {
   subresource: string;
   user: UserInfo;
   dryRun: boolean;
+  /** Who the client says writes; default: the user. */
+  fieldManager?: string | undefined;
   /** Shows the client a warning. */
   warn(message: string): void;
 }

@@ -5,6 +5,7 @@ import type { KubeObject } from "../api/meta/object.ts";
 import type { ResourceInfo } from "../api/resource.ts";
 import type { CompiledType } from "../api/schema/compiled.ts";
 import type { ColumnFacts } from "../api/schema/facts.ts";
+import type { SchemaNode } from "../api/schema/node.ts";
 import type { StoredObject } from "../store/store.ts";
 import type { Call, ListOptions } from "./call.ts";
 import type { ResourcePolicy } from "./resource-policy.ts";
@@ -20,6 +21,8 @@ export interface View {
 /** The schema of a type, compiled; custom resources find problems by it, built-in kinds have their rules for that. */
 export interface ObjectSchema extends CompiledType {
   validate?(object: KubeObject): FieldError[];
+  /** What server-side apply knows of a custom resource; that of built-in types is found by their name. */
+  node?: SchemaNode;
 }
 
 /** What a subresource does. One of the two shapes below. */

@@ -18,6 +18,10 @@ export interface SchemaNode {
   keys: readonly string[];
   /** "atomic" where server-side apply replaces a map or struct as a whole. */
   mapType?: "atomic" | undefined;
+  /** What an absent value means, where it is a list's key. */
+  default?: unknown;
+  /** Values of every shape fit: objects merge member by member, everything else is replaced. */
+  open?: boolean;
 }
 
 const facts: Record<string, TypeFacts | undefined> = types;
@@ -35,6 +39,17 @@ export const scalarNode: SchemaNode = {
   keys: none,
 };
 
+/** A value of which nothing is known. */
+export const openNode: SchemaNode = {
+  ...scalarNode,
+  kind: "map",
+  open: true,
+  field: () => openNode,
+  get element() {
+    return openNode;
+  },
+};
+
 /** The root node of a type in types.json ("core.v1.Pod"). Throws when there is no such type: a programmer's mistake. */
 export function schemaOf(typeName: string): SchemaNode {
   const known = roots.get(typeName);
@@ -49,7 +64,10 @@ function nodeOf(type: string, field: FieldFacts | undefined): SchemaNode {
   if (type.startsWith("[")) return collection("list", type, field);
   if (type.startsWith("{")) return collection("map", type, field);
   const struct = facts[type];
-  if (!struct) return field?.patch ? { ...scalarNode, patchStrategies: field.patch.split(",") } : scalarNode;
+  if (!struct) {
+    if (!field?.patch && field?.default === undefined) return scalarNode;
+    return { ...scalarNode, patchStrategies: field.patch?.split(",") ?? none, default: field.default };
+  }
   if (struct.scalar) return collection("list", `[${struct.scalar.replace("list-message:", "")}]`, field);
   if (!field) return structNode(type, struct);
   const own = schemaOf(type);

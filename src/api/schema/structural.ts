@@ -1,7 +1,7 @@
 import { type FieldError, StatusError, unsupportedMediaType } from "../errors.ts";
 import type { JSONSchemaProps } from "../types/apiextensions.v1.ts";
 import { type CompiledType, cannotBeHandled, compileType } from "./compiled.ts";
-import { type SchemaNode, scalarNode, schemaOf } from "./node.ts";
+import { openNode, type SchemaNode, scalarNode, schemaOf } from "./node.ts";
 import { DecodeError } from "./prune.ts";
 import { isJsonObject, type JsonObject, setKey } from "./struct.ts";
 import { checkOf } from "./structural-validation.ts";
@@ -163,9 +163,10 @@ function nodeOf(schema: JSONSchemaProps, isResource: boolean): SchemaNode {
     return { ...scalarNode, kind: "map", element, field: () => element, mapType };
   }
   const embedded = isResource || schema["x-kubernetes-embedded-resource"] === true;
-  if (!schema.properties && !embedded) return scalarNode;
+  const keepsAll = schema["x-kubernetes-preserve-unknown-fields"] === true;
+  if (!schema.properties && !embedded) return keepsAll ? openNode : { ...scalarNode, default: schema.default };
   const fields = new Map(Object.entries(schema.properties ?? {}).map(([name, property]) => [name, nodeOf(property, false)]));
   if (embedded) for (const name of ["apiVersion", "kind"]) fields.set(name, scalarNode);
   if (embedded) fields.set("metadata", schemaOf("meta.v1.ObjectMeta"));
-  return { ...scalarNode, kind: "struct", field: (name) => fields.get(name), mapType };
+  return { ...scalarNode, kind: "struct", field: (name) => fields.get(name) ?? (keepsAll ? openNode : undefined), mapType };
 }

@@ -1,4 +1,5 @@
 import { badRequest, type FieldError, invalid } from "../../api/errors.ts";
+import { forbiddenField, requiredValue, tooLong } from "../../api/meta/field-errors.ts";
 import type { DeleteOptions, ListOptions, WatchOptions } from "../call.ts";
 import { isTrue } from "../request-path.ts";
 
@@ -6,12 +7,14 @@ import { isTrue } from "../request-path.ts";
 export interface WriteQuery {
   dryRun: boolean;
   fieldValidation: "Ignore" | "Warn" | "Strict";
+  fieldManager: string | undefined;
+  force: boolean;
 }
 
 const fieldValidations = new Set(["Ignore", "Warn", "Strict"]);
 
-/** Reads dryRun and fieldValidation; `kind` is that of the options in errors: "CreateOptions". Throws invalid. */
-export function writeQuery(query: URLSearchParams, kind: string): WriteQuery {
+/** Reads the options of a write; `kind` is that of the options in errors: "CreateOptions"; `applies`: an apply patch. Throws invalid. */
+export function writeQuery(query: URLSearchParams, kind: string, applies = false): WriteQuery {
   const errors: FieldError[] = [];
   const dryRun = query.getAll("dryRun").filter((value) => value !== "");
   if (dryRun.some((value) => value !== "All")) {
@@ -23,9 +26,20 @@ export function writeQuery(query: URLSearchParams, kind: string): WriteQuery {
     const message = `Unsupported value: ${JSON.stringify(fieldValidation)}: supported values: "", "Ignore", "Strict", "Warn"`;
     errors.push({ reason: "FieldValueNotSupported", field: "fieldValidation", message });
   }
+  const fieldManager = query.get("fieldManager") || undefined;
+  const force = query.get("force");
+  if (kind === "PatchOptions") errors.push(...managerErrors(fieldManager, force, applies));
   if (errors.length > 0) throw invalid({ group: "meta.k8s.io", kind }, errors);
   const strictness = fieldValidation === "Ignore" || fieldValidation === "Strict" ? fieldValidation : "Warn";
-  return { dryRun: dryRun.length > 0, fieldValidation: strictness };
+  return { dryRun: dryRun.length > 0, fieldValidation: strictness, fieldManager, force: isTrue(force) };
+}
+
+function managerErrors(fieldManager: string | undefined, force: string | null, applies: boolean): FieldError[] {
+  const errors: FieldError[] = [];
+  if (applies && !fieldManager) errors.push(requiredValue("fieldManager", "is required for apply patch"));
+  if (!applies && force !== null) errors.push(forbiddenField("force", "may not be specified for non-apply patch"));
+  if (fieldManager && fieldManager.length > 128) errors.push(tooLong("fieldManager", 128));
+  return errors;
 }
 
 /** Reads the options of a list. Throws for those that only watches have. */

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { decodeBody, readObject, UnreadableBody } from "../../api/codec/body.ts";
+import { type DecodedBody, decodeBody, readObject, UnreadableBody } from "../../api/codec/body.ts";
 import { badRequest, invalid, methodNotAllowed, StatusError, unknownResource } from "../../api/errors.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
 import type { UserInfo } from "../../api/user.ts";
@@ -123,8 +123,9 @@ function send({ responder }: ResourceRequest, form: Representation, { view, code
 
 /** The object in the body, pruned and of the right kind; warns of what the schema does not know, or refuses it. */
 async function bodyObject(parts: ResourceParts, call: Call, incoming: ResourceRequest, optionsKind: string): Promise<KubeObject> {
-  const { dryRun, fieldValidation } = writeQuery(incoming.query, optionsKind);
+  const { dryRun, fieldValidation, fieldManager } = writeQuery(incoming.query, optionsKind);
   call.dryRun = dryRun;
+  call.fieldManager = fieldManager ?? programOf(incoming.request);
   const { schema, type, apiVersion, kind } = parts.verbs.bodyKind(call);
   const body = await readBody(incoming.request);
   const { object, warnings } = readObject(body, incoming.request.headers["content-type"] ?? "", {
@@ -136,6 +137,11 @@ async function bodyObject(parts: ResourceParts, call: Call, incoming: ResourceRe
   if (type === undefined) return prunedCustom(call, schema.prune(object), fieldValidation, warnings);
   for (const warning of warnings) call.warn(warning);
   return object;
+}
+
+/** The program that asks: "kubectl" of "kubectl/v1.36.0 (linux/amd64)". */
+function programOf(request: IncomingMessage): string | undefined {
+  return request.headers["user-agent"]?.split("/", 1)[0] || undefined;
 }
 
 function prunedCustom(
@@ -157,16 +163,24 @@ function strictMessage({ handler }: Call, problems: readonly string[]): string {
 }
 
 async function patchInput(parts: ResourceParts, call: Call, { query, request }: ResourceRequest): Promise<PatchInput> {
-  const { dryRun, fieldValidation } = writeQuery(query, "PatchOptions");
-  call.dryRun = dryRun;
   const mediaType = (request.headers["content-type"] ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
   const type = patchTypes[mediaType];
+  const { dryRun, fieldValidation, fieldManager, force } = writeQuery(query, "PatchOptions", type === "apply");
+  call.dryRun = dryRun;
+  call.fieldManager = fieldManager ?? programOf(request);
   if (!type) throw unsupportedPatch();
   parts.verbs.bodyKind(call);
-  const body = parsedPatch(await readBody(request), type);
+  const { value: body, strictProblems } = parsedPatch(await readBody(request), type);
+  const duplicates = type === "apply" && fieldValidation !== "Ignore" ? strictProblems([]) : [];
+  if (duplicates.length > 0) {
+    if (fieldValidation === "Strict")
+      throw badRequest(`error strict decoding YAML: error converting YAML to JSON: ${duplicates.join(", ")}`);
+    for (const line of duplicates.join("\n").split("\n").slice(1)) call.warn(line.trim());
+  }
   return {
     type,
     body,
+    force,
     unknownFields(paths) {
       const problems = paths.map((path) => `unknown field ${JSON.stringify(path)}`);
       if (fieldValidation === "Strict") throw strictPatch(body, problems);
@@ -184,10 +198,9 @@ function unsupportedPatch(): StatusError {
   return new StatusError({ code: 415, reason: "UnsupportedMediaType", message: "415: Unsupported Media Type", details: {} });
 }
 
-function parsedPatch(body: Buffer, type: PatchType): unknown {
+function parsedPatch(body: Buffer, type: PatchType): DecodedBody {
   try {
-    const decoded = decodeBody(body, type === "apply" ? "application/yaml" : "application/json", false);
-    return decoded.value;
+    return decodeBody(body, type === "apply" ? "application/yaml" : "application/json", false);
   } catch (error) {
     if (!(error instanceof UnreadableBody)) throw error;
     throw badRequest(`error decoding patch: ${error.message}`);

@@ -1,8 +1,11 @@
 import { methodNotAllowed, notFound } from "../../api/errors.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
+import { mergeValues } from "../../api/meta/apply/typed-values.ts";
+import { schemaOf } from "../../api/schema/node.ts";
 import type { Call } from "../call.ts";
-import { copyOf } from "../plain-data.ts";
+import { copyOf, untyped } from "../plain-data.ts";
 import { type ObjectSubresource, type Reply, type View, viewOf } from "../resource-handler.ts";
+import { applyNode, appliedToSubresource, configurationOf } from "../verbs/apply.ts";
 import { type Change, changeObject, countGeneration } from "../verbs/change.ts";
 import { keyOfCall, type VerbContext } from "../verbs/context.ts";
 import { type PatchInput, patched } from "../verbs/patch.ts";
@@ -42,6 +45,7 @@ export async function patchSubresource(
   patch: PatchInput,
 ): Promise<Reply> {
   if (!subresource.verbs.includes("patch")) throw methodNotAllowed();
+  if (patch.type === "apply") return applySubresource(context, call, subresource, patch);
   const view = await changeObject(context, call, {
     ...subresourceChange(call, subresource),
     next(old) {
@@ -49,6 +53,23 @@ export async function patchSubresource(
       checkSent(call, sent);
       checkVersion(call, sent, old);
       return subresource.merge(old, sent, call);
+    },
+  });
+  return { view: shown(view, subresource), code: 200 };
+}
+
+async function applySubresource(context: VerbContext, call: Call, subresource: ObjectSubresource, patch: PatchInput): Promise<Reply> {
+  const node = subresource.type ? schemaOf(subresource.type) : applyNode(call.handler);
+  const config = configurationOf(call, patch, subresource, node);
+  checkSent(call, config);
+  const view = await changeObject(context, call, {
+    ...subresourceChange(call, subresource),
+    applies: true,
+    next(old) {
+      const shownOne = subresource.show(old);
+      const sent = untyped(subresource.schema.prune(mergeValues(shownOne, config, node)).value);
+      checkVersion(call, sent, old);
+      return appliedToSubresource(context, call, subresource, { old, sent, config }, patch.force === true);
     },
   });
   return { view: shown(view, subresource), code: 200 };

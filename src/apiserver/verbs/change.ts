@@ -6,6 +6,7 @@ import { PreconditionFailed, type StoredObject } from "../../store/store.ts";
 import { Reservations } from "../admission-chain.ts";
 import type { Call } from "../call.ts";
 import { type ResourceHandler, type View, viewOf } from "../resource-handler.ts";
+import { managedAfterUpdate } from "./apply.ts";
 import { admissionRequest, keyOfCall, type VerbContext } from "./context.ts";
 import { refuseIfAny, showWarnings } from "./validation.ts";
 
@@ -21,6 +22,8 @@ export interface Change {
   finish(object: KubeObject, old: Readonly<KubeObject>): void;
   /** The problems of the result, metadata left out. */
   validate(object: KubeObject, old: Readonly<KubeObject>): FieldError[];
+  /** The next state comes with its managedFields: server-side apply has made it. */
+  applies?: boolean;
   /** The main resource changes: addresses and ports may have to be given. */
   allocates?: boolean;
 }
@@ -55,12 +58,15 @@ async function attemptChange(
   const { handler } = call;
   const old = handler.view(current).object;
   const object = change.next(old);
+  const { managedFields } = object.metadata ?? {};
   carryIdentity(object, old);
   const request = admissionRequest(call, "UPDATE", { object, old }, reservations);
   await context.admission.admit(request);
   handler.schema.applyDefaults(object);
   handler.rules.default?.(object);
   change.finish(object, old);
+  const managed = change.applies ? managedFields : managedAfterUpdate(context, call, { object, old }, managedFields);
+  setOrDelete(object.metadata, "managedFields", managed);
   if (change.allocates) reservations.add(handler.hooks.allocate?.(object, old, call));
   refuseIfAny(handler, call.name, [...validateMetadataUpdate(object.metadata, old.metadata), ...change.validate(object, old)]);
   await context.admission.validate(request);

@@ -1,6 +1,7 @@
 import { alreadyExists, badRequest, invalid, methodNotAllowed, StatusError } from "../../api/errors.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
 import { validateMetadata } from "../../api/meta/metadata.ts";
+import type { ManagedFieldsEntry } from "../../api/types/meta.v1.ts";
 import { PreconditionFailed } from "../../store/store.ts";
 import { Reservations } from "../admission-chain.ts";
 import type { Call } from "../call.ts";
@@ -12,8 +13,16 @@ import { refuseIfAny, showWarnings } from "./validation.ts";
 const generateNameAttempts = 8;
 const maxGeneratedNameBase = 63 - 5;
 
-/** Creates the object, which is given away: defaults, admission, validation, store. Throws alreadyExists, invalid, forbidden, ... */
-export async function createObject(context: VerbContext, call: Call, object: KubeObject): Promise<Reply> {
+/**
+ * Creates the object, which is given away: defaults, admission, validation, store. Throws alreadyExists, invalid, forbidden, ...
+ * managedFields: who owns which fields, when an apply creates it.
+ */
+export async function createObject(
+  context: VerbContext,
+  call: Call,
+  object: KubeObject,
+  managedFields?: ManagedFieldsEntry[],
+): Promise<Reply> {
   const { handler } = call;
   if (handler.virtual) {
     if (!handler.virtual.create) throw methodNotAllowed();
@@ -27,7 +36,7 @@ export async function createObject(context: VerbContext, call: Call, object: Kub
     handler.rules.default?.(object);
     const request = admissionRequest(call, "CREATE", { object, old: undefined }, reservations);
     await context.admission.admit(request);
-    fillSystemFields(context, call, object);
+    fillSystemFields(context, call, object, managedFields);
     const named: Call = { ...call, name: nameOf(context, call, object) };
     handler.schema.applyDefaults(object);
     handler.rules.default?.(object);
@@ -91,14 +100,15 @@ function prepareMetadata(call: Call, object: KubeObject): void {
 }
 
 /** What only the server sets on a new object. */
-function fillSystemFields(context: VerbContext, call: Call, object: KubeObject): void {
+function fillSystemFields(context: VerbContext, call: Call, object: KubeObject, managedFields?: ManagedFieldsEntry[]): void {
   const { metadata } = object;
   metadata.uid = context.newUid();
   metadata.creationTimestamp = timestamp(context.clock.now());
   delete metadata.deletionTimestamp;
   delete metadata.deletionGracePeriodSeconds;
   delete metadata.selfLink;
-  delete metadata.managedFields;
+  if (managedFields) metadata.managedFields = managedFields;
+  else delete metadata.managedFields;
   delete metadata.resourceVersion;
   if (call.handler.policy.generation) metadata.generation = 1;
   if (call.handler.clearsStatus) Reflect.deleteProperty(object, "status");

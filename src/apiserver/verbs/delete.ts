@@ -105,7 +105,7 @@ export function markDeleted(handler: ResourceHandler, options: DeleteOptions, ol
 /** Seconds. Zero for kinds without graceful deletion, for pods that no node has, and for those that have ended. */
 function gracePeriod(handler: ResourceHandler, options: DeleteOptions, old: Readonly<KubeObject>): number {
   const byDefault = handler.rules.defaultGracePeriodSeconds?.(old);
-  if (byDefault === undefined || byDefault === 0) return 0;
+  if (byDefault === undefined) return 0;
   const asked = options.gracePeriodSeconds ?? byDefault;
   return asked < 0 ? 1 : asked;
 }

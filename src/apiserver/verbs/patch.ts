@@ -6,7 +6,8 @@ import { applyStrategicMergePatch } from "../../api/meta/patch/strategic.ts";
 import { schemaOf } from "../../api/schema/node.ts";
 import type { Call } from "../call.ts";
 import type { ObjectSchema, Reply, ResourceHandler } from "../resource-handler.ts";
-import { type Change, changeObject } from "./change.ts";
+import { applyNode, appliedNew, appliedTo, configurationOf } from "./apply.ts";
+import { changeObject } from "./change.ts";
 import type { VerbContext } from "./context.ts";
 import { createObject } from "./create.ts";
 import { checkResourceVersion, checkSent, mainChange } from "./update.ts";
@@ -21,28 +22,48 @@ export interface PatchInput {
   body: unknown;
   /** Told of the fields that the result has and the schema does not know. */
   unknownFields?: (paths: readonly string[]) => void;
+  /** Of an apply: fields of others are taken from them instead of a conflict. */
+  force?: boolean;
 }
 
 /**
  * Changes the object by a patch; lost races are repeated unless the patch carries a resourceVersion. An apply patch creates the object
- * when it is not there, and merges otherwise.
+ * when it is not there.
  */
 export async function patchObject(context: VerbContext, call: Call, patch: PatchInput): Promise<Reply> {
+  if (patch.type === "apply") return applyObject(context, call, patch);
   const { handler } = call;
-  const change: Change = {
+  const view = await changeObject(context, call, {
     ...mainChange(call),
-    next: (old) => {
+    next(old) {
       const sent = patched(handler, { schema: handler.schema, type: handler.info.type }, old, patch);
       checkSent(call, sent);
       checkResourceVersion(call, sent, old);
       return sent;
     },
-  };
+  });
+  return { view, code: 200 };
+}
+
+async function applyObject(context: VerbContext, call: Call, patch: PatchInput): Promise<Reply> {
+  const { info } = call.handler;
+  const config = configurationOf(call, patch, { apiVersion: info.groupVersion, kind: info.kind }, applyNode(call.handler));
+  checkSent(call, config);
   try {
-    return { view: await changeObject(context, call, change), code: 200 };
+    const view = await changeObject(context, call, {
+      ...mainChange(call),
+      applies: true,
+      next(old) {
+        const sent = appliedTo(context, call, old, config, patch);
+        checkResourceVersion(call, sent, old);
+        return sent;
+      },
+    });
+    return { view, code: 200 };
   } catch (error) {
-    if (patch.type !== "apply" || !isReason(error, "NotFound")) throw error;
-    return createObject(context, call, pruned(handler.schema, objectBody(patch.body), patch));
+    if (!isReason(error, "NotFound") || call.handler.target.kind !== error.status.details?.kind) throw error;
+    const object = appliedNew(context, call, config);
+    return createObject(context, call, object, object.metadata.managedFields);
   }
 }
 
@@ -68,6 +89,8 @@ function pruned(schema: ObjectSchema, object: KubeObject, patch: PatchInput): Ku
 
 function applied(typeName: string | undefined, object: Readonly<KubeObject>, { type, body }: PatchInput): unknown {
   switch (type) {
+    case "apply":
+      return body;
     case "json":
       return applyJsonPatch(object, body);
     case "merge":
@@ -75,19 +98,12 @@ function applied(typeName: string | undefined, object: Readonly<KubeObject>, { t
     case "strategic":
       if (!typeName) throw unsupportedMediaType(unsupportedStrategic);
       return applyStrategicMergePatch(object, body, schemaOf(typeName));
-    case "apply":
-      return typeName ? applyStrategicMergePatch(object, objectBody(body), schemaOf(typeName)) : applyMergePatch(object, objectBody(body));
   }
 }
 
 const unsupportedStrategic =
   "the body of the request was in an unknown format - accepted media types include: " +
   "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
-
-function objectBody(body: unknown): KubeObject {
-  if (typeof body !== "object" || body === null || Array.isArray(body)) throw badRequest("the patch must be an object");
-  return asObject(body);
-}
 
 /** The one place where a parsed body becomes an object; the schema's prune makes it one. */
 function asObject(value: object): KubeObject {

@@ -203,14 +203,6 @@ describe("patch", () => {
     expect(set.body.spec.replicas).toBe(7);
   });
 
-  test("an apply patch creates and then merges", async () => {
-    const apply = { "content-type": "application/apply-patch+yaml" };
-    const body = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: applied}\ndata: {a: b}\n";
-    expect((await request("PATCH", `${maps}/applied?fieldManager=me`, body, apply)).code).toBe(201);
-    const second = await request("PATCH", `${maps}/applied?fieldManager=me`, body.replace("a: b", "c: d"), apply);
-    expect(second.body.data).toMatchObject({ c: "d" });
-  });
-
   test("patches that race are all kept", async () => {
     await request("POST", maps, configMap("race"));
     const keys = Array.from({ length: 30 }, (_, i) => `k${i}`);
@@ -344,6 +336,8 @@ describe("delete", () => {
     expect((await request("DELETE", `${pods}/bound?gracePeriodSeconds=5`)).body.metadata.deletionGracePeriodSeconds).toBe(5);
     await request("DELETE", `${pods}/bound?gracePeriodSeconds=0`);
     expect((await request("GET", `${pods}/bound`)).code).toBe(404);
+    await request("POST", pods, pod("hasty", {}, { nodeName: "n1", terminationGracePeriodSeconds: 0 }));
+    expect((await request("DELETE", `${pods}/hasty?gracePeriodSeconds=60`)).body.metadata.deletionGracePeriodSeconds).toBe(60);
   });
 
   test("of a collection obeys the selector and answers the list", async () => {

@@ -1,0 +1,188 @@
+import type { SchemaNode } from "../../schema/node.ts";
+import { isJsonObject, type JsonObject, setKey } from "../../schema/struct.ts";
+import { deepEqual } from "../equality.ts";
+import { childOf, elementText, emptySet, type FieldSet, type GrowingSet } from "./field-set.ts";
+
+/** The members of a value that are merged one by one, by their path elements; undefined for what is replaced as a whole. */
+function partsOf(
+  value: unknown,
+  node: SchemaNode | undefined,
+): [element: string, value: unknown, node: SchemaNode | undefined][] | undefined {
+  if (!node) return undefined;
+  if (isJsonObject(value)) {
+    if ((node.kind !== "struct" && node.kind !== "map") || node.mapType === "atomic") return undefined;
+    return Object.entries(value).map(([name, member]) => [`f:${name}`, member, node.field(name)]);
+  }
+  if (!Array.isArray(value) || node.kind !== "list" || (node.listType !== "set" && node.listType !== "map")) return undefined;
+  return value.map((item: unknown) => [itemElement(item, node), item, node.element]);
+}
+
+/** The path element of a list's item; keys that it leaves out have their defaults. */
+function itemElement(item: unknown, { listType, keys, element }: SchemaNode): string {
+  if (listType === "set" || !isJsonObject(item)) return `v:${JSON.stringify(item)}`;
+  const values = [...keys].sort().map((key) => [key, item[key] ?? element?.field(key)?.default ?? ""] as const);
+  return `k:${JSON.stringify(Object.fromEntries(values))}`;
+}
+
+/** What server-side apply refuses in a configuration: fields that the schema does not know, values of another shape, duplicates. */
+export function typeErrors(value: unknown, node: SchemaNode, path = ""): string[] {
+  const wrong = shapeError(value, node);
+  if (wrong) return [`${path}: ${wrong}`];
+  const seen = new Set<string>();
+  const errors: string[] = [];
+  const duplicates: string[] = [];
+  for (const [element, member, deeper] of partsOf(value, node) ?? wholeParts(value, node)) {
+    const place = path + elementText(element);
+    if (seen.has(element)) duplicates.push(`${path}: duplicate entries for key ${elementText(element)}`);
+    seen.add(element);
+    if (deeper) errors.push(...typeErrors(member, deeper, place));
+    else if (node.kind === "struct") errors.push(`${place}: field not declared in schema`);
+  }
+  return [...errors, ...duplicates];
+}
+
+/** The members of what is replaced as a whole: they are looked at, too. */
+function wholeParts(value: unknown, node: SchemaNode): [string, unknown, SchemaNode | undefined][] {
+  if (Array.isArray(value)) return value.map((item: unknown, i) => [`i:${i}`, item, node.element]);
+  return isJsonObject(value) && node.kind !== "scalar"
+    ? Object.entries(value).map(([name, member]) => [`f:${name}`, member, node.field(name)])
+    : [];
+}
+
+function shapeError(value: unknown, { kind, open }: SchemaNode): string | undefined {
+  if (value === null || open) return undefined;
+  const shown = typeof value === "string" ? `&{${value}}` : `&value.valueUnstructured{Value:${JSON.stringify(value)}}`;
+  if (kind === "list" && !Array.isArray(value)) return `expected list, got ${shown}`;
+  return (kind === "struct" || kind === "map") && !isJsonObject(value) ? `expected map, got ${shown}` : undefined;
+}
+
+/** All places of a value that somebody can own. */
+export function fieldSetOf(value: unknown, node: SchemaNode | undefined): GrowingSet {
+  const set = emptySet();
+  collect(value, node, set);
+  set.member = false;
+  return set;
+}
+
+function collect(value: unknown, node: SchemaNode | undefined, set: GrowingSet): void {
+  const parts = partsOf(value, node);
+  if (!parts) {
+    set.member = true;
+    return;
+  }
+  for (const [element, member, deeper] of parts) {
+    const child = childOf(set, element);
+    collect(member, deeper, child);
+    const isEmptyMap = isJsonObject(member) && Object.keys(member).length === 0;
+    if (isEmptyMap || node?.kind !== "struct") child.member = true;
+    // An empty list whose items have owners has itself none.
+    if (!child.member && child.children.size === 0) set.children.delete(element);
+  }
+}
+
+/** How two states of an object differ. */
+export interface Comparison {
+  /** Places that are new or have another value. */
+  changed: FieldSet;
+  removed: FieldSet;
+}
+
+/** Compares two states, place by place. */
+export function compare(before: unknown, after: unknown, node: SchemaNode): Comparison {
+  const changed = emptySet();
+  const removed = emptySet();
+  walk(before, after, node, changed, removed);
+  prune(changed);
+  prune(removed);
+  return { changed, removed };
+}
+
+function walk(before: unknown, after: unknown, node: SchemaNode | undefined, changed: GrowingSet, removed: GrowingSet): void {
+  if (before === after) return;
+  const was = before === undefined || before === null ? undefined : before;
+  const is = after === undefined || after === null ? undefined : after;
+  const left = partsOf(was, node);
+  const right = partsOf(is, node);
+  if ((was !== undefined && !left) || (is !== undefined && !right) || (!left?.length && !right?.length)) {
+    if (is === undefined) removed.member = was !== undefined;
+    else changed.member = !deepEqual(was, is);
+    return;
+  }
+  const others = new Map((left ?? []).map(([element, value]) => [element, value]));
+  for (const [element, value, deeper] of right ?? []) {
+    walk(others.get(element), value, deeper, childOf(changed, element), childOf(removed, element));
+    others.delete(element);
+  }
+  for (const [element, value, deeper] of left ?? [])
+    if (others.has(element)) walk(value, undefined, deeper, childOf(changed, element), childOf(removed, element));
+  if (was === undefined) changed.member = true;
+  if (is === undefined) removed.member = true;
+}
+
+function prune(set: GrowingSet): boolean {
+  for (const [element, child] of set.children) if (prune(child)) set.children.delete(element);
+  return !set.member && set.children.size === 0;
+}
+
+/** The live value with the configuration laid over it; shares parts with both. */
+export function mergeValues(live: unknown, config: unknown, node: SchemaNode | undefined): unknown {
+  if (config === undefined) return live;
+  const under = partsOf(live, node);
+  const over = partsOf(config, node);
+  if (!over || (live !== undefined && live !== null && !under)) return config;
+  if (Array.isArray(config)) return mergeItems(under ?? [], over);
+  const merged: JsonObject = isJsonObject(live) ? { ...live } : {};
+  for (const [element, value, deeper] of over) {
+    const name = element.slice(2);
+    if (value === null) delete merged[name];
+    else setKey(merged, name, mergeValues(Object.hasOwn(merged, name) ? merged[name] : undefined, value, deeper));
+  }
+  return merged;
+}
+
+type Parts = readonly [element: string, value: unknown, node: SchemaNode | undefined][];
+
+/** The configuration's items in their order; those of the live list alone stay before the shared one that they preceded. */
+function mergeItems(live: Parts, config: Parts): unknown[] {
+  const before = new Map(live.map(([element, value]) => [element, value]));
+  const waiting = new Map(config.map((part) => [part[0], part]));
+  const merged: unknown[] = [];
+  for (const [element, value] of live) {
+    if (!config.some(([other]) => other === element)) merged.push(value);
+    if (waiting.has(element)) {
+      for (const [name, item, node] of waiting.values()) {
+        merged.push(mergeValues(before.get(name), item, node));
+        waiting.delete(name);
+        if (name === element) break;
+      }
+    }
+  }
+  for (const [name, item, node] of waiting.values()) merged.push(mergeValues(before.get(name), item, node));
+  return merged;
+}
+
+/** The value without those places; undefined when nothing is left of it. Shares the rest. */
+export function removePlaces(value: unknown, places: FieldSet, node: SchemaNode | undefined): unknown {
+  const parts = partsOf(value, node);
+  if (!parts || parts.length === 0 || places.children.size === 0) return value;
+  const kept = parts.flatMap(([element, member, deeper]) => {
+    const below = places.children.get(element);
+    if (below?.member) return [];
+    const left = below ? removePlaces(member, below, deeper) : member;
+    return left === undefined ? [] : [[element.slice(2), left] as const];
+  });
+  if (kept.length === 0) return undefined;
+  return Array.isArray(value) ? kept.map(([, item]) => item) : Object.fromEntries(kept);
+}
+
+/** The set with all struct fields on the way to its places as members, as removal needs it: items of lists and maps are not among them. */
+export function withNamedFields(set: FieldSet, node: SchemaNode | undefined): FieldSet {
+  const children = new Map<string, FieldSet>();
+  for (const [element, child] of set.children) {
+    const isField = element.startsWith("f:");
+    const deeper = isField ? node?.field(element.slice(2)) : node?.element;
+    const named = withNamedFields(child, deeper);
+    children.set(element, isField && node?.kind === "struct" && deeper ? { ...named, member: true } : named);
+  }
+  return { member: set.member, children };
+}
