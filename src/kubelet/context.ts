@@ -32,6 +32,8 @@ export interface KubeletContext {
   node(): Node | undefined;
   /** Whether the pod network is made. */
   networkReady(): boolean;
+  /** The other pods that the node's room is given to. */
+  neighbours(pod: Pod): Pod[];
   /** Services whose variables a pod gets. */
   servicesFor(pod: Pod): Service[];
   objects: ReferencedObjects;

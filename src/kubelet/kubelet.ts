@@ -148,6 +148,7 @@ class NodeAgent implements Kubelet {
       hostResolvConf: async () => parseResolvConf(await readFile("/etc/resolv.conf", "utf8").catch(() => "")),
       node: () => this.nodes.get(undefined, nodeName),
       networkReady: () => this.networkReady,
+      neighbours: (pod) => this.manager.neighbours(pod),
       servicesFor: (pod) => {
         const own = this.services.list(pod.metadata.namespace);
         const kubernetes = this.services.get("default", "kubernetes");

@@ -44,7 +44,7 @@ export const podRules: KindRules<Pod> = {
     "status.nominatedNodeName": (pod) => pod.status?.nominatedNodeName ?? "",
   },
   defaultGracePeriodSeconds({ spec, status }) {
-    if (!spec.nodeName || status?.phase === "Succeeded" || status?.phase === "Failed") return 0;
+    if (!spec.nodeName || status?.phase === "Succeeded" || status?.phase === "Failed") return undefined;
     const seconds = spec.terminationGracePeriodSeconds ?? 30;
     return seconds < 0 ? 1 : seconds;
   },

@@ -23,8 +23,8 @@ export async function serveLogs(parts: StreamingParts, connect: ConnectRequest):
   }
   const abort = new AbortController();
   const gone = (): void => abort.abort();
-  connect.socket.once("close", gone);
-  connect.response?.once("close", gone);
+  // A connection may carry many requests: it is the answer's end that ends this one, and the connection's only where it is the answer.
+  (connect.response ?? connect.socket).once("close", gone);
   // A pod that is on no node yet has written nothing.
   const target = containerLogsPath({ namespace: path.namespace, pod: path.name, container }, options);
   const answer = address && (await parts.kubelets.request(address, { method: "GET", path: target, signal: abort.signal }));

@@ -8,6 +8,7 @@ import type { MountedVolume } from "../volumes/volume-manager.ts";
 import { containerSpec } from "./container-spec.ts";
 import { fieldPath, findStatus, type PodContainer } from "./containers.ts";
 import { runHook } from "./hooks.ts";
+import { specHash } from "./spec-hash.ts";
 
 /** What is needed to start one container of a pod. */
 export interface StartRequest {
@@ -86,7 +87,8 @@ function restartsBefore(pod: Pod, c: PodContainer, hasPrevious: boolean): number
 
 function backoff(context: KubeletContext, pod: Pod, c: PodContainer, finishedAt: number): NotStarted | undefined {
   const { name, namespace, uid } = pod.metadata;
-  const key = `${uid}/${c.container.name}`;
+  // A container whose definition has changed is another one: it does not wait for the failures of what it was.
+  const key = `${uid}/${c.container.name}/${specHash(c.container)}`;
   const wait = context.backoff.remaining(key, finishedAt, context.clock.now());
   if (wait === 0) {
     context.backoff.next(key, finishedAt);

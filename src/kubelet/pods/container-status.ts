@@ -8,6 +8,7 @@ import type {
 } from "../../api/types/core.v1.ts";
 import type { ContainerState, PodState } from "../runtime/runtime.ts";
 import { findStatus, isSidecar, type PodContainer } from "./containers.ts";
+import { changedResources, linuxResources } from "./resources.ts";
 
 /** What the kubelet knows of a pod's containers beside what the runtime says. */
 export interface ContainerKnowledge {
@@ -18,6 +19,8 @@ export interface ContainerKnowledge {
   /** By container id: whether the readiness probe (if any) succeeds. */
   ready(id: string): boolean;
   started(id: string): boolean;
+  /** The pod's resources are to change, but the node has not promised them. */
+  resizePending: boolean;
   /** What a container that has not started yet waits for. */
   notStarted: "ContainerCreating" | "PodInitializing";
 }
@@ -37,7 +40,7 @@ export function containerStatus(pod: Pod, c: PodContainer, state: PodState, know
     started: false,
     state: {},
     lastState: lastState(previous ? terminated(previous, known) : undefined, old?.lastState),
-    ...resourcesOf(c, current),
+    ...resourcesOf(c, current, old, known),
     ...mountsOf(c, old),
   };
   if (!current) return withoutContainer(status, old, waiting, known);
@@ -104,16 +107,22 @@ export function terminated(c: ContainerState, known: Pick<ContainerKnowledge, "t
   };
 }
 
-/** What the container may use, as it was applied. */
-function resourcesOf(c: PodContainer, current: ContainerState | undefined): Pick<ContainerStatus, "allocatedResources" | "resources"> {
-  const { resources } = c.container;
+/** What the container was promised, and what it may use as far as that was applied. */
+function resourcesOf(
+  c: PodContainer,
+  current: ContainerState | undefined,
+  old: ContainerStatus | undefined,
+  known: ContainerKnowledge,
+): Pick<ContainerStatus, "allocatedResources" | "resources"> {
   if (c.kind === "ephemeralContainers" || !current) return {};
+  const { limits, requests } = c.container.resources ?? {};
+  const asked = { ...(limits ? { limits } : {}), ...(requests ? { requests } : {}) };
+  const same = old?.containerID === `docker://${current.id}`;
+  const isApplied = changedResources(current.resources, linuxResources(c.container.resources)).length === 0 && !known.resizePending;
+  const allocated = known.resizePending && same ? old.allocatedResources : requests;
   return {
-    ...(resources?.requests ? { allocatedResources: resources.requests } : {}),
-    resources:
-      resources?.requests || resources?.limits
-        ? { ...(resources.limits ? { limits: resources.limits } : {}), ...(resources.requests ? { requests: resources.requests } : {}) }
-        : {},
+    ...(allocated ? { allocatedResources: allocated } : {}),
+    resources: isApplied || !same || !old.resources ? asked : old.resources,
   };
 }
 

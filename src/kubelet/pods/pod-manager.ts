@@ -6,7 +6,7 @@ import type { Cache } from "../../client/cache.ts";
 import type { KubeletContext } from "../context.ts";
 import type { PodState } from "../runtime/runtime.ts";
 import { admitPod } from "./admission.ts";
-import { PodWorker } from "./pod-worker.ts";
+import { type PodSource, PodWorker } from "./pod-worker.ts";
 import { mirrorAnnotation, mirrorOf } from "./static-pods.ts";
 
 /** One worker for each pod of the node, from the API and from files, and an end for what no pod owns. */
@@ -36,6 +36,13 @@ export class PodManager {
   /** All pods that the node knows. */
   pods(): Pod[] {
     return [...this.workers.values()].map((w) => w.pod);
+  }
+
+  /** The pods that the node's room is given to, but that one. Those that are gone from the API still end here, but the scheduler has given it away. */
+  neighbours(pod: Pod): Pod[] {
+    const { uid } = pod.metadata;
+    const holds = (p: Pod): boolean => this.statics.has(keyOf(p)) || this.cache.byKey(keyOf(p))?.metadata.uid === p.metadata.uid;
+    return this.pods().filter((p) => p.metadata.uid !== uid && holds(p));
   }
 
   /** A static pod by its mirror, or the pod itself, by namespace and name. */
@@ -72,11 +79,18 @@ export class PodManager {
     else this.add(object, object, running.has(uid));
   }
 
+  private newWorker(source: PodSource, isAdopted: boolean): PodWorker {
+    const { uid } = source.pod.metadata;
+    return new PodWorker(this.context, source, isAdopted, () => {
+      this.workers.delete(uid);
+      for (const other of this.workers.values()) if (other.waitsForRoom) other.wake();
+    });
+  }
+
   private add(pod: Pod, object: Pod | undefined, isAdopted: boolean): void {
     const { uid } = pod.metadata;
-    const worker = new PodWorker(this.context, { pod, object }, () => this.workers.delete(uid));
-    // Pods that are gone from the API still end here, but the scheduler has given their room away already.
-    const others = this.pods().filter((p) => this.statics.has(keyOf(p)) || this.cache.byKey(keyOf(p))?.metadata.uid === p.metadata.uid);
+    const worker = this.newWorker({ pod, object }, isAdopted);
+    const others = this.neighbours(pod);
     this.workers.set(uid, worker);
     const node = this.context.node();
     const isNew = !isAdopted && !pod.status?.startTime && !pod.metadata.deletionTimestamp;
@@ -137,7 +151,7 @@ export class PodManager {
   private endOrphan({ pod: { uid, name, namespace } }: PodState): void {
     const metadata = { uid, name, namespace, resourceVersion: "", creationTimestamp: "", deletionGracePeriodSeconds: 30 };
     const pod: Pod = { apiVersion: "v1", kind: "Pod", metadata, spec: { containers: [] }, status: {} };
-    const worker = new PodWorker(this.context, { pod, object: undefined }, () => this.workers.delete(uid));
+    const worker = this.newWorker({ pod, object: undefined }, true);
     this.workers.set(uid, worker);
     worker.remove();
   }

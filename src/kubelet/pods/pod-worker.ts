@@ -12,7 +12,7 @@ import { startContainer } from "./container-start.ts";
 import { ContainerStopper } from "./container-stop.ts";
 import { findContainer, findStatus, isSidecar, type PodContainer, podContainers } from "./containers.ts";
 import { type Plan, planPod } from "./plan.ts";
-import { applyResize } from "./resize.ts";
+import { applyResize, type ResizeCondition } from "./resize.ts";
 import { createSandbox } from "./sandbox.ts";
 import { podStatus } from "./status.ts";
 import { statusPatch } from "./status-writer.ts";
@@ -24,6 +24,9 @@ export interface PodSource {
   /** Whose status is written; undefined while a static pod has no mirror. */
   object: Pod | undefined;
 }
+
+/** How long it is until a resize that failed is tried again: milliseconds. */
+const resizeRetry = 10_000;
 
 /** How long it is between attempts at volumes and sandboxes that fail: milliseconds. */
 const setupBackoff = { first: 500, last: 120_000 };
@@ -41,6 +44,7 @@ export class PodWorker {
   private readonly waiting = new Map<string, ContainerStateWaiting>();
   private readonly messages = new Map<string, string>();
   private failure: { reason: string; message: string } | undefined;
+  private resize: ResizeCondition | undefined;
   /** The object has been removed from the API: what still runs ends. */
   private removed = false;
   private awake = false;
@@ -53,16 +57,23 @@ export class PodWorker {
   private known: PodState | undefined;
   private stale = true;
 
-  /** `gone` is called when nothing of the pod is left, neither here nor in the API. */
-  constructor(context: KubeletContext, source: PodSource, gone: () => void) {
+  /** The runtime may have something of an adopted pod. `gone` is called when nothing of it is left, neither here nor in the API. */
+  constructor(context: KubeletContext, source: PodSource, isAdopted: boolean, gone: () => void) {
     this.context = context;
     this.source = source;
     this.gone = gone;
     this.stopper = new ContainerStopper(context);
+    const { uid, name, namespace } = source.pod.metadata;
+    if (!isAdopted) [this.known, this.stale] = [{ pod: { uid, name, namespace }, sandboxes: [], containers: [] }, false];
   }
 
   get pod(): Pod {
     return this.source.pod;
+  }
+
+  /** Its resources are to grow when another pod has gone. */
+  get waitsForRoom(): boolean {
+    return this.resize?.reason === "Deferred";
   }
 
   /** The object has changed. */
@@ -206,11 +217,22 @@ export class PodWorker {
     }
     const volumes = plan.createSandbox || plan.start.length > 0 || plan.sandbox ? await this.mount(plan, state) : undefined;
     if (!volumes) return false;
-    if (plan.createSandbox) return this.makeSandbox(state);
+    // The pod's status is told before what may take long: images that have to be fetched.
+    if (plan.createSandbox) {
+      const [made] = await Promise.all([
+        this.makeSandbox(state),
+        this.source.object?.status.startTime ? undefined : this.writeStatus(state, false),
+      ]);
+      return made;
+    }
     const { sandbox } = plan;
     if (!sandbox) return false;
     const resize = await applyResize(this.context, this.pod, state);
-    for (const { container, message } of resize) this.stop1(container, message, this.pod.spec.terminationGracePeriodSeconds ?? 30, state);
+    this.resize = resize.condition;
+    if (resize.condition?.reason === "Error") this.again(resizeRetry);
+    for (const { container, message } of resize.restarts)
+      this.stop1(container, message, this.pod.spec.terminationGracePeriodSeconds ?? 30, state);
+    if (resize.applied && resize.restarts.length === 0) return true;
     const next = plan.start.find((c) => !blocked.has(c.container.name) && !this.isStopping(c, state));
     if (!next) return false;
     blocked.add(next.container.name);
@@ -275,8 +297,6 @@ export class PodWorker {
 
   private async start(c: PodContainer, state: PodState, sandbox: SandboxState, volumes: ReadonlyMap<string, MountedVolume>): Promise<void> {
     const { signal } = this.ending;
-    // The pod's status is told before what may take long: an image that has to be fetched.
-    if (!this.source.object?.status.startTime) await this.writeStatus(state, false);
     const failed = await startContainer(this.context, { pod: this.pod, container: c, state, sandbox, volumes, signal });
     const { name } = c.container;
     if (!failed) {
@@ -325,12 +345,12 @@ export class PodWorker {
     const { runtime, volumes, images, backoff } = this.context;
     const { uid } = this.pod.metadata;
     this.stale = true;
-    for (const sandbox of state.sandboxes) {
-      if (sandbox.running) await runtime.stopSandbox(sandbox.id);
-      await runtime.removeSandbox(sandbox.id);
-    }
-    if (deleting) for (const container of state.containers) await runtime.removeContainer(container.id);
-    else await this.collect(state);
+    const old = deleting ? state.containers : [];
+    await Promise.all([
+      ...state.sandboxes.map((s) => runtime.removeSandbox(s.id)),
+      ...old.map((c) => runtime.removeContainer(c.id)),
+      deleting ? undefined : this.collect(state),
+    ]);
     if (this.cleaned) return;
     if (runtime.usesHost) await volumes.unmount(uid);
     images.forget(uid);
@@ -377,9 +397,11 @@ export class PodWorker {
       hostIPs: this.context.hostIPs(),
       waiting: this.waiting,
       terminationMessages: this.messages,
-      ready: (id) => !this.stopper.has(id) && probes.isReady(id),
+      // A container that is stopped only to be started again stays as it was until then.
+      ready: (id) => (this.stopper.has(id) ? wasReady(object, id) : probes.isReady(id)),
       started: (id) => probes.isStarted(id),
       failure: this.failure,
+      resize: this.resize,
       terminating,
     });
     const body = statusPatch(object, next);
@@ -393,6 +415,11 @@ export class PodWorker {
       if (!isReason(error, "NotFound")) throw error; // it has gone; the watch will say so
     }
   }
+}
+
+function wasReady(object: Pod, containerId: string): boolean {
+  const { containerStatuses = [], initContainerStatuses = [] } = object.status;
+  return [...containerStatuses, ...initContainerStatuses].some((s) => s.containerID === `docker://${containerId}` && s.ready);
 }
 
 /** App containers all at once; when none of them is left, the last sidecar that still runs. */

@@ -19,6 +19,13 @@ export function linuxResources(resources: ResourceRequirements | undefined): Lin
   };
 }
 
+/** The resources whose limits in the kernel differ. */
+export function changedResources(now: LinuxResources, wanted: LinuxResources): ("cpu" | "memory")[] {
+  const cpu = now.cpuShares !== wanted.cpuShares || now.cpuQuota !== wanted.cpuQuota;
+  const memory = now.memory !== wanted.memory;
+  return [...(cpu ? (["cpu"] as const) : []), ...(memory ? (["memory"] as const) : [])];
+}
+
 /** Guaranteed when every container limits CPU and memory to what it requests, BestEffort when none says anything, else Burstable. */
 export function qosClass(pod: Pod): "Guaranteed" | "Burstable" | "BestEffort" {
   if (pod.status?.qosClass) return pod.status.qosClass;

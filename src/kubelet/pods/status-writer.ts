@@ -1,5 +1,6 @@
 import { semanticEqual as equal } from "../../api/meta/equality.ts";
 import type { Pod, PodCondition, PodStatus } from "../../api/types/core.v1.ts";
+import { resizeConditions } from "./status.ts";
 
 /**
  * The strategic merge patch from one status to the next; undefined when nothing changes. Conditions of others stay: only changed ones
@@ -19,7 +20,8 @@ export function statusPatch(pod: Pod, next: PodStatus): { metadata: { uid: strin
 }
 
 function changedConditions(old: readonly PodCondition[], next: readonly PodCondition[]): object[] {
-  return next
+  const gone = old.filter((o) => resizeConditions.includes(o.type) && !next.some((n) => n.type === o.type));
+  const changed = next
     .filter(
       (c) =>
         !equal(
@@ -28,4 +30,5 @@ function changedConditions(old: readonly PodCondition[], next: readonly PodCondi
         ),
     )
     .map((c) => ({ ...c, reason: c.reason ?? null, message: c.message ?? null }));
+  return [...changed, ...gone.map(({ type }) => ({ type, $patch: "delete" }))];
 }

@@ -4,10 +4,11 @@ import type { ContainerStatus, Pod, PodCondition, PodStatus } from "../../api/ty
 import type { PodState } from "../runtime/runtime.ts";
 import { type ContainerKnowledge, containerStatus } from "./container-status.ts";
 import { isSidecar, type PodContainer, podContainers } from "./containers.ts";
+import type { ResizeCondition } from "./resize.ts";
 import { qosClass } from "./resources.ts";
 
 /** What a pod's status is computed from. */
-export interface StatusInput extends Omit<ContainerKnowledge, "notStarted"> {
+export interface StatusInput extends Omit<ContainerKnowledge, "notStarted" | "resizePending"> {
   pod: Pod;
   state: PodState;
   /** Milliseconds since 1970. */
@@ -15,9 +16,14 @@ export interface StatusInput extends Omit<ContainerKnowledge, "notStarted"> {
   hostIPs: readonly string[];
   /** The pod ends for a reason of its own (deadline, eviction, admission): phase Failed. */
   failure?: { reason: string; message: string };
+  /** How far a resize has come, when one is under way. */
+  resize?: ResizeCondition | undefined;
   /** It is being ended: readiness is over, whatever the probes said last. */
   terminating: boolean;
 }
+
+/** The conditions that the kubelet takes away again when they hold no longer. */
+export const resizeConditions: readonly string[] = ["PodResizePending", "PodResizeInProgress"];
 
 type Phase = NonNullable<PodStatus["phase"]>;
 
@@ -27,7 +33,8 @@ export function podStatus(input: StatusInput): PodStatus {
   const sandbox = state.sandboxes.find((s) => s.running);
   const all = podContainers(pod);
   const hasInit = all.some((c) => c.kind === "initContainers");
-  const known: ContainerKnowledge = { ...input, notStarted: "ContainerCreating", ...(hasInit ? { notStarted: "PodInitializing" } : {}) };
+  const resizePending = input.resize?.type === "PodResizePending";
+  const known: ContainerKnowledge = { ...input, resizePending, notStarted: hasInit ? "PodInitializing" : "ContainerCreating" };
   if (input.terminating) known.ready = () => false;
   const statuses = new Map(all.map((c) => [c, containerStatus(pod, c, state, known)]));
   const of = (kind: PodContainer["kind"]): ContainerStatus[] => all.filter((c) => c.kind === kind).flatMap((c) => statuses.get(c) ?? []);
@@ -110,7 +117,7 @@ function computePhase(pod: Pod, statuses: ReadonlyMap<PodContainer, ContainerSta
 }
 
 function conditions(
-  { pod, now }: StatusInput,
+  { pod, now, resize }: StatusInput,
   phase: Phase,
   statuses: ReadonlyMap<PodContainer, ContainerStatus>,
   hasSandbox: boolean,
@@ -145,18 +152,16 @@ function conditions(
     { type: "Ready", ...(containersReady.status === "True" ? gates(pod) : containersReady) },
     { type: "ContainersReady", ...containersReady },
     { type: "PodScheduled", status: "True" },
+    ...(resize ? [{ status: "True" as const, ...resize }] : []),
   ];
   const at = formatTime(now);
-  let result: readonly PodCondition[] = pod.status?.conditions ?? [];
+  let result = (pod.status?.conditions ?? []).filter((c) => c.type === resize?.type || !resizeConditions.includes(c.type));
   for (const condition of wanted) {
     const observedGeneration = pod.metadata.generation;
     const old = findCondition(result, condition.type);
     if (condition.type === "PodScheduled" && old?.status === "True") continue;
-    result = setCondition(
-      result,
-      { reason: undefined, message: undefined, ...condition, ...(observedGeneration ? { observedGeneration } : {}) },
-      at,
-    );
+    const next = { reason: undefined, message: undefined, ...condition, ...(observedGeneration ? { observedGeneration } : {}) };
+    result = [...setCondition(result, next, at)];
   }
   return result;
 }

@@ -60,7 +60,8 @@ function create(spec: Partial<Pod["spec"]>): Promise<Pod> {
   });
 }
 
-const get = () => client.get(Pods, { namespace: "default", name: "web" });
+const target = { namespace: "default", name: "web" };
+const get = () => client.get(Pods, target);
 const status = async () => (await get()).status;
 
 describe("a kubelet on the simulated runtime", () => {
@@ -126,5 +127,48 @@ describe("a kubelet on the simulated runtime", () => {
       .toBe("gone");
     await expect.poll(() => runtime.pods()).toEqual([]);
     expect(told).toContain("Killing");
+  });
+
+  test("stays ready while a container is exchanged because its image has changed", async () => {
+    await create({});
+    await expect.poll(async () => (await status())?.phase).toBe("Running");
+    const seen: (string | undefined)[] = [];
+    const caches = createCaches(client.transport, systemClock, silentLogger);
+    const end = caches.of(Pods).onChange(({ object }) => seen.push(object?.status.conditions?.find((c) => c.type === "Ready")?.status));
+    await client.patch(Pods, target, {
+      type: "merge",
+      body: { spec: { containers: [{ name: "c", image: "busybox:2" }] }, metadata: { generation: 2 } },
+    });
+    await expect.poll(async () => (await status()).containerStatuses?.[0]).toMatchObject({ restartCount: 1, ready: true });
+    end();
+    caches.stop();
+    expect(new Set(seen)).toEqual(new Set(["True"]));
+  });
+
+  test("resizes again and again, and waits for room where there is none", async () => {
+    const containers = (cpu: string) => [{ name: "c", image: "busybox", resources: { requests: { cpu } } }];
+    const resize = (cpu: string, generation: number) =>
+      client.patch(Pods, target, { type: "merge", body: { spec: { containers: containers(cpu) }, metadata: { generation } } });
+    const shares = async () => (await runtime.pods()).find((p) => p.pod.name === "web")?.containers[0]?.resources.cpuShares;
+    await create({ containers: containers("500m") });
+    await expect.poll(async () => (await status())?.phase).toBe("Running");
+    await resize("1", 2);
+    await expect.poll(shares).toBe(1024);
+    await resize("500m", 3);
+    await expect.poll(shares).toBe(512);
+    await client.create(Pods, {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "other", namespace: "default" },
+      spec: { nodeName: "n1", containers: containers("1"), terminationGracePeriodSeconds: 1 },
+    });
+    await expect.poll(async () => (await client.get(Pods, { namespace: "default", name: "other" })).status?.phase).toBe("Running");
+    await resize("1500m", 4);
+    const pending = async () => (await status()).conditions?.find((c) => c.type === "PodResizePending")?.reason;
+    await expect.poll(pending).toBe("Deferred");
+    expect((await status()).containerStatuses?.[0]?.allocatedResources).toEqual({ cpu: "500m" });
+    await client.delete(Pods, { namespace: "default", name: "other" });
+    await expect.poll(shares).toBe(1536);
+    await expect.poll(pending).toBeUndefined();
   });
 });

@@ -4,6 +4,7 @@ import { removable } from "../../../src/kubelet/images/image-collector.ts";
 import { credentialsFor } from "../../../src/kubelet/images/pull-secrets.ts";
 import { isImageReference, registryOf } from "../../../src/kubelet/images/reference.ts";
 import { admitPod } from "../../../src/kubelet/pods/admission.ts";
+import { refuseResize } from "../../../src/kubelet/pods/resize.ts";
 import { Backoff } from "../../../src/kubelet/pods/backoff.ts";
 import { hostnameOf, hostsFile } from "../../../src/kubelet/pods/hosts.ts";
 import { formatResolvConf, parseResolvConf, podResolvConf } from "../../../src/kubelet/pods/resolv-conf.ts";
@@ -206,5 +207,25 @@ describe("admission to the node", () => {
   test("refuses pods for other nodes; ended pods use nothing", () => {
     expect(admitPod(asking("0", { nodeSelector: { disk: "hdd" } }), node, [])?.reason).toBe("NodeAffinity");
     expect(admitPod(asking("1"), node, [{ ...asking("1"), status: { phase: "Succeeded" } }])).toBeUndefined();
+  });
+
+  test("refuses a pod whose port of the node another one has", () => {
+    const on = (port: object): Pod => pod({ containers: [c({ ports: [{ containerPort: 80, ...port }] })] });
+    expect(admitPod(on({ hostPort: 8080 }), node, [on({ hostPort: 8080 })])?.reason).toBe("NodePorts");
+    expect(admitPod(on({ hostPort: 8080, hostIP: "127.0.0.1" }), node, [on({ hostPort: 8080 })])?.reason).toBe("NodePorts");
+    for (const other of [{}, { hostPort: 8081 }, { hostPort: 8080, protocol: "UDP" }, { hostPort: 8080, hostIP: "10.0.0.1" }])
+      expect(admitPod(on({ hostPort: 8080, hostIP: "127.0.0.1" }), node, [on(other)])).toBeUndefined();
+  });
+
+  test("says whether a resize is never possible, or not yet", () => {
+    expect(refuseResize(asking("600m"), node, [asking("400m")])).toBeUndefined();
+    expect(refuseResize(asking("600m"), node, [asking("500m")])).toEqual({
+      reason: "Deferred",
+      message: "Node didn't have enough resource: cpu, requested: 600, used: 500, capacity: 1000",
+    });
+    expect(refuseResize(asking("3"), node, [])).toEqual({
+      reason: "Infeasible",
+      message: "Node didn't have enough capacity: cpu, requested: 3000, capacity: 1000",
+    });
   });
 });

@@ -160,4 +160,17 @@ describe("the patch to a status", () => {
     expect(patch?.status["conditions"]).toMatchObject([{ type: "Ready" }, { type: "ContainersReady" }]);
     expect(statusPatch({ ...p, status: { ...before, reason: "Old" } }, before)?.status).toEqual({ reason: null });
   });
+
+  test("takes the condition of a resize away when it is over, and shows until then what was promised before", () => {
+    const small = { requests: { cpu: "100m" } };
+    const runs = state([container("a", { resources: { cpuShares: 102, cpuQuota: 0, cpuPeriod: 100_000, memory: 0 } })]);
+    const before = status(pod({ containers: [c("a", { resources: small })] }), runs);
+    const p = pod({ containers: [c("a", { resources: { requests: { cpu: "9" } } })] }, { status: before });
+    const resize = { type: "PodResizePending", reason: "Deferred", message: "later" };
+    const pending = status(p, runs, { resize });
+    expect(condition(pending, "PodResizePending")).toMatchObject({ status: "True", reason: "Deferred", message: "later" });
+    expect(pending.containerStatuses?.[0]).toMatchObject({ allocatedResources: small.requests, resources: small });
+    const patch = statusPatch({ ...p, status: pending }, status({ ...p, status: pending }, runs));
+    expect(patch?.status["conditions"]).toEqual([{ type: "PodResizePending", $patch: "delete" }]);
+  });
 });

@@ -169,6 +169,7 @@ class DockerRuntime implements Runtime {
   }
 
   async stopContainer(id: string, graceSeconds: number): Promise<void> {
+    if (graceSeconds <= 0) return this.killContainer(id);
     await idempotent(this.docker.getContainer(id).stop({ t: Math.ceil(graceSeconds) }));
   }
 

@@ -324,6 +324,7 @@ function session(c: Simulated, stdin: PassThrough, stdout: Readable, code: numbe
 /** A container that lasts, unless its command says that it ends at once. */
 function defaultBehaviour({ command, args }: ContainerSpec): Behaviour {
   const [program, argument] = [...command, ...args];
+  if (program === "echo") return { exit: { after: 0, code: 0 }, log: `${[...command, ...args].slice(1).join(" ")}\n` };
   if (program === "true") return { exit: { after: 0, code: 0 } };
   if (program === "false") return { exit: { after: 0, code: 1 } };
   if (program === "exit") return { exit: { after: 0, code: Number(argument ?? 0) } };
