@@ -17,7 +17,7 @@ describe.concurrent("resource metrics", () => {
     for (const node of [server, ...agents]) expect(nodes).toMatch(new RegExp(`${node}\\s+\\d+m\\s+\\d+%\\s+\\d+Mi\\s+\\d+%`));
   });
 
-  test("an autoscaler adds pods for the CPU that they use", async ({ kubectl }) => {
+  test("S4-1G AT-36 an autoscaler adds pods for the CPU that they use", async ({ kubectl }) => {
     await kubectl.apply([shellDeployment("busy", 1, busy, { container })]);
     await kubectl("autoscale", "deployment", "busy", "--cpu-percent=50", "--min=1", "--max=2");
     await kubectl.until(["get", "deployment", "busy", "-o", "jsonpath={.spec.replicas}"], (out) => out === "2", 90);

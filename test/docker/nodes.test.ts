@@ -179,16 +179,6 @@ test("AT-36 S4-1G a cordoned node gets no new pods; drained, it loses those it h
   expect(await admin("uncordon", node)).toBe(`node/${node} uncordoned\n`);
 });
 
-test("kubectl top tells what nodes and pods use", async ({ kubectl }) => {
-  await kubectl.apply(shellPod("busy", "while :; do :; done", { container: { resources: { limits: { cpu: "200m", memory: "32Mi" } } } }));
-  await kubectl("wait", "--for=condition=Ready", "pod/busy", "--timeout=60s");
-  const used = await kubectl.until(["top", "pods", "--no-headers"], (out) => /^busy\s+[1-9]\d*m\s+\d+Mi/.test(out), 60);
-  expect(Number(/\s(\d+)m\s/.exec(used)?.[1])).toBeLessThan(400);
-  const rows = lines(await kubectl.until(["top", "nodes", "--no-headers"], (out) => lines(out).length === nodes.length, 30));
-  expect(rows.map((row) => row.split(/\s+/)[0]).sort()).toEqual([...nodes].sort());
-  for (const row of rows) expect(row).toMatch(/^\S+\s+\d+m\s+\d+%\s+\d+Mi\s+\d+%/);
-});
-
 function prefers(name: string): object {
   const preference = { matchExpressions: [{ key: "kubernetes.io/hostname", operator: "In", values: [name] }] };
   return { nodeAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 100, preference }] } };

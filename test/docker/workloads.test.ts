@@ -177,18 +177,6 @@ test("a container that never stays up is CrashLoopBackOff", async ({ kubectl }) 
   );
 });
 
-test("S4-1G AT-36 a HorizontalPodAutoscaler adds pods to a Deployment whose pods are busy", async ({ kubectl }) => {
-  const resources = { requests: { cpu: "50m" }, limits: { cpu: "150m" } };
-  await kubectl.apply(shellDeployment("busy", 1, "while :; do :; done", { container: { resources } }));
-  await kubectl("rollout", "status", "deployment/busy", "--timeout=60s");
-  await kubectl("autoscale", "deployment", "busy", "--min=1", "--max=2", "--cpu=50%");
-  await kubectl.until(["get", "deployment", "busy", "-o", "jsonpath={.status.readyReplicas}"], (out) => out === "2", 100);
-  expect(await kubectl("get", "hpa", "busy", "--no-headers")).toMatch(/^busy\s+Deployment\/busy\s+cpu: \d+%\/50%\s+1\s+2\s+[12]\s/);
-  expect(await kubectl("get", "events", "--field-selector=reason=SuccessfulRescale")).toContain(
-    "New size: 2; reason: cpu resource utilization",
-  );
-});
-
 plain("AT-39 the same template gives the same pod-template-hash on another cluster", async () => {
   const other = await startHue(["--runtime=simulated", "--node-name", "acc-hash"]);
   const here = await newNamespace();
