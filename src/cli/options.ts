@@ -41,7 +41,7 @@ export function readOptions(options: readonly Option[], flags: Record<string, un
   for (const option of options) {
     const environment = `HUE_${option.flag.toUpperCase().replaceAll("-", "_")}`;
     const sources: [string, unknown][] = [
-      [`--${option.flag}`, flags[camel(option.flag)]],
+      [`--${option.flag}`, last(option, flags[camel(option.flag)])],
       [environment, env[environment]],
       [`${option.flag} in ${configFile}`, file[option.flag]],
     ];
@@ -49,6 +49,11 @@ export function readOptions(options: readonly Option[], flags: Record<string, un
     if (given !== undefined) values[option.flag] = convert(option, name, given);
   }
   return values;
+}
+
+/** A flag given twice means what was said last, as everywhere; only lists gather. */
+function last(option: Option, given: unknown): unknown {
+  return Array.isArray(given) && option.type !== "list" ? given.at(-1) : given;
 }
 
 function readFile(path: string, options: readonly Option[]): Record<string, unknown> {
@@ -79,7 +84,7 @@ function convert(option: Option, source: string, given: unknown): string | numbe
       throw new UsageError(`${source}: "${given}" is neither true nor false`);
     case "number": {
       const number = Number(given);
-      if (given === "" || typeof given === "boolean" || !Number.isInteger(number))
+      if (given === "" || typeof given === "boolean" || typeof given === "object" || !Number.isInteger(number))
         throw new UsageError(`${source}: "${given}" is not a whole number`);
       return number;
     }

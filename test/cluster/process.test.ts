@@ -1,0 +1,112 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFile, spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, describe, expect, test } from "vitest";
+import { freePort, hue, startHue, temporaryFolder } from "../support/hue.ts";
+
+const root = new URL("../..", import.meta.url).pathname;
+const folder = temporaryFolder();
+chmodSync(folder, 0o755);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const simulated = ["--runtime=simulated", "--kubelet-port", "0"];
+
+/** One line of hue's, exit code 1, and no stack. */
+function said({ code, stdout, stderr }: { code: number; stdout: string; stderr: string }): string {
+  expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+  expect(stderr).toMatch(/^hue: [^\n]+\n$/);
+  return stderr.slice("hue: ".length).trimEnd();
+}
+
+async function server(dataDir: string, ...more: string[]): Promise<string> {
+  const port = String(await freePort());
+  return said(await hue("server", ...simulated, "--data-dir", dataDir, "--https-listen-port", port, ...more));
+}
+
+describe("a server that cannot start says why in one line", () => {
+  test("a store that another program made", async () => {
+    const dataDir = join(folder, "foreign");
+    mkdirSync(join(dataDir, "store"), { recursive: true });
+    writeFileSync(join(dataDir, "store", "state.db"), "this is no database, and it is longer than a header of one hundred bytes".repeat(3));
+    expect(await server(dataDir)).toContain(join(dataDir, "store", "state.db"));
+    expect(readFileSync(join(dataDir, "store", "state.db"), "utf8")).toMatch(/^this is no database/);
+  });
+
+  test("ranges that the cluster does not have", async () => {
+    const dataDir = join(folder, "ranges");
+    mkdirSync(dataDir);
+    const ranges = { clusterCIDR: "10.42.0.0/16", serviceCIDR: "10.43.0.0/16", clusterDNS: "10.43.0.10", clusterDomain: "cluster.local" };
+    writeFileSync(join(dataDir, "cluster.json"), JSON.stringify(ranges));
+    expect(await server(dataDir, "--cluster-cidr", "10.99.0.0/16")).toContain("uses --cluster-cidr 10.42.0.0/16");
+  });
+
+  test("a file of tokens that is not there, and a token that is none", async () => {
+    expect(await server(join(folder, "tokens"), "--token-auth-file", join(folder, "none.csv"))).toMatch(
+      /--token-auth-file: .*none\.csv cannot be read/,
+    );
+    expect(await server(join(folder, "token"), "--token", "secret")).toMatch(/--token must be ID\.SECRET/);
+  });
+
+  test("an address that the machine does not have", async () => {
+    expect(await server(join(folder, "address"), "--bind-address", "203.0.113.7")).toBe(
+      "--bind-address: 203.0.113.7 is not an address of this machine",
+    );
+  });
+
+  test("an engine that does not answer", async () => {
+    const { code, stderr } = await hue("server", "--docker-host", join(folder, "docker.sock"), "--data-dir", join(folder, "engine"));
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^hue: no Docker Engine answers at .*docker\.sock: .*--runtime=simulated\n$/);
+  });
+
+  test.runIf(process.getuid?.() === 0)("a user who may not write there, nor open the engine's socket", async () => {
+    const { stdout } = await promisify(execFile)("id", ["-u", "nobody"]);
+    // Becomes nobody only after Node has started: the sources may lie in a folder of root's.
+    const run = (...args: string[]) => {
+      const program = `process.setgroups([]); process.setgid(65534); process.setuid(${stdout.trim()});
+        process.argv.push(...${JSON.stringify(args)}); await import(${JSON.stringify(join(root, "src/cli/main.ts"))});`;
+      const {
+        status,
+        stdout: out,
+        stderr,
+      } = spawnSync(process.execPath, ["--disable-warning=ExperimentalWarning", "--input-type=module", "--eval", program, "hue"], {
+        encoding: "utf8",
+      });
+      return { code: status ?? -1, stdout: out, stderr };
+    };
+    const dataDir = join(folder, "root-only");
+    mkdirSync(dataDir, { mode: 0o700 });
+    expect(said(run("server", ...simulated, "--data-dir", join(dataDir, "data")))).toContain(join(dataDir, "data"));
+    if (existsSync("/var/run/docker.sock")) expect(said(run("server", "--data-dir", dataDir))).toMatch(/group docker.*--runtime=simulated/);
+  });
+});
+
+test("SIGTERM ends a server within two seconds, kill -9 loses nothing, and both leave a folder that starts again", async () => {
+  const dataDir = join(folder, "again");
+  let server = await startHue(["--runtime=simulated"], { dataDir });
+  const { kubectl } = server;
+  await kubectl.until(["get", "nodes", "--no-headers"], (out) => / Ready /.test(out));
+  await kubectl("create", "configmap", "one", "--from-literal=a=1");
+  await server.kill();
+  server = await server.restart();
+  await kubectl("create", "configmap", "two", "--from-literal=a=1");
+  const watch = kubectl.start("get", "configmaps", "--watch");
+  const before = performance.now();
+  await server.stop();
+  expect(performance.now() - before).toBeLessThan(2000);
+  expect(server.process.exitCode).toBe(0);
+  watch.kill();
+  server = await server.restart();
+  expect(await kubectl("get", "configmaps", "one", "two", "-o", "name")).toBe("configmap/one\nconfigmap/two\n");
+  await server.stop();
+});
+
+test("the completion scripts are sound, and complete commands and flags", async () => {
+  const { stdout: script } = await hue("completion", "bash");
+  const complete = (words: string): string[] => {
+    const program = `${script}\nCOMP_WORDS=(${words} ''); COMP_CWORD=$((\${#COMP_WORDS[@]} - 1)); _hue; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    return spawnSync("bash", ["-c", program], { encoding: "utf8" }).stdout.trim().split("\n");
+  };
+  expect(complete("hue")).toEqual(expect.arrayContaining(["server", "agent", "token", "kubeconfig", "status"]));
+  expect(complete("hue server")).toEqual(expect.arrayContaining(["--data-dir", "--https-listen-port", "--write-kubeconfig"]));
+});
