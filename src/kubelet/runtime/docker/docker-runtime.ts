@@ -194,7 +194,7 @@ class DockerRuntime implements Runtime {
 
   exec: Runtime["exec"] = (id, command, options) => exec(this.docker, id, command, options);
   attach: Runtime["attach"] = (id, options) => attach(this.docker, id, options);
-  stats: Runtime["stats"] = (id) => readStats(this.docker, id);
+  stats: Runtime["stats"] = (id) => readStats(this.docker, id, this.clock.now());
   dial: Runtime["dial"] = dialPod;
 
   async logs(id: string, { follow, tail, since, timestamps, signal }: LogOptions): Promise<Readable> {

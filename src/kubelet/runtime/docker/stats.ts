@@ -1,11 +1,19 @@
 import type Docker from "dockerode";
 import type { ContainerStats } from "../runtime.ts";
+import { cgroupStats } from "./cgroup-stats.ts";
 import { calling, statusOf } from "./engine.ts";
 
-/** What a container uses now, in one reading; undefined when it does not run. */
-export async function readStats(docker: Docker, id: string): Promise<ContainerStats | undefined> {
+/**
+ * What a container uses at the time `now` (milliseconds), in one reading; undefined when it does not run. The kernel's accounts are asked
+ * before the engine, which has no figures of containers in a network that is not its own.
+ */
+export async function readStats(docker: Docker, id: string, now: number): Promise<ContainerStats | undefined> {
   let raw: Docker.ContainerStats;
   try {
+    const { Id, State } = await docker.getContainer(id).inspect();
+    if (!State.Running) return undefined;
+    const own = await cgroupStats(State.Pid, Id, now);
+    if (own) return own;
     raw = await docker.getContainer(id).stats({ stream: false, "one-shot": true });
   } catch (error) {
     if (statusOf(error) === 404) return undefined;
