@@ -23,7 +23,7 @@ import { createTaintEvictionController } from "./taint-eviction.ts";
 import { createEphemeralVolumeController } from "./volumes/ephemeral-volume.ts";
 import { localPath } from "./volumes/local-path.ts";
 import { createPersistentVolumeBinder } from "./volumes/persistent-volume-binder.ts";
-import { createPVCProtection, createPVProtection } from "./volumes/volume-protection.ts";
+import { createPVCProtection, createPVProtection, createVACProtection } from "./volumes/volume-protection.ts";
 
 /** The controllers that run the cluster itself (those that run workloads are in index.ts), by their names in upstream's list. */
 export function clusterControllers(settings: ClusterSettings): Record<string, { create: ControllerFactory; component?: string }> {
@@ -53,5 +53,6 @@ export function clusterControllers(settings: ClusterSettings): Record<string, { 
     "serviceaccount-token": { create: serviceAccountTokens(settings) },
     "service-cidr": { create: createServiceCIDRController },
     "taint-eviction": { create: createTaintEvictionController, component: "taint-eviction-controller" },
+    "volumeattributesclass-protection": { create: createVACProtection },
   };
 }

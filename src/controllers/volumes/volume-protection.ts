@@ -1,12 +1,13 @@
 import { keyOf } from "../../api/meta/object.ts";
-import type { Pod } from "../../api/types/core.v1.ts";
-import { PersistentVolumeClaims, PersistentVolumes, Pods } from "../../api/types/resources.ts";
+import type { PersistentVolumeClaim, Pod } from "../../api/types/core.v1.ts";
+import { PersistentVolumeClaims, PersistentVolumes, Pods, VolumeAttributesClasses } from "../../api/types/resources.ts";
 import { type ControllerFactory, watch } from "../../client/controller.ts";
 import { ignoreMissing } from "../ownership.ts";
 import { isTerminal } from "../pod-state.ts";
 
 const claimProtection = "kubernetes.io/pvc-protection";
 const volumeProtection = "kubernetes.io/pv-protection";
+const attributesClassProtection = "kubernetes.io/vac-protection";
 
 /** The keys of the claims that the pod mounts. */
 export function claimsOfPod({ metadata, spec }: Pod): string[] {
@@ -69,6 +70,44 @@ export const createPVProtection: ControllerFactory = ({ client, caches }) => {
       await client
         .patch(PersistentVolumes, { name }, { type: "merge", body: { metadata: { resourceVersion, finalizers: next } } })
         .catch(ignoreMissing);
+    },
+  };
+};
+
+/** The classes that a claim asks for, has, or is on its way to. */
+function attributesClassesOf({ spec, status }: PersistentVolumeClaim): string[] {
+  const { currentVolumeAttributesClassName, modifyVolumeStatus } = status ?? {};
+  const names = [spec.volumeAttributesClassName, currentVolumeAttributesClassName, modifyVolumeStatus?.targetVolumeAttributesClassName];
+  return [...new Set(names.flatMap((name) => name || []))];
+}
+
+/** A class of volume attributes that is being deleted stays until no claim and no volume uses it. */
+export const createVACProtection: ControllerFactory = ({ client, caches }) => {
+  const classes = caches.of(VolumeAttributesClasses);
+  const claims = caches.of(PersistentVolumeClaims);
+  const volumes = caches.of(PersistentVolumes);
+  claims.addIndex("attributesClasses", attributesClassesOf);
+  volumes.addIndex("attributesClass", ({ spec }) => [spec.volumeAttributesClassName ?? []].flat());
+  const isLeaving = (name: string): boolean => classes.byKey(name)?.metadata.deletionTimestamp !== undefined;
+  return {
+    name: "volumeattributesclass-protection",
+    watches: [
+      watch(classes, (c) => [c.metadata.name]),
+      watch(claims, (claim) => attributesClassesOf(claim).filter(isLeaving)),
+      watch(volumes, ({ spec }) => [spec.volumeAttributesClassName ?? []].flat().filter(isLeaving)),
+    ],
+    async reconcile(name) {
+      const found = classes.byKey(name);
+      if (!found) return;
+      const { deletionTimestamp, finalizers = [], resourceVersion } = found.metadata;
+      const isUsed = claims.byIndex("attributesClasses", name).length > 0 || volumes.byIndex("attributesClass", name).length > 0;
+      const has = finalizers.includes(attributesClassProtection);
+      if (deletionTimestamp ? !has || isUsed : has) return;
+      const next = deletionTimestamp
+        ? finalizers.filter((f) => f !== attributesClassProtection)
+        : [...finalizers, attributesClassProtection];
+      const body = { metadata: { resourceVersion, finalizers: next } };
+      await client.patch(VolumeAttributesClasses, { name }, { type: "merge", body }).catch(ignoreMissing);
     },
   };
 };

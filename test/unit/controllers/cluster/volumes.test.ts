@@ -1,7 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { folderToRemove, localPathProvisioner } from "../../../../src/api/core/local-path.ts";
 import type { PersistentVolumeClaimSpec, PersistentVolumeSpec } from "../../../../src/api/types/core.v1.ts";
-import { Nodes, PersistentVolumeClaims, PersistentVolumes, Pods, StorageClasses } from "../../../../src/api/types/resources.ts";
+import {
+  Nodes,
+  PersistentVolumeClaims,
+  PersistentVolumes,
+  Pods,
+  StorageClasses,
+  VolumeAttributesClasses,
+} from "../../../../src/api/types/resources.ts";
 import { isProvisionedFolder, localPathCleaner } from "../../../../src/kubelet/volumes/local-path-cleaner.ts";
 import { Cluster } from "./cluster.ts";
 
@@ -104,6 +111,24 @@ describe("a volume whose claim is gone", () => {
     await cluster.client.delete(PersistentVolumeClaims, { namespace: "a", name: "data" });
     await cluster.settle();
     expect(await state(cluster)).toEqual([]);
+  });
+});
+
+describe("a class of volume attributes that is being deleted", () => {
+  it("stays until no claim uses it", async () => {
+    const cluster = new Cluster(["volumeattributesclass-protection"]);
+    await cluster.create(VolumeAttributesClasses, {
+      metadata: { name: "fast" },
+      driverName: "example.com/disk",
+      parameters: { iops: "9" },
+    });
+    await addClaim(cluster, "data", { volumeAttributesClassName: "fast" });
+    await cluster.client.delete(VolumeAttributesClasses, { name: "fast" });
+    await cluster.settle();
+    expect(await cluster.list(VolumeAttributesClasses)).toHaveLength(1);
+    await cluster.change(PersistentVolumeClaims, "data", (claim) => (claim.spec.volumeAttributesClassName = "slow"));
+    await cluster.settle();
+    expect(await cluster.list(VolumeAttributesClasses)).toEqual([]);
   });
 });
 
