@@ -32,6 +32,7 @@ export async function forwardPort(context: ServerContext, path: readonly string[
   socket.on("end", () => ws.readyState === ws.OPEN && ws.send(Buffer.alloc(0)));
   // A paused connection would not hear the other side's goodbye.
   const close = (code: number, reason?: string): void => {
+    ws.off("message", toPod);
     ws.resume();
     ws.close(code, reason);
   };

@@ -43,7 +43,8 @@ export async function remoteCommand(
     return;
   }
   ws.off("message", collect);
-  ws.on("message", (data: Buffer) => receive(session, data, ws));
+  const pass = (data: Buffer): void => receive(session, data, ws);
+  ws.on("message", pass);
   for (const data of early) receive(session, data, ws);
   ws.on("close", () => session.close());
   const output = [forward(session.stdout, options.stdout ? channel.stdout : undefined, ws)];
@@ -56,6 +57,7 @@ export async function remoteCommand(
     ws.send(encodeStatus(failureStatus(error instanceof Error ? error.message : String(error))));
   }
   // What is still on its way in has no reader any more; a paused connection would not hear the other side's goodbye.
+  ws.off("message", pass);
   ws.resume();
   ws.close(1000);
 }
