@@ -8,7 +8,7 @@ import { timestamp } from "../verbs/context.ts";
 const decisions = new Set(["Approved", "Denied"]);
 const isDecision = ({ type }: CertificateSigningRequestCondition): boolean => decisions.has(type);
 
-/** certificatesigningrequests/NAME/approval changes the conditions only; NAME/status all but the decision (KEP-1513). */
+/** certificatesigningrequests/NAME/approval changes the conditions only, NAME/status all of the status but the decision; both the metadata, too (KEP-1513). */
 export function csrSubresource(handler: ResourceHandler, clock: Clock, part: "approval" | "status"): ObjectSubresource {
   return {
     shape: "object",
@@ -19,7 +19,7 @@ export function csrSubresource(handler: ResourceHandler, clock: Clock, part: "ap
     verbs: ["get", "patch", "update"],
     show: (object) => object,
     merge(old, sent) {
-      const request = typed<CertificateSigningRequest>(copyOf<KubeObject>(old));
+      const request = typed<CertificateSigningRequest>(copyOf<KubeObject>({ ...old, metadata: sent.metadata }));
       const wanted = typed<CertificateSigningRequest>(sent).status ?? {};
       const before = request.status?.conditions ?? [];
       const now = timestamp(clock.now());

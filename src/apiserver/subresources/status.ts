@@ -10,7 +10,6 @@ const metadataRules: Record<string, MetadataRule> = {
   "/pods": "without-owners",
   "apiextensions.k8s.io/customresourcedefinitions": "as-before",
   "apiregistration.k8s.io/apiservices": "as-before",
-  "certificates.k8s.io/certificatesigningrequests": "as-before",
   "flowcontrol.apiserver.k8s.io/flowschemas": "as-before",
   "flowcontrol.apiserver.k8s.io/prioritylevelconfigurations": "as-before",
 };

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createRequest } from "../../../src/pki/credentials.ts";
 import { type RunningServer, startServer } from "./running-server.ts";
 
 let running: RunningServer;
@@ -201,4 +202,18 @@ test("access reviews say what is allowed", async () => {
     table,
   );
   expect(refused.code).toBe(406);
+});
+
+test("approval decides about a certificate request, and its status about the rest", async () => {
+  const requests = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+  const pem = Buffer.from(createRequest({ commonName: "x", organizations: [], names: [] }).request).toString("base64");
+  const spec = { request: pem, signerName: "example.com/signer", usages: ["digital signature"] };
+  expect((await request("POST", requests, { metadata: { name: "c" }, spec })).code).toBe(201);
+  const approved = { type: "Approved", status: "True", reason: "Test" };
+  const more = { metadata: { annotations: { by: "me" } }, status: { conditions: [approved], certificate: "" } };
+  const status = await request("PATCH", `${requests}/c/status`, more, merge);
+  expect(status.body.metadata.annotations).toEqual({ by: "me" });
+  expect(status.body.status).not.toHaveProperty("conditions");
+  const approval = await request("PATCH", `${requests}/c/approval`, { ...more, metadata: { annotations: { and: "you" } } }, merge);
+  expect(approval.body).toMatchObject({ metadata: { annotations: { by: "me", and: "you" } }, status: { conditions: [approved] } });
 });
