@@ -38,8 +38,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   const caches = createCaches(transport, systemClock, log);
   const ip = node.ip || (await machineAddress());
   try {
-    const serving = await ensureServingCertificate(client, folder, node.name);
-    const stopRenewal = keepCertificates({ client, folder, nodeName: node.name, identity, clock: systemClock, log });
+    const serving = await ensureServingCertificate(client, folder, node.name, systemClock);
     const running = await startNode({
       client,
       caches,
@@ -55,6 +54,10 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
       serving,
       clientAuthority: identity.clientAuthority,
       serverAuthority: identity.serverAuthority,
+    });
+    const stopRenewal = keepCertificates({
+      ...{ client, folder, nodeName: node.name, identity, serving, clock: systemClock, log },
+      renewed: (renewed) => running.renew(renewed),
     });
     return {
       async stop() {

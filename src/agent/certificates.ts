@@ -77,13 +77,13 @@ const renewBefore = 60 * 24 * 3_600_000;
 /** How often that is looked at, in milliseconds. */
 const renewalCheck = 12 * 3_600_000;
 
-/** What the node's kubelet shows: kept from an earlier start where it fits, else asked for. */
-export async function ensureServingCertificate(client: Client, folder: string, nodeName: string): Promise<Credentials> {
+/** What the node's kubelet shows: what was asked for earlier as long as it fits, else a new one. */
+export async function ensureServingCertificate(client: Client, folder: string, nodeName: string, clock: Clock): Promise<Credentials> {
   const [keyFile, certificateFile] = [join(folder, "serving.key"), join(folder, "serving.crt")];
   const kept = { key: (await readIfThere(keyFile)) ?? "", certificate: (await readIfThere(certificateFile)) ?? "" };
   if (kept.key && kept.certificate) {
     const facts = parseCertificatePem(kept.certificate);
-    if (facts.notAfter > Date.now() + renewBefore && facts.dnsNames.includes(kubeletServerName(nodeName))) return kept;
+    if (facts.notAfter > clock.now() + renewBefore && facts.dnsNames.includes(kubeletServerName(nodeName))) return kept;
   }
   const spec = { commonName: `system:node:${nodeName}`, organizations: ["system:nodes"], names: [kubeletServerName(nodeName)] };
   const serving = await requestCertificate(client, "serving", spec);
@@ -92,16 +92,25 @@ export async function ensureServingCertificate(client: Client, folder: string, n
   return serving;
 }
 
-/** Renews the node's own certificate long before it ends, while the agent runs. Returns how to stop. */
+/** Renews the node's own certificate and its kubelet's long before they end, while the agent runs. Returns how to stop. */
 export function keepCertificates(options: {
   client: Client;
   folder: string;
   nodeName: string;
   identity: NodeIdentity;
+  /** What the kubelet shows now. */
+  serving: Credentials;
+  /** Called with what it has to show instead. */
+  renewed: (serving: Credentials) => void;
   clock: Clock;
   log: Logger;
 }): () => void {
-  const { client, folder, nodeName, identity, clock, log } = options;
+  const { client, folder, nodeName, identity, clock, log, renewed } = options;
+  let { serving } = options;
+  const lookAtServing = async (): Promise<void> => {
+    const now = await ensureServingCertificate(client, folder, nodeName, clock);
+    if (now.certificate !== serving.certificate) renewed((serving = now));
+  };
   const look = async (): Promise<void> => {
     if (parseCertificatePem(identity.credentials.certificate).notAfter > clock.now() + renewBefore) return;
     identity.credentials = await requestCertificate(client, "client", {
@@ -113,7 +122,8 @@ export function keepCertificates(options: {
   let cancel = (): void => {};
   const again = (): void => {
     cancel = clock.after(renewalCheck, () => {
-      look().catch((error) => log.warn({ error: String(error) }, "the node's certificate could not be renewed"));
+      for (const each of [look, lookAtServing])
+        each().catch((error) => log.warn({ error: String(error) }, "the node's certificate could not be renewed"));
       again();
     });
   };

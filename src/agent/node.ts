@@ -44,6 +44,8 @@ export interface NodeOptions {
 
 /** A node at work. */
 export interface RunningNode {
+  /** Shows those credentials from now on, in place of the ones that it was started with. */
+  renew(serving: Credentials): void;
   stop(): Promise<void>;
 }
 
@@ -52,7 +54,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { config, client, clock, log } = options;
   const stops: (() => Promise<void>)[] = [];
   const runtime = makeRuntime(options);
-  if (runtime.usesHost) stops.push(...startNetwork(options));
+  const network = runtime.usesHost ? startNetwork(options) : undefined;
+  if (network) stops.push(...network.stops);
   const kubelet = createKubelet({
     client,
     caches: options.caches,
@@ -74,6 +77,10 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   await kubelet.start();
   if (runtime.usesHost) stops.push(startCleaner(options));
   return {
+    renew({ key, certificate }) {
+      kubelet.renew(key, certificate);
+      network?.renew({ key, certificate });
+    },
     async stop() {
       for (const stop of stops.reverse()) await stop();
     },
@@ -98,8 +105,14 @@ function makeRuntime({ config, clock, dataDir }: NodeOptions): Runtime {
   return createDockerRuntime({ nodeName: config.name, dataDir, clock, network, ...(socketPath ? { socketPath } : {}) });
 }
 
-/** The machine's network, and this node's host ports. Gives how to stop them. */
-function startNetwork({ config, cluster, caches, clock, log, disable, serving, serverAuthority }: NodeOptions): (() => Promise<void>)[] {
+interface RunningNetwork {
+  stops: (() => Promise<void>)[];
+  renew(serving: Credentials): void;
+}
+
+/** The machine's network, and this node's host ports. */
+function startNetwork(options: NodeOptions): RunningNetwork {
+  const { config, cluster, caches, clock, log, disable, serving, serverAuthority } = options;
   const tag = clusterTag(serverAuthority);
   const network = createNetwork({
     host: linuxHost,
@@ -118,7 +131,10 @@ function startNetwork({ config, cluster, caches, clock, log, disable, serving, s
   network.start();
   const hostPorts = new HostPorts({ tag, nodeName: config.name, host: linuxHost, caches, log });
   hostPorts.start().catch((error) => log.error({ error: String(error) }, "host ports are not served"));
-  return [() => network.stop(), () => hostPorts.stop()];
+  return {
+    stops: [() => network.stop(), () => hostPorts.stop()],
+    renew: ({ key, certificate }) => network.renew({ key, cert: certificate }),
+  };
 }
 
 function labels(texts: readonly string[]): Record<string, string> {

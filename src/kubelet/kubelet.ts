@@ -57,6 +57,8 @@ export interface Kubelet {
   start(): Promise<void>;
   /** Stops working; containers go on. */
   stop(): Promise<void>;
+  /** Its server shows that certificate (PEM) from now on. */
+  renew(key: string, certificate: string): void;
   /** The port of its server, 0 before it listens. */
   readonly port: number;
 }
@@ -160,6 +162,10 @@ class NodeAgent implements Kubelet {
       probes: new ProbeManager(runtime, clock, events, wake),
       backoff: new Backoff(),
     };
+  }
+
+  renew(key: string, certificate: string): void {
+    this.server?.renew(key, certificate);
   }
 
   get port(): number {

@@ -32,6 +32,8 @@ export interface Network {
   start(): void;
   /** Resolves when this process keeps the network and everything is in place; for tests and start-up messages. */
   readonly ready: Promise<void>;
+  /** From now on with this certificate for Ingress hosts that have none of their own. */
+  renew(fallbackCertificate: NetworkConfig["fallbackCertificate"]): void;
   /** Stops serving; routes and rules stay, so that pods go on talking to each other. */
   stop(): Promise<void>;
 }
@@ -48,6 +50,8 @@ export function createNetwork(options: { config: NetworkConfig; host: NetworkHos
   const ownership = new Ownership(config.tag);
   const stops: (() => Promise<void> | void)[] = [];
   let stopped = false;
+  let { fallbackCertificate } = config;
+  let ingress: IngressController | undefined;
   let settle: () => void = () => {};
   const ready = new Promise<void>((resolve) => {
     settle = resolve;
@@ -64,9 +68,10 @@ export function createNetwork(options: { config: NetworkConfig; host: NetworkHos
     }
     if (enabled("dns")) stops.push(await startDns(config, host, caches, log));
     if (enabled("ingress")) {
-      const ingress = new IngressController({ caches, log, fallbackCertificate: config.fallbackCertificate });
-      stops.push(() => ingress.stop());
-      await ingress.start("0.0.0.0", config.ingressHttpPort, config.ingressHttpsPort);
+      const controller = new IngressController({ caches, log, fallbackCertificate });
+      ingress = controller;
+      stops.push(() => controller.stop());
+      await controller.start("0.0.0.0", config.ingressHttpPort, config.ingressHttpsPort);
     }
     settle();
   };
@@ -74,6 +79,10 @@ export function createNetwork(options: { config: NetworkConfig; host: NetworkHos
     ready,
     start() {
       run().catch((error) => log.error({ error: String(error) }, "the network could not be set up"));
+    },
+    renew(certificate) {
+      fallbackCertificate = certificate;
+      ingress?.renew(certificate);
     },
     async stop() {
       stopped = true;

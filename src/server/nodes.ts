@@ -2,6 +2,7 @@ import { kubeletServerName } from "../api/streaming/kubelet-paths.ts";
 import { type NodeOptions, kubeletFolder, type RunningNode, startNode } from "../agent/node.ts";
 import { systemClock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
+import type { Credentials } from "../pki/credentials.ts";
 import type { Pki } from "../pki/pki.ts";
 import type { ServerConfig } from "./config.ts";
 import type { ControlPlane } from "./control-plane.ts";
@@ -21,16 +22,32 @@ const servedSimulatedNodes = 10;
 
 /** Starts the server's own node and its simulated ones. They come up in the background. */
 export async function startServerNodes(options: ServerNodesOptions): Promise<{ stop(): Promise<void> }> {
-  const { config, log } = options;
+  const { config, log, pki } = options;
   const starting: Promise<RunningNode>[] = [];
+  const start = async (made: Promise<NodeOptions>): Promise<RunningNode> => {
+    const node = await made;
+    const running = await startNode(node);
+    if (!node.serving) return running;
+    const renew = async (): Promise<void> => running.renew(await servingOf(pki, node.config.name, node.ip));
+    const end = pki.onRenewed(
+      () => void renew().catch((error) => log.error({ error: String(error) }, "a node's certificate is not renewed")),
+    );
+    return {
+      ...running,
+      stop() {
+        end();
+        return running.stop();
+      },
+    };
+  };
   if (config.node.runtime !== "none") {
     const roles = { "node-role.kubernetes.io/control-plane": "true" };
-    starting.push(nodeOptions(options, config.node.name, roles, true).then(startNode));
+    starting.push(start(nodeOptions(options, config.node.name, roles, true)));
   }
   for (let i = 0; i < config.simulatedNodes; i++) {
     const simulated = nodeOptions(options, `node-${i}`, {}, config.simulatedNodes <= servedSimulatedNodes);
     starting.push(
-      simulated.then((o) => startNode({ ...o, config: { ...o.config, labels: [], taints: [], runtime: "simulated", kubeletPort: 0 } })),
+      start(simulated.then((o) => ({ ...o, config: { ...o.config, labels: [], taints: [], runtime: "simulated", kubeletPort: 0 } }))),
     );
   }
   for (const node of starting) node.catch((error) => log.error({ error: String(error) }, "a node could not be started"));
@@ -60,8 +77,12 @@ async function nodeOptions(
     dataDir: kubeletFolder(config.dataDir),
     roles,
     disable: config.disable,
-    serving: served ? await pki.nodeServing(name, [ip, kubeletServerName(name)]) : undefined,
+    serving: served ? await servingOf(pki, name, ip) : undefined,
     clientAuthority: pki.authority("client"),
     serverAuthority: pki.authority("server"),
   };
+}
+
+function servingOf(pki: Pki, name: string, ip: string): Promise<Credentials> {
+  return pki.nodeServing(name, [ip, kubeletServerName(name)]);
 }

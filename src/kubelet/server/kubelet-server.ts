@@ -15,7 +15,7 @@ import { StatsReader } from "./stats.ts";
 
 /** How the kubelet's server is reached and whom it believes. */
 export interface ServingOptions {
-  /** PEM; asked for anew when renewed (see KubeletServer.renew). */
+  /** PEM; KubeletServer.renew replaces them. */
   key: string;
   certificate: string;
   /** PEM of the authority that API servers' client certificates are from. */

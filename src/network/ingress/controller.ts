@@ -23,7 +23,7 @@ export interface IngressOptions {
 export class IngressController {
   private readonly caches: Caches;
   private readonly log: Logger;
-  private readonly fallback: SecureContext;
+  private fallback: SecureContext;
   private readonly proxy: ProxyServer = createProxyServer({ xfwd: true });
   private readonly servers: Server[] = [];
   private readonly contexts = new Map<string, { version: string; context: SecureContext }>();
@@ -38,6 +38,11 @@ export class IngressController {
     this.caches
       .of(EndpointSlices)
       .addIndex("service", (slice) => [`${slice.metadata.namespace}/${slice.metadata.labels?.["kubernetes.io/service-name"] ?? ""}`]);
+  }
+
+  /** From now on with this one for hosts without a certificate of their own. */
+  renew(fallbackCertificate: { key: string; cert: string }): void {
+    this.fallback = createSecureContext(fallbackCertificate);
   }
 
   /** Follows the objects and listens. A port that somebody else holds is logged, the other one served. Gives the ports (0: not served). */
