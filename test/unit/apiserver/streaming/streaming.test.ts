@@ -1,3 +1,4 @@
+import { Agent, get } from "node:https";
 import { connect as tlsConnect } from "node:tls";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
@@ -184,6 +185,26 @@ describe("logs", () => {
 
   test("are followed to the end", async () => {
     expect((await server.api.request("GET", `${pods}/one/log?follow=true`)).text).toBe("container is alive\nand well\n");
+  });
+
+  test("one after the other on one connection leave nothing on it", async () => {
+    const warnings: Error[] = [];
+    const warned = (warning: Error): void => void warnings.push(warning);
+    process.on("warning", warned);
+    const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: server.api.authority.certificate });
+    const read = (): Promise<boolean> =>
+      new Promise((resolve, reject) => {
+        const headers = { Authorization: "Bearer admin" };
+        const sent = get(`${server.api.url}${pods}/one/log`, { agent, headers }, (answer) =>
+          answer.resume().once("end", () => resolve(sent.reusedSocket)),
+        ).once("error", reject);
+      });
+    const reused: boolean[] = [];
+    for (let i = 0; i < 12; i++) reused.push(await read());
+    agent.destroy();
+    process.off("warning", warned);
+    expect(reused.filter(Boolean)).toHaveLength(11);
+    expect(warnings).toEqual([]);
   });
 
   test("of a pod on no node are empty", async () => {
