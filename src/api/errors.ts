@@ -57,12 +57,12 @@ function qualified(t: StatusTarget): string {
   return t.group ? `${t.kind}.${t.group}` : t.kind;
 }
 
-function details(t: StatusTarget): { details: { name?: string; group?: string; kind: string; uid?: string } } {
+function details(t: StatusTarget): { details: { name?: string; group?: string; kind?: string; uid?: string } } {
   return {
     details: {
       ...(t.name ? { name: t.name } : {}),
       ...(t.group ? { group: t.group } : {}),
-      kind: t.kind,
+      ...(t.kind ? { kind: t.kind } : {}),
       ...(t.uid ? { uid: t.uid } : {}),
     },
   };

@@ -17,10 +17,12 @@ export function encodeContinue(revision: number, last: { namespace: string; name
 /** Reads a token for a list of that namespace ("" for all). Throws badRequest. */
 export function decodeContinue(token: string, listedNamespace: string): ContinueToken {
   let parsed: { v?: unknown; rv?: unknown; start?: unknown };
+  const text = Buffer.from(token, "base64url").toString("utf8");
   try {
-    parsed = Object(JSON.parse(Buffer.from(token, "base64url").toString("utf8")));
-  } catch (error) {
-    throw badRequest(`invalid continue token: continue key is not valid: ${error instanceof Error ? error.message : error}`);
+    parsed = Object(JSON.parse(text));
+  } catch {
+    const why = text ? `invalid character '${text[0]}' looking for beginning of value` : "unexpected end of JSON input";
+    throw badRequest(`invalid continue token: continue key is not valid: ${why}`);
   }
   if (parsed.v !== "meta.k8s.io/v1")
     throw badRequest("invalid continue token: continue key is not valid: server does not recognize this encoded version");

@@ -181,16 +181,16 @@ async function patchInput(parts: ResourceParts, call: Call, { query, request }: 
     type,
     body,
     force,
-    unknownFields(paths) {
+    unknownFields(paths, object) {
       const problems = paths.map((path) => `unknown field ${JSON.stringify(path)}`);
-      if (fieldValidation === "Strict") throw strictPatch(body, problems);
+      if (fieldValidation === "Strict") throw strictPatch(object, problems);
       if (fieldValidation === "Warn") for (const problem of problems) call.warn(problem);
     },
   };
 }
 
-function strictPatch(body: unknown, problems: readonly string[]): StatusError {
-  const message = `Invalid value: ${JSON.stringify(JSON.stringify(body))}: strict decoding error: ${problems.join(", ")}`;
+function strictPatch(object: KubeObject, problems: readonly string[]): StatusError {
+  const message = `Invalid value: ${JSON.stringify(JSON.stringify(object))}: strict decoding error: ${problems.join(", ")}`;
   return invalid({ kind: "" }, [{ reason: "FieldValueInvalid", field: "patch", message }]);
 }
 

@@ -21,7 +21,7 @@ export interface PatchInput {
   /** The parsed body: a list of operations, or an object. */
   body: unknown;
   /** Told of the fields that the result has and the schema does not know. */
-  unknownFields?: (paths: readonly string[]) => void;
+  unknownFields?: (paths: readonly string[], result: KubeObject) => void;
   /** Of an apply: fields of others are taken from them instead of a conflict. */
   force?: boolean;
 }
@@ -83,7 +83,7 @@ export function patched(
 
 function pruned(schema: ObjectSchema, object: KubeObject, patch: PatchInput): KubeObject {
   const { value, unknown } = schema.prune(object);
-  if (unknown.length > 0) patch.unknownFields?.(unknown);
+  if (unknown.length > 0) patch.unknownFields?.(unknown, object);
   return asObject(value);
 }
 
