@@ -52,6 +52,7 @@ describe("names", () => {
     expect(nameCheckOf({ group: "", plural: "namespaces" })("a.b")).not.toEqual([]);
     expect(nameCheckOf({ group: "rbac.authorization.k8s.io", plural: "roles" })("system:x")).toEqual([]);
     expect(nameCheckOf({ group: "apps", plural: "statefulsets" })("a.b")).toEqual(["must not contain dots"]);
+    expect(nameCheckOf({ group: "networking.k8s.io", plural: "ipaddresses" })("fd00::1")).toEqual([]);
     expect(nameCheckOf({ group: "example.com", plural: "things" })("a.b")).toEqual([]);
   });
 
