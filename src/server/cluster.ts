@@ -80,6 +80,7 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
     disable: ["ingress", "servicelb", ...(options.disable ?? [])],
     node: simulatedNode,
     simulatedNodes: nodes,
+    ...(nodes < 256 ? {} : { clusterCIDR: "10.128.0.0/9" }),
   };
   const removeFolder = async (): Promise<void> => {
     if (temporary) await rm(temporary, { recursive: true, force: true });

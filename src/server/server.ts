@@ -105,7 +105,12 @@ async function readTokens(path: string): Promise<string> {
   }
 }
 
-function checkRanges({ serviceCIDR, clusterCIDR, clusterDNS }: ServerConfig): void {
+function checkRanges({ serviceCIDR, clusterCIDR, clusterDNS, simulatedNodes }: ServerConfig): void {
+  const room = 2 ** Math.max(0, 24 - Number(clusterCIDR.split("/")[1]));
+  if (simulatedNodes >= room)
+    throw new Error(
+      `--simulated-nodes ${simulatedNodes}: --cluster-cidr ${clusterCIDR} has room for ${room} nodes; give a larger one, such as 10.128.0.0/9`,
+    );
   if (!contains(serviceCIDR, clusterDNS)) throw new Error(`--cluster-dns: ${clusterDNS} must lie in --service-cidr ${serviceCIDR}`);
   if (contains(clusterCIDR, addressAt(serviceCIDR, 0)) || contains(serviceCIDR, addressAt(clusterCIDR, 0)))
     throw new Error(`--cluster-cidr ${clusterCIDR} and --service-cidr ${serviceCIDR} must not overlap`);

@@ -208,7 +208,7 @@ async function oneNode(runtime: "simulated" | "docker"): Promise<void> {
 
 async function manyNodes(count: number): Promise<void> {
   const dataDir = mkdtempSync(join(tmpdir(), "hue-figures-"));
-  const server = await start(dataDir, ["--runtime=none", "--simulated-nodes", String(count)], count);
+  const server = await start(dataDir, ["--runtime=none", "--simulated-nodes", String(count), "--cluster-cidr", "10.128.0.0/9"], count);
   const started = usage(server.pid);
   const figures = {
     "to /readyz": ms(server.ready),

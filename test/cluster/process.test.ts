@@ -40,6 +40,12 @@ describe("a server that cannot start says why in one line", () => {
     expect(await server(dataDir, "--cluster-cidr", "10.99.0.0/16")).toContain("uses --cluster-cidr 10.42.0.0/16");
   });
 
+  test("more nodes than the range of pods has room for", async () => {
+    expect(await server(join(folder, "many"), "--simulated-nodes", "1000")).toMatch(
+      /10\.42\.0\.0\/16 has room for 256 nodes; give a larger one/,
+    );
+  });
+
   test("a file of tokens that is not there, and a token that is none", async () => {
     expect(await server(join(folder, "tokens"), "--token-auth-file", join(folder, "none.csv"))).toMatch(
       /--token-auth-file: .*none\.csv cannot be read/,
