@@ -18,6 +18,8 @@ export interface SchemaNode {
   keys: readonly string[];
   /** "atomic" where server-side apply replaces a map or struct as a whole. */
   mapType?: "atomic" | undefined;
+  /** What a scalar has to be; undefined: anything. */
+  scalar?: "string" | "numeric" | "boolean" | undefined;
   /** What an absent value means, where it is a list's key. */
   default?: unknown;
   /** Values of every shape fit: objects merge member by member, everything else is replaced. */
@@ -38,6 +40,16 @@ export const scalarNode: SchemaNode = {
   listType: undefined,
   keys: none,
 };
+
+const scalarNodes = new Map(
+  ([undefined, "string", "numeric", "boolean"] as const).map((scalar) => [scalar, scalar ? { ...scalarNode, scalar } : scalarNode]),
+);
+
+function scalarOf(type: string): SchemaNode["scalar"] {
+  if (/^(int|float)\d+$/.test(type)) return "numeric";
+  if (type === "bool") return "boolean";
+  return ["string", "bytes", "time", "micro-time", "duration"].includes(type) ? "string" : undefined;
+}
 
 /** A value of which nothing is known. */
 export const openNode: SchemaNode = {
@@ -65,8 +77,9 @@ function nodeOf(type: string, field: FieldFacts | undefined): SchemaNode {
   if (type.startsWith("{")) return collection("map", type, field);
   const struct = facts[type];
   if (!struct) {
-    if (!field?.patch && field?.default === undefined) return scalarNode;
-    return { ...scalarNode, patchStrategies: field.patch?.split(",") ?? none, default: field.default };
+    const plain = scalarNodes.get(scalarOf(type)) ?? scalarNode;
+    if (!field?.patch && field?.default === undefined) return plain;
+    return { ...plain, patchStrategies: field.patch?.split(",") ?? none, default: field.default };
   }
   if (struct.scalar) return collection("list", `[${struct.scalar.replace("list-message:", "")}]`, field);
   if (!field) return structNode(type, struct);

@@ -146,6 +146,8 @@ function fillerOf(schema: JSONSchemaProps): Filler | undefined {
   };
 }
 
+const scalars: Record<string, SchemaNode["scalar"]> = { string: "string", integer: "numeric", number: "numeric", boolean: "boolean" };
+
 function nodeOf(schema: JSONSchemaProps, isResource: boolean): SchemaNode {
   const mapType = schema["x-kubernetes-map-type"] === "atomic" ? ("atomic" as const) : undefined;
   if (schema.type === "array") {
@@ -164,7 +166,8 @@ function nodeOf(schema: JSONSchemaProps, isResource: boolean): SchemaNode {
   }
   const embedded = isResource || schema["x-kubernetes-embedded-resource"] === true;
   const keepsAll = schema["x-kubernetes-preserve-unknown-fields"] === true;
-  if (!schema.properties && !embedded) return keepsAll ? openNode : { ...scalarNode, default: schema.default };
+  if (!schema.properties && !embedded)
+    return keepsAll ? openNode : { ...scalarNode, default: schema.default, scalar: scalars[schema.type ?? ""] };
   const fields = new Map(Object.entries(schema.properties ?? {}).map(([name, property]) => [name, nodeOf(property, false)]));
   if (embedded) for (const name of ["apiVersion", "kind"]) fields.set(name, scalarNode);
   if (embedded) fields.set("metadata", schemaOf("meta.v1.ObjectMeta"));

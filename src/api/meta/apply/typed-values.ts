@@ -49,11 +49,39 @@ function wholeParts(value: unknown, node: SchemaNode): [string, unknown, SchemaN
     : [];
 }
 
-function shapeError(value: unknown, { kind, open }: SchemaNode): string | undefined {
+function shapeError(value: unknown, { kind, open, scalar, listType }: SchemaNode): string | undefined {
   if (value === null || open) return undefined;
-  const shown = typeof value === "string" ? `&{${value}}` : `&value.valueUnstructured{Value:${JSON.stringify(value)}}`;
-  if (kind === "list" && !Array.isArray(value)) return `expected list, got ${shown}`;
-  return (kind === "struct" || kind === "map") && !isJsonObject(value) ? `expected map, got ${shown}` : undefined;
+  if (kind === "list") {
+    if (!Array.isArray(value)) return `expected list, got &{${goValue(value)}}`;
+    const odd = listType === "map" ? value.findIndex((item) => !isJsonObject(item)) : -1;
+    return odd < 0 ? undefined : `element ${odd}: associative list with keys may not have non-map elements`;
+  }
+  if (kind !== "scalar") return isJsonObject(value) ? undefined : `expected map, got &{${goValue(value)}}`;
+  if (scalar === "boolean" && typeof value !== "boolean") return `expected boolean, got &{${goValue(value)}}`;
+  if (scalar === "numeric" && typeof value !== "number") return `expected numeric (int or float), got ${goType(value)}`;
+  if (scalar !== "string" || typeof value === "string") return undefined;
+  return `expected string, got &value.valueUnstructured{Value:${goSyntax(value)}}`;
+}
+
+/** A value as Go prints it with %v. */
+function goValue(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(goValue).join(" ")}]`;
+  if (!isJsonObject(value)) return value === null ? "<nil>" : String(value);
+  const members = Object.keys(value).sort();
+  return `map[${members.map((name) => `${name}:${goValue(value[name])}`).join(" ")}]`;
+}
+
+function goType(value: unknown): string {
+  if (Array.isArray(value)) return "[]interface {}";
+  return isJsonObject(value) ? "map[string]interface {}" : typeof value === "boolean" ? "bool" : typeof value;
+}
+
+/** A value as Go prints it with %#v. */
+function goSyntax(value: unknown): string {
+  if (Array.isArray(value)) return `[]interface {}{${value.map(goSyntax).join(", ")}}`;
+  if (!isJsonObject(value)) return JSON.stringify(value);
+  const members = Object.keys(value).sort();
+  return `map[string]interface {}{${members.map((name) => `${JSON.stringify(name)}:${goSyntax(value[name])}`).join(", ")}}`;
 }
 
 /** All places of a value that somebody can own. */

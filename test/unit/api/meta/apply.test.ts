@@ -50,6 +50,15 @@ test.each([
   [{ metadata: { labels: { any: "thing" } } }, []],
 ])("of %j apply says %j", (value, expected) => expect(typeErrors(value, map)).toEqual(expected));
 
+test.each([
+  [{ hostNetwork: 1 }, ".spec.hostNetwork: expected boolean, got &{1}"],
+  [{ terminationGracePeriodSeconds: "x" }, ".spec.terminationGracePeriodSeconds: expected numeric (int or float), got string"],
+  [{ nodeName: { a: 1 } }, '.spec.nodeName: expected string, got &value.valueUnstructured{Value:map[string]interface {}{"a":1}}'],
+  [{ containers: { a: "b" } }, ".spec.containers: expected list, got &{map[a:b]}"],
+  [{ containers: ["a"] }, ".spec.containers: element 0: associative list with keys may not have non-map elements"],
+  [{ securityContext: [] }, ".spec.securityContext: expected map, got &{[]}"],
+])("of a pod's %j apply says %s", (spec, expected) => expect(typeErrors({ spec }, pod)).toEqual([expected]));
+
 test("comparing tells new, different and missing places", () => {
   const before = { data: { same: "1", other: "1", gone: "1" } };
   const { changed, removed } = compare(before, { data: { same: "1", other: "2", more: "1" }, binaryData: { b: "" } }, map);
