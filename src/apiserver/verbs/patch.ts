@@ -49,22 +49,29 @@ async function applyObject(context: VerbContext, call: Call, patch: PatchInput):
   const { info } = call.handler;
   const config = configurationOf(call, patch, { apiVersion: info.groupVersion, kind: info.kind }, applyNode(call.handler));
   checkSent(call, config);
-  try {
-    const view = await changeObject(context, call, {
-      ...mainChange(call),
-      applies: true,
-      next(old) {
-        const sent = appliedTo(context, call, old, config, patch);
-        checkResourceVersion(call, sent, old);
-        return sent;
-      },
-    });
-    return { view, code: 200 };
-  } catch (error) {
-    if (!isReason(error, "NotFound") || call.handler.target.kind !== error.status.details?.kind) throw error;
-    const object = appliedNew(context, call, config);
-    return createObject(context, call, object, object.metadata.managedFields);
-  }
+  const isOwn = (error: unknown, reason: string): boolean => isReason(error, reason) && error.status.details?.kind === info.plural;
+  for (;;)
+    try {
+      const view = await changeObject(context, call, {
+        ...mainChange(call),
+        applies: true,
+        next(old) {
+          const sent = appliedTo(context, call, old, config, patch);
+          checkResourceVersion(call, sent, old);
+          return sent;
+        },
+      });
+      return { view, code: 200 };
+    } catch (error) {
+      if (!isOwn(error, "NotFound")) throw error;
+      const object = appliedNew(context, call, config);
+      try {
+        return await createObject(context, call, object, object.metadata.managedFields);
+      } catch (refusal) {
+        // Somebody else was faster: there is something to merge with now.
+        if (!isOwn(refusal, "AlreadyExists")) throw refusal;
+      }
+    }
 }
 
 /** The object after the patch, pruned by the schema; `old` is not touched. Throws badRequest or invalid for a patch that does not fit. */
@@ -78,27 +85,16 @@ export function patched(
   if (typeof result !== "object" || result === null || Array.isArray(result)) throw badRequest("the patch does not give an object");
   const object = asObject(result);
   if (object.apiVersion !== old.apiVersion || object.kind !== old.kind) throw changedType(handler, object, old);
-  return pruned(schema, object, patch);
-}
-
-function pruned(schema: ObjectSchema, object: KubeObject, patch: PatchInput): KubeObject {
   const { value, unknown } = schema.prune(object);
   if (unknown.length > 0) patch.unknownFields?.(unknown, object);
   return asObject(value);
 }
 
 function applied(typeName: string | undefined, object: Readonly<KubeObject>, { type, body }: PatchInput): unknown {
-  switch (type) {
-    case "apply":
-      return body;
-    case "json":
-      return applyJsonPatch(object, body);
-    case "merge":
-      return applyMergePatch(object, body);
-    case "strategic":
-      if (!typeName) throw unsupportedMediaType(unsupportedStrategic);
-      return applyStrategicMergePatch(object, body, schemaOf(typeName));
-  }
+  if (type === "json") return applyJsonPatch(object, body);
+  if (type === "merge") return applyMergePatch(object, body);
+  if (!typeName) throw unsupportedMediaType(unsupportedStrategic);
+  return applyStrategicMergePatch(object, body, schemaOf(typeName));
 }
 
 const unsupportedStrategic =

@@ -85,6 +85,13 @@ describe("server-side apply", () => {
     );
   });
 
+  test("of appliers that race to create an object, all are heard", async () => {
+    const names = ["a", "b", "c", "d"];
+    const answers = await Promise.all(names.map((name) => applied(`${maps}/race`, name, map("race", { [name]: "1" }))));
+    expect(answers.map(({ code }) => code).sort()).toEqual([200, 200, 200, 201]);
+    expect((await running.request("GET", `${maps}/race`)).body.data).toEqual({ a: "1", b: "1", c: "1", d: "1" });
+  });
+
   test("one empty entry forgets all managers", async () => {
     const { body } = await running.request("PATCH", `${maps}/made`, { metadata: { managedFields: [{}] } }, merge);
     expect(body.metadata).not.toHaveProperty("managedFields");
