@@ -21,6 +21,8 @@ export interface ContainerKnowledge {
   started(id: string): boolean;
   /** The pod's resources are to change, but the node has not promised them. */
   resizePending: boolean;
+  /** Nothing of the pod runs any more, and nothing will. */
+  ended?: boolean;
   /** What a container that has not started yet waits for. */
   notStarted: "ContainerCreating" | "PodInitializing";
 }
@@ -76,15 +78,14 @@ function withoutContainer(
       ...(old.containerID ? { containerID: old.containerID } : {}),
     };
   if (old?.state?.terminated) status.lastState = { terminated: old.state.terminated };
-  if (old?.state?.running) {
-    const lost: ContainerStateTerminated = {
-      exitCode: 137,
-      reason: "ContainerStatusUnknown",
-      message: "The container could not be located when the pod was terminated",
-      ...(old.containerID ? { containerID: old.containerID } : {}),
-    };
-    status.lastState = { terminated: lost };
-  }
+  const lost: ContainerStateTerminated = {
+    exitCode: 137,
+    reason: "ContainerStatusUnknown",
+    message: "The container could not be located when the pod was terminated",
+    ...(old?.containerID ? { containerID: old.containerID } : {}),
+  };
+  if (known.ended) return { ...status, state: { terminated: lost } };
+  if (old?.state?.running) status.lastState = { terminated: lost };
   status.state = { waiting: waiting ?? { reason: known.notStarted } };
   return status;
 }

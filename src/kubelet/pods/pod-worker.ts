@@ -336,7 +336,7 @@ export class PodWorker {
       if (!this.removed && !alreadyEnded) await this.writeStatus(state, true);
       return;
     }
-    if (!this.removed && !alreadyEnded) await this.writeStatus(state, true);
+    if (!this.removed && !alreadyEnded) await this.writeStatus(state, true, this.source.object === this.source.pod);
     await this.clean(state, deleting);
     if (deleting) await this.finish();
   }
@@ -386,7 +386,7 @@ export class PodWorker {
     for (const s of state.sandboxes) if (current && s !== current && !s.running) await this.context.runtime.removeSandbox(s.id);
   }
 
-  private async writeStatus(state: PodState, terminating: boolean): Promise<void> {
+  private async writeStatus(state: PodState, terminating: boolean, ended = false): Promise<void> {
     const { clock, probes, client } = this.context;
     const { object, pod } = this.source;
     if (!object) return;
@@ -402,6 +402,7 @@ export class PodWorker {
       started: (id) => probes.isStarted(id),
       failure: this.failure,
       resize: this.resize,
+      ended,
       terminating,
     });
     const body = statusPatch(object, next);

@@ -20,6 +20,8 @@ export interface StatusInput extends Omit<ContainerKnowledge, "notStarted" | "re
   resize?: ResizeCondition | undefined;
   /** It is being ended: readiness is over, whatever the probes said last. */
   terminating: boolean;
+  /** It has been ended: nothing of it runs, and nothing will. */
+  ended?: boolean;
 }
 
 /** The conditions that the kubelet takes away again when they hold no longer. */
@@ -81,9 +83,15 @@ function keptAddress(old: Partial<PodStatus>, phase: Phase): Partial<PodStatus> 
 function settledPhase(input: StatusInput, statuses: ReadonlyMap<PodContainer, ContainerStatus>): Phase {
   const old = input.pod.status?.phase;
   if (old === "Failed" || old === "Succeeded") return old;
-  const phase = input.failure ? "Failed" : computePhase(input.pod, statuses);
+  const phase = input.failure ? "Failed" : input.ended ? endedPhase(statuses) : computePhase(input.pod, statuses);
   const running = [...statuses.values()].some((s) => s.state?.running);
   return (phase === "Failed" || phase === "Succeeded") && running ? (old === "Pending" ? "Pending" : "Running") : phase;
+}
+
+/** Whoever deletes a pod, and whoever counts its successes, gets to know how it ended, also when it had never begun. */
+function endedPhase(statuses: ReadonlyMap<PodContainer, ContainerStatus>): Phase {
+  const own = [...statuses].filter(([c]) => c.kind === "containers");
+  return own.every(([, s]) => s.state?.terminated?.exitCode === 0) ? "Succeeded" : "Failed";
 }
 
 function computePhase(pod: Pod, statuses: ReadonlyMap<PodContainer, ContainerStatus>): Phase {

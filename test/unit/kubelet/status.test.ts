@@ -124,6 +124,17 @@ describe("a pod's status", () => {
     expect(after.initContainerStatuses?.[0]).toMatchObject({ ready: true, state: { terminated: { exitCode: 0 } } });
   });
 
+  test("of a pod that was ended: Failed when it had never begun, else as its containers ended", () => {
+    const p = pod({ containers: [c("a")] });
+    const never = status(p, state([], []), { terminating: true, ended: true });
+    expect(never).toMatchObject({
+      phase: "Failed",
+      containerStatuses: [{ state: { terminated: { exitCode: 137, reason: "ContainerStatusUnknown" } } }],
+    });
+    expect(status(p, state([exited("a", 0)], []), { terminating: true, ended: true }).phase).toBe("Succeeded");
+    expect(status(p, state([exited("a", 137)], []), { terminating: true, ended: true }).phase).toBe("Failed");
+  });
+
   test("waits for readiness gates", () => {
     const p = pod({ containers: [c("a")], readinessGates: [{ conditionType: "example.com/x" }] });
     const s = status(p, state([container("a")]));
