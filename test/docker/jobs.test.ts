@@ -1,4 +1,4 @@
-import { describe, expect } from "vitest";
+import { describe } from "vitest";
 import { containersOfPod } from "../support/machine.ts";
 import { forever, shell } from "../support/manifests.ts";
 import { test } from "../support/shared-cluster.ts";
@@ -35,6 +35,7 @@ const cronDemo = {
 describe.concurrent("jobs", () => {
   test("AT-28 AT-29 a CronJob keeps its three newest Jobs, makes none while suspended, then one a minute; all go with it", async ({
     kubectl,
+    expect,
   }) => {
     const jobs = ["get", "jobs", "-o", podNames];
     await kubectl.apply(cronDemo);
@@ -75,7 +76,7 @@ describe.concurrent("jobs", () => {
     await kubectl.until(["get", "jobs,pods", "-o", "name"], (left) => left === "", 40);
   });
 
-  test("AT-23 AT-27 a Job runs to its end, is listed, its pod's log is kept, and goes with it", async ({ kubectl }) => {
+  test("AT-23 AT-27 a Job runs to its end, is listed, its pod's log is kept, and goes with it", async ({ kubectl, expect }) => {
     expect(await kubectl.create(job("factorial5", factorial))).toBe("job.batch/factorial5 created\n");
     await kubectl("wait", "--for=condition=Complete", "job/factorial5", "--timeout=60s");
     const [head, row] = lines(await kubectl("get", "jobs"));
@@ -92,7 +93,7 @@ describe.concurrent("jobs", () => {
     await expect.poll(() => containersOfPod(uid), { timeout: 20_000 }).toEqual([]);
   });
 
-  test("AT-24 a Job whose pods would always restart is refused", async ({ kubectl }) => {
+  test("AT-24 a Job whose pods would always restart is refused", async ({ kubectl, expect }) => {
     for (const pod of [{ restartPolicy: "Always" }, { restartPolicy: undefined }]) {
       const refused = await kubectl.run(["create", "-f", "-"], JSON.stringify(job("wrong", "true", { pod })));
       expect(refused.code).toBe(1);
@@ -102,7 +103,7 @@ describe.concurrent("jobs", () => {
     }
   });
 
-  test("AT-25 three completions at a parallelism of six make exactly three pods", async ({ kubectl }) => {
+  test("AT-25 three completions at a parallelism of six make exactly three pods", async ({ kubectl, expect }) => {
     await kubectl.apply(job("sleep3", "sleep 3", { spec: { completions: 3, parallelism: 6 } }));
     await kubectl.until(["get", "job", "sleep3", "-o", "jsonpath={.status.active}"], (out) => out === "3", 20);
     await kubectl("wait", "--for=condition=Complete", "job/sleep3", "--timeout=60s");
@@ -111,7 +112,7 @@ describe.concurrent("jobs", () => {
     expect(lines(await kubectl("get", "jobs", "--no-headers"))[0]).toMatch(/\s3\/3\s/);
   });
 
-  test("AT-26 a Job's pod that is deleted, and one that fails, are made up for until one succeeds", async ({ kubectl }) => {
+  test("AT-26 a Job's pod that is deleted, and one that fails, are made up for until one succeeds", async ({ kubectl, expect }) => {
     await kubectl.apply(job("deleted", forever));
     const pods = (name: string): string[] => [
       "get",

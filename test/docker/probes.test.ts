@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createServer } from "node:http2";
-import { describe, expect } from "vitest";
+import { describe } from "vitest";
 import type { Kubectl } from "../support/kubectl.ts";
 import { nodeAddress } from "../support/machine.ts";
 import { forever, httpServer, service, shell, shellPod } from "../support/manifests.ts";
@@ -24,7 +24,7 @@ chmod +x /tmp/answer; exec nc -ll -p 8888 -e /tmp/answer`;
 
 // What takes time here is the probes' periods, not the machine.
 describe.concurrent("probes", () => {
-  test("AT-30 a failing liveness probe over HTTP restarts its container, a passing one does not", async ({ kubectl }) => {
+  test("AT-30 a failing liveness probe over HTTP restarts its container, a passing one does not", async ({ kubectl, expect }) => {
     const probe = { livenessProbe: { httpGet: { path: "/pulse", port: 8888 }, periodSeconds: 1, failureThreshold: 3 } };
     const music = (name: string): object => shellPod(name, "echo alive > /www/pulse; exec httpd -f -p 8888 -h /www", { container: probe });
     await kubectl.apply([music("dying"), music("living")]);
@@ -43,7 +43,7 @@ describe.concurrent("probes", () => {
     expect(await kubectl(...restarts("living"))).toBe("0");
   });
 
-  test("AT-30 the probe sends its headers; 399 counts as success, 400 as failure", async ({ kubectl }) => {
+  test("AT-30 the probe sends its headers; 399 counts as success, 400 as failure", async ({ kubectl, expect }) => {
     const httpHeaders = [{ name: "X-Custom-Header", value: "ItsAlive" }];
     const probe = {
       livenessProbe: { httpGet: { path: "/pulse", port: 8888, httpHeaders }, initialDelaySeconds: 1, timeoutSeconds: 1, ...quick },
@@ -87,7 +87,10 @@ describe.concurrent("probes", () => {
     );
   });
 
-  test("AT-30 a gRPC probe asks the health service: SERVING is success, NOT_SERVING and no answer are failures", async ({ kubectl }) => {
+  test("AT-30 a gRPC probe asks the health service: SERVING is success, NOT_SERVING and no answer are failures", async ({
+    kubectl,
+    expect,
+  }) => {
     let status = 1;
     const asked: string[] = [];
     const health = createServer();
@@ -122,7 +125,7 @@ describe.concurrent("probes", () => {
     }
   });
 
-  test("AT-31 a pod that is not ready leaves its Service without a restart, and comes back", async ({ kubectl }) => {
+  test("AT-31 a pod that is not ready leaves its Service without a restart, and comes back", async ({ kubectl, expect }) => {
     const readinessProbe = { exec: { command: ["test", "-e", "/www/ready"] }, ...quick };
     const web = (name: string): object =>
       shellPod(name, `touch /www/ready; ${httpServer(80, name)}`, { labels: { app: "web" }, container: { readinessProbe } });
@@ -157,6 +160,7 @@ describe.concurrent("probes", () => {
 
   test("AT-32 until the startup probe has passed, the others wait; when it never passes, the container starts anew", async ({
     kubectl,
+    expect,
   }) => {
     const script = "touch /tmp/begun; sleep 4; touch /tmp/up; sleep 86400";
     const count = (file: string, test: string): object => ({
@@ -198,7 +202,7 @@ describe.concurrent("probes", () => {
     await kubectl("wait", "--for=condition=Ready", "pod/named", "--timeout=30s");
   });
 
-  test("AT-34 a readiness gate keeps a pod unready until its condition is set from outside", async ({ kubectl }) => {
+  test("AT-34 a readiness gate keeps a pod unready until its condition is set from outside", async ({ kubectl, expect }) => {
     const gate = "www.example.com/feature-1";
     await kubectl.apply([
       shellPod("gated", httpServer(80, "gated"), { spec: { readinessGates: [{ conditionType: gate }] } }),
@@ -227,7 +231,7 @@ describe.concurrent("probes", () => {
     await kubectl("wait", "--for=condition=Ready=false", "pod/gated", "--timeout=20s");
   });
 
-  test("AT-33 init containers run one after the other to their end before the app starts", async ({ kubectl }) => {
+  test("AT-33 init containers run one after the other to their end before the app starts", async ({ kubectl, expect }) => {
     const volumeMounts = [{ name: "work", mountPath: "/work" }];
     const step = (name: string, script: string): object => shell(name, script, { volumeMounts });
     await kubectl.apply(
@@ -248,7 +252,7 @@ describe.concurrent("probes", () => {
     expect(await kubectl("logs", "fitness", "-c", "first")).toBe("");
   });
 
-  test("AT-33 an init container that fails is tried again, and the app waits", async ({ kubectl }) => {
+  test("AT-33 an init container that fails is tried again, and the app waits", async ({ kubectl, expect }) => {
     const volumeMounts = [{ name: "work", mountPath: "/work" }];
     await kubectl.apply(
       shellPod("retry", forever, {

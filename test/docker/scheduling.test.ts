@@ -26,6 +26,7 @@ test("AT-15 nodeSelector puts a pod on the node of that name, and leaves it pend
   await kubectl.apply(troubleShooter(node));
   await kubectl("wait", "--for=condition=Ready", "pod/trouble-shooter", "--timeout=60s");
   expect(await kubectl("get", "po", "trouble-shooter", "-o", "jsonpath={.spec.nodeName}")).toBe(node);
+  await kubectl.until(["logs", "trouble-shooter"], (out) => out === "started...\n", 10);
   const wide = lines(await kubectl("get", "po", "-o", "wide"));
   expect(wide[0]?.split(/\s{2,}/)).toEqual([
     "NAME",
