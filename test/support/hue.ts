@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { homeOf, type Kubectl, kubectlFor, type Result } from "./kubectl.ts";
+import { type Kubectl, kubectlFor, type Result } from "./kubectl.ts";
 
 const root = new URL("../..", import.meta.url).pathname;
 
@@ -110,7 +110,6 @@ export async function cleanup(dataDir: string): Promise<void> {
   const result = await hue("cleanup", "--data-dir", dataDir);
   if (result.code !== 0) throw new Error(`hue cleanup: ${result.stdout}${result.stderr}`);
   rmSync(dataDir, { recursive: true, force: true });
-  rmSync(homeOf(join(dataDir, "kubeconfig.yaml")), { recursive: true, force: true });
 }
 
 /** Starts `hue` with these arguments and waits until it prints what is awaited. Throws when it ends before. */

@@ -1,8 +1,6 @@
 import { execFile, spawn } from "node:child_process";
-import { createHash } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { unzipSync } from "fflate";
 
 const root = new URL("../..", import.meta.url).pathname;
@@ -71,9 +69,9 @@ export function manifestText(manifest: Manifest): string {
   return JSON.stringify(Array.isArray(manifest) ? { apiVersion: "v1", kind: "List", items: manifest } : manifest);
 }
 
-/** The home folder of the kubectl of that kubeconfig: discovery is cached there by host and port, and ports come back. */
-export function homeOf(kubeconfig: string): string {
-  return join(tmpdir(), `hue-test-home-${createHash("sha256").update(kubeconfig).digest("hex").slice(0, 12)}`);
+/** kubectl's home, beside the kubeconfig: discovery is cached there by host and port, and ports come back with other clusters. */
+function homeOf(kubeconfig: string): string {
+  return join(dirname(kubeconfig), ".kubectl");
 }
 
 /** kubectl for that kubeconfig file. */
