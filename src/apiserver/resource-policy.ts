@@ -19,6 +19,7 @@ export interface ResourcePolicy {
 const createOnUpdate = new Set([
   "/endpoints",
   "/events",
+  "events.k8s.io/events",
   "/limitranges",
   "/services",
   "rbac.authorization.k8s.io/clusterroles",

@@ -71,7 +71,8 @@ export function positive(field: string, value: number | undefined): FieldError[]
 
 /** What is wrong with a field that has to hold one of these values. */
 export function oneOf(field: string, value: string | undefined, supported: readonly string[]): FieldError[] {
-  return value !== undefined && supported.includes(value) ? [] : [notSupported(field, value ?? "", supported)];
+  if (!value) return [requiredValue(field)];
+  return supported.includes(value) ? [] : [notSupported(field, value, supported)];
 }
 
 /** What is wrong with a field that must stay as it is: nothing when both are the same. */

@@ -1,7 +1,7 @@
 import { validateLabelMap } from "../core/environment-validation.ts";
 import { validateTolerations } from "../core/scheduling-validation.ts";
 import type { KindRules } from "../kind.ts";
-import { immutable, invalidForEach } from "../meta/field-errors.ts";
+import { immutable, invalidForEach, requiredValue } from "../meta/field-errors.ts";
 import { checkDnsLabel } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
 import type { RuntimeClass } from "../types/node.v1.ts";
@@ -9,7 +9,7 @@ import type { RuntimeClass } from "../types/node.v1.ts";
 /** The rules of RuntimeClasses. */
 export const runtimeClassRules: KindRules<RuntimeClass> = {
   validate: ({ handler = "", scheduling }) => [
-    ...invalidForEach("handler", handler, checkDnsLabel(handler)),
+    ...(handler ? invalidForEach("handler", handler, checkDnsLabel(handler)) : [requiredValue("handler")]),
     ...validateLabelMap("scheduling.nodeSelector", scheduling?.nodeSelector),
     ...validateTolerations("scheduling.tolerations", scheduling?.tolerations ?? []),
   ],

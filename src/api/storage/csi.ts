@@ -47,7 +47,7 @@ export const csiNodeRules: KindRules<CSINode> = {
 
 /** The rules of CSIStorageCapacities. */
 export const csiStorageCapacityRules: KindRules<CSIStorageCapacity> = {
-  validate: ({ storageClassName }) => (storageClassName ? [] : [requiredValue("storageClassName")]),
+  validate: ({ storageClassName = "" }) => invalidForEach("storageClassName", storageClassName, checkDnsSubdomain(storageClassName)),
   validateUpdate: (next, old) => [
     ...immutable("nodeTopology", deepEqual(next.nodeTopology, old.nodeTopology), next.nodeTopology),
     ...immutable("storageClassName", next.storageClassName === old.storageClassName, next.storageClassName),
@@ -60,9 +60,9 @@ export const volumeAttachmentRules: KindRules<VolumeAttachment> = {
   validate({ spec }) {
     const errors: FieldError[] = [];
     if (!spec?.attacher) errors.push(requiredValue("spec.attacher"));
-    errors.push(...invalidForEach("spec.nodeName", spec?.nodeName ?? "", checkDnsSubdomain(spec?.nodeName ?? "")));
     if (!spec?.source?.persistentVolumeName && !spec?.source?.inlineVolumeSpec)
       errors.push(requiredValue("spec.source", "must specify exactly one of inlineVolumeSpec and persistentVolumeName"));
+    errors.push(...invalidForEach("spec.nodeName", spec?.nodeName ?? "", checkDnsSubdomain(spec?.nodeName ?? "")));
     return errors;
   },
   validateUpdate: ({ spec }, old) => immutable("spec", deepEqual(spec, old.spec), spec),

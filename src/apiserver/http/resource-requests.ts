@@ -39,6 +39,9 @@ const deprecated: Record<string, string> = {
   "v1 componentstatuses": "v1 ComponentStatus is deprecated in v1.19+",
 };
 
+/** Verbs on one object; resources with none of them, as reviews, have no paths with names. */
+const namedVerbs = ["get", "update", "patch", "delete"];
+
 const patchTypes: Record<string, PatchType> = {
   "application/json-patch+json": "json",
   "application/merge-patch+json": "merge",
@@ -61,6 +64,7 @@ export async function serveResource(parts: ResourceParts, incoming: ResourceRequ
     warn: responder.warn,
   };
   if (!call.namespace) refuseOnAllNamespaces(call, path.verb);
+  if (call.name && !call.subresource && !namedVerbs.some((verb) => handler.info.verbs.includes(verb))) throw unknownResource();
   const warning = deprecated[`${path.groupVersion} ${path.resource}`];
   if (warning) responder.warn(warning);
   const serve = methods[path.verb];

@@ -1,4 +1,4 @@
-import { conflict, forbidden, invalid, StatusError } from "../../api/errors.ts";
+import { badRequest, conflict, forbidden, invalid, StatusError } from "../../api/errors.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
 import { compileType } from "../../api/schema/compiled.ts";
 import type { Binding, Pod } from "../../api/types/core.v1.ts";
@@ -16,13 +16,16 @@ export function bindingSubresource(context: VerbContext): CallSubresource {
     type: "core.v1.Binding",
     apiVersion: "v1",
     kind: "Binding",
-    create: (call, sent) => bind(context, call, typed<Binding>(sent)),
+    async create(call, sent) {
+      if (sent.metadata?.name !== call.name) throw badRequest("name in URL does not match name in Binding object");
+      return bind(context, call, typed<Binding>(sent));
+    },
   };
 }
 
 /** POST bindings: the same, with the pod's name in the body. */
 export function bindPod(context: VerbContext, pods: () => ResourceHandler, call: Call, sent: KubeObject): Promise<Reply> {
-  const name = sent.metadata.name ?? "";
+  const name = sent.metadata?.name ?? "";
   return bind(context, { ...call, handler: pods(), name, subresource: "binding" }, typed<Binding>(sent));
 }
 

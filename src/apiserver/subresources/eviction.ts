@@ -29,8 +29,7 @@ export function evictionSubresource(context: VerbContext, budgets: () => Resourc
 }
 
 async function evict(context: VerbContext, call: Call, eviction: Eviction, budgets: ResourceHandler): Promise<Reply> {
-  const name = eviction.metadata.name;
-  if (name && name !== call.name) throw badRequest("name in URL does not match name in Eviction object");
+  if (eviction.metadata?.name !== call.name) throw badRequest("name in URL does not match name in Eviction object");
   const options: DeleteOptions = { ...eviction.deleteOptions };
   const stored = context.store.get(keyOfCall(call));
   if (!stored) throw notFound({ ...call.handler.target, name: call.name });

@@ -59,10 +59,7 @@ export function checkSent(call: Call, sent: KubeObject): void {
   const metadata = (sent.metadata ??= {});
   if (metadata.name && metadata.name !== call.name)
     throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${call.name})`);
-  if (!metadata.name) {
-    if (call.subresource) metadata.name = call.name;
-    else throw badRequest(`the name of the object (${call.name} based on URL) was undeterminable: name must be provided`);
-  }
+  if (!metadata.name) throw badRequest(`the name of the object (${call.name} based on URL) was undeterminable: name must be provided`);
   if (metadata.namespace && metadata.namespace !== call.namespace)
     throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
 }

@@ -125,6 +125,15 @@ test.each([
   ["POST", "/api/v1/namespaces/default/pods/x", 405, "the server does not allow this method on the requested resource"],
   ["DELETE", "/api/v1/configmaps", 405, "the server does not allow this method on the requested resource"],
   ["GET", "/api/v1/bindings", 404, "the server could not find the requested resource"],
+  ["GET", "/api/v1/namespaces/default/bindings/x", 404, "the server could not find the requested resource"],
+  [
+    "PUT",
+    "/api/v1/namespaces/default/pods/x/status",
+    400,
+    "the name of the object (x based on URL) was undeterminable: name must be provided",
+  ],
+  ["POST", "/api/v1/namespaces/default/pods/x/eviction", 400, "name in URL does not match name in Eviction object"],
+  ["POST", "/api/v1/namespaces/default/pods/x/binding", 400, "name in URL does not match name in Binding object"],
   ["GET", "/api/v1/namespaces/default/bindings", 405, "the server does not allow this method on the requested resource"],
   ["DELETE", "/api/v1/namespaces", 405, "the server does not allow this method on the requested resource"],
 ])("%s %s is %i", async (method, path, code, message) => {

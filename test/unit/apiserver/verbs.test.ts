@@ -51,6 +51,20 @@ describe("create", () => {
     for (const name of names) expect(name).toMatch(/^gen-[bcdfghjklmnpqrstvwxz2456789]{5}$/);
   });
 
+  test.each([
+    [
+      "apis/apps/v1/namespaces/default/controllerrevisions",
+      'ControllerRevision.apps "x" is invalid: data: Required value: data is mandatory',
+    ],
+    [
+      "apis/discovery.k8s.io/v1/namespaces/default/endpointslices",
+      'EndpointSlice.discovery.k8s.io "x" is invalid: addressType: Required value',
+    ],
+    ["apis/node.k8s.io/v1/runtimeclasses", 'RuntimeClass.node.k8s.io "x" is invalid: handler: Required value'],
+  ])("of %s needs more than a name", async (path, message) => {
+    expect((await request("POST", `/${path}`, { metadata: { name: "x" } })).body).toMatchObject({ code: 422, message });
+  });
+
   test("what follows from a name is made from generated names, too", async () => {
     const spec = { template: { spec: { ...Reflect.get(pod("x"), "spec"), restartPolicy: "Never" } } };
     const job = (await request("POST", "/apis/batch/v1/namespaces/default/jobs", { metadata: { generateName: "j-" }, spec })).body;
