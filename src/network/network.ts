@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { EndpointSlices, Namespaces, Nodes, Services } from "../api/types/resources.ts";
 import type { Caches } from "../client/cache.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
@@ -48,6 +49,8 @@ export function createNetwork(options: { config: NetworkConfig; host: NetworkHos
   const { config, host, caches, clock, log } = options;
   const enabled = (part: string): boolean => !config.disable.includes(part);
   const ownership = new Ownership(config.tag);
+  // Only servers serve Ingresses: one that comes back serves them again, also where an agent keeps the rest by then.
+  const ingressOwnership = new Ownership(`${config.tag}-ingress`);
   const stops: (() => Promise<void> | void)[] = [];
   let stopped = false;
   let { fallbackCertificate } = config;
@@ -57,6 +60,11 @@ export function createNetwork(options: { config: NetworkConfig; host: NetworkHos
     settle = resolve;
   });
   const run = async (): Promise<void> => {
+    // Whoever takes over when the server has died cannot ask it any more: what is needed then is followed from the beginning.
+    caches.of(Services);
+    caches.of(EndpointSlices);
+    caches.of(Nodes);
+    caches.of(Namespaces);
     if (!(await ownership.acquire()) || stopped) return;
     const routes = new Routes({ ...config, host, caches, clock, log });
     stops.push(() => routes.stop());
@@ -67,18 +75,18 @@ export function createNetwork(options: { config: NetworkConfig; host: NetworkHos
       await proxy.start();
     }
     if (enabled("dns")) stops.push(await startDns(config, host, caches, log));
-    if (enabled("ingress")) {
-      const controller = new IngressController({ caches, log, fallbackCertificate });
-      ingress = controller;
-      stops.push(() => controller.stop());
-      await controller.start("0.0.0.0", config.ingressHttpPort, config.ingressHttpsPort);
-    }
-    settle();
+  };
+  const serveIngress = async (): Promise<void> => {
+    if (!enabled("ingress") || !(await ingressOwnership.acquire()) || stopped) return;
+    const controller = new IngressController({ caches, log, fallbackCertificate });
+    ingress = controller;
+    stops.push(() => controller.stop());
+    await controller.start("0.0.0.0", config.ingressHttpPort, config.ingressHttpsPort);
   };
   return {
     ready,
     start() {
-      run().catch((error) => log.error({ error: String(error) }, "the network could not be set up"));
+      Promise.all([run(), serveIngress()]).then(settle, (error) => log.error({ error: String(error) }, "the network could not be set up"));
     },
     renew(certificate) {
       fallbackCertificate = certificate;
@@ -88,6 +96,7 @@ export function createNetwork(options: { config: NetworkConfig; host: NetworkHos
       stopped = true;
       for (const stop of stops.reverse()) await stop();
       ownership.release();
+      ingressOwnership.release();
     },
   };
 }

@@ -1,7 +1,15 @@
 import { expect, it } from "vitest";
+import { Services } from "../../../src/api/types/resources.ts";
+import { createCaches } from "../../../src/client/caches.ts";
+import { Client } from "../../../src/client/client.ts";
+import { systemClock } from "../../../src/lib/clock.ts";
+import { silentLogger } from "../../../src/lib/log.ts";
+import type { NetworkHost } from "../../../src/network/host/host.ts";
 import { Ownership } from "../../../src/network/host/ownership.ts";
 import { loadBalancerAddresses, servedLoadBalancers } from "../../../src/network/load-balancer.ts";
 import { overlayMac, remoteRanges } from "../../../src/network/routes.ts";
+import { createNetwork, type Network } from "../../../src/network/network.ts";
+import { MemoryAPI } from "../client/memory-api.ts";
 import { node, service } from "./objects.ts";
 
 const balancer = (name: string, port: number, created: string) =>
@@ -53,4 +61,35 @@ it("lets one process keep the machine's network, and the next take over when it 
   await waiting;
   expect(secondOwns).toBe(true);
   second.release();
+});
+
+it("goes on with Services in another process when the one that kept them has died with the API server", async () => {
+  const api = new MemoryAPI(systemClock);
+  const spec = { clusterIP: "10.43.7.7", clusterIPs: ["10.43.7.7"], ports: [{ port: 80, protocol: "TCP" as const }] };
+  await new Client(api).create(Services, service("web", spec));
+  const start = (): { network: Network; written: string[]; synced: () => Promise<void> } => {
+    const written: string[] = [];
+    const host = { ip: async () => "", restore: async (text: string) => void written.push(text), iptables: async () => true };
+    const rest = { ipBatch: async () => {}, bridge: async () => "", save: async () => "", sysctl: async () => {}, addresses: () => [] };
+    const ranges = { clusterCIDR: "10.42.0.0/16", serviceCIDR: "10.43.0.0/16", clusterDNS: "10.43.0.10", clusterDomain: "cluster.local" };
+    const parts = { tag: `t${process.pid}`, disable: ["dns", "ingress"], ingressHttpPort: 0, ingressHttpsPort: 0 };
+    const config = { ...ranges, ...parts, fallbackCertificate: { key: "", cert: "" } };
+    const caches = createCaches(api, systemClock, silentLogger);
+    const network = createNetwork({ config, host: { ...host, ...rest } as NetworkHost, caches, clock: systemClock, log: silentLogger });
+    network.start();
+    return { network, written, synced: () => caches.synced() };
+  };
+  const server = start();
+  await server.network.ready;
+  const agent = start();
+  await agent.synced();
+  api.list = () => Promise.reject(new Error("the server is gone"));
+  api.watch = () => {
+    throw new Error("the server is gone");
+  };
+  expect(agent.written).toEqual([]);
+  await server.network.stop();
+  await agent.network.ready;
+  expect(agent.written.join("\n")).toContain("10.43.7.7");
+  await agent.network.stop();
 });
