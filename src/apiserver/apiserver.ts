@@ -8,7 +8,7 @@ import type { AdmissionPlugin } from "./admission/admission.ts";
 import { AdmissionChain } from "./admission-chain.ts";
 import { showIPAddresses } from "./allocation/ip-addresses.ts";
 import { createAggregation } from "./aggregation/aggregation.ts";
-import { ServiceAllocation } from "./allocation/services.ts";
+import { defaultNodePorts, type PortRange, ServiceAllocation } from "./allocation/services.ts";
 import type { Authentication } from "./authentication/index.ts";
 import type { Authorization } from "./authorization/index.ts";
 import { builtInHandlers } from "./built-in-handlers.ts";
@@ -41,6 +41,8 @@ export interface ApiServerOptions {
   objects?: Objects;
   /** Default 10.43.0.0/16. */
   serviceCIDR?: string;
+  /** Default: defaultNodePorts. */
+  nodePorts?: PortRange;
   /** The front-proxy client certificate, shown to extension servers; PEM. Asked at each connection. */
   proxyClient?: () => { certificate: string; key: string };
   /** Served beside the resources' own verbs, by "pods/exec". */
@@ -83,7 +85,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     nameSuffix: () => Array.from(randomBytes(5), (byte) => suffixLetters[byte % suffixLetters.length]).join(""),
   };
   const registry = new Registry();
-  const services = new ServiceAllocation(objects, options.serviceCIDR ?? "10.43.0.0/16", random);
+  const services = new ServiceAllocation(
+    objects,
+    { serviceCIDR: options.serviceCIDR ?? "10.43.0.0/16", nodePorts: options.nodePorts ?? defaultNodePorts },
+    random,
+  );
   const health = new Health([{ name: "etcd", check: () => store.failure?.message }, ...(options.healthChecks ?? [])]);
   const special = specialsOf({
     context,

@@ -39,6 +39,8 @@ export interface ControlPlaneOptions {
   /** The address that pods and agents reach the server at. */
   address: string;
   serviceCIDR: string;
+  /** "30000-32767" */
+  nodePortRange: string;
   serviceAddress: string;
   clusterCIDR: string;
   clusterDomain: string;
@@ -164,6 +166,7 @@ function buildApi(
   });
   const streaming = createStreaming({ objects, clock, kubeletCredentials: kubeletCredentials(pki), admission, check: authorization.check });
   const { serviceCIDR } = options;
+  const [first = 0, last = 0] = options.nodePortRange.split("-").map(Number);
   const { connect } = streaming;
   const resources = options.resourceMetrics ? resourceMetrics({ objects, clock, kubelets: streaming.kubelets }) : [];
   const api: ApiServer = createApiServer({
@@ -175,6 +178,7 @@ function buildApi(
     admission,
     objects,
     serviceCIDR,
+    nodePorts: { first, last },
     connect,
     resources,
     proxyClient: () => pki.client("front-proxy-client"),

@@ -7,7 +7,14 @@ import type { ResourceHooks } from "../resource-handler.ts";
 import { formatIPv4, parseIPv4, usableAddresses } from "./ipv4.ts";
 import { NumberPool, staticAddressBand, staticPortBand } from "./number-pool.ts";
 
-const nodePorts = { first: 30000, last: 32767 };
+/** A range of ports, both ends included. */
+export interface PortRange {
+  first: number;
+  last: number;
+}
+
+/** The node ports of a cluster that is told nothing else. */
+export const defaultNodePorts: PortRange = { first: 30000, last: 32767 };
 
 /** What one Service holds of the cluster's addresses and ports. */
 interface Holding {
@@ -29,10 +36,12 @@ interface Claim {
 export class ServiceAllocation implements ResourceHooks {
   private readonly addresses: NumberPool;
   private readonly ports: NumberPool;
+  private readonly nodePorts: PortRange;
   private readonly stop: () => void;
 
-  constructor(objects: Objects, serviceCIDR: string, random: () => number) {
+  constructor(objects: Objects, { serviceCIDR, nodePorts }: { serviceCIDR: string; nodePorts: PortRange }, random: () => number) {
     const range = usableAddresses(serviceCIDR);
+    this.nodePorts = nodePorts;
     this.addresses = new NumberPool({ ...range, staticBand: staticAddressBand(range.last - range.first + 1) }, random);
     this.ports = new NumberPool({ ...nodePorts, staticBand: staticPortBand(nodePorts.last - nodePorts.first + 1) }, random);
     this.stop = objects.onChange(Services, (now, old) => this.committed(now, old));
@@ -144,7 +153,7 @@ export class ServiceAllocation implements ResourceHooks {
       );
       port.nodePort = twin?.nodePort ?? this.anyPort(claim);
     } else if (!this.ports.has(port.nodePort)) {
-      throw refuse(`provided port is not in the valid range. The range of valid ports is ${nodePorts.first}-${nodePorts.last}`);
+      throw refuse(`provided port is not in the valid range. The range of valid ports is ${this.nodePorts.first}-${this.nodePorts.last}`);
     } else if (this.ports.ownerOf(port.nodePort) !== claim.owner) {
       if (!this.ports.take(port.nodePort, claim.owner)) throw refuse("provided port is already allocated");
       claim.taken.push({ pool: this.ports, number: port.nodePort });
@@ -162,7 +171,7 @@ export class ServiceAllocation implements ResourceHooks {
     const failed = `failed to allocate requested HealthCheck NodePort ${asked}`;
     if (!this.ports.has(asked))
       throw internalError(
-        `${failed}: provided port is not in the valid range. The range of valid ports is ${nodePorts.first}-${nodePorts.last}`,
+        `${failed}: provided port is not in the valid range. The range of valid ports is ${this.nodePorts.first}-${this.nodePorts.last}`,
       );
     if (!this.ports.take(asked, claim.owner)) throw internalError(`${failed}: provided port is already allocated`);
     claim.taken.push({ pool: this.ports, number: asked });

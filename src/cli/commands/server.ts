@@ -98,7 +98,8 @@ function serverConfig(options: OptionValues, env: NodeJS.ProcessEnv): ServerConf
     );
   for (const flag of ["bind-address", "advertise-address", "node-ip", "cluster-dns"])
     if (text(options, flag) && !isIP(text(options, flag))) throw new UsageError(`--${flag}: "${text(options, flag)}" is not an IP address`);
-  if (!/^\d+-\d+$/.test(text(options, "service-node-port-range")))
+  const [first = Number.NaN, last = Number.NaN] = text(options, "service-node-port-range").split("-").map(Number);
+  if (!(first >= 1 && first <= last && last <= 65535))
     throw new UsageError(
       `--service-node-port-range: "${text(options, "service-node-port-range")}" must be FIRST-LAST, such as 30000-32767`,
     );
