@@ -19,6 +19,8 @@ export interface NetworkHost {
   save(table: "nat" | "filter" | "mangle"): Promise<string>;
   /** Runs `iptables -w` with these arguments; tells whether it succeeded. */
   iptables(...args: string[]): Promise<boolean>;
+  /** Runs `conntrack` with these arguments where it is installed; that nothing matches, or that it is missing, is fine. */
+  conntrack(...args: string[]): Promise<void>;
   /** Sets a sysctl, given as its path ("net/ipv4/ip_forward"). A key that does not exist is passed over. */
   sysctl(path: string, value: string): Promise<void>;
   /** The machine's own IPv4 addresses. */
@@ -45,6 +47,9 @@ export const linuxHost: NetworkHost = {
     } catch {
       return false;
     }
+  },
+  async conntrack(...args) {
+    await run("conntrack", args).catch(() => "");
   },
   async sysctl(path, value) {
     try {

@@ -6,6 +6,7 @@ import { keyOf } from "../../api/meta/object.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { NetworkHost } from "../host/host.ts";
+import { staleFlows } from "./flows.ts";
 import { buildRules, hooks, type ProxyConfig, type RuleSet, restoreText } from "./rules.ts";
 import { type ServicePortRules, servicePorts } from "./services.ts";
 
@@ -69,7 +70,7 @@ export class ServiceProxy {
   }
 
   private async write(): Promise<void> {
-    for (const key of this.stale) this.refresh(key);
+    const flows = [...this.stale].flatMap((key) => this.refresh(key));
     this.stale.clear();
     const rules = buildRules(this.config, [...this.ports.values()].flat());
     const text = restoreText(this.written, rules);
@@ -77,6 +78,7 @@ export class ServiceProxy {
     try {
       await this.host.restore(text);
       this.written = rules;
+      for (const flow of flows) await this.host.conntrack(...flow);
     } catch (error) {
       // Somebody else may have removed our chains: begin from nothing next time.
       this.written = undefined;
@@ -89,14 +91,17 @@ export class ServiceProxy {
     }
   }
 
-  private refresh(key: string): void {
+  /** Works the Service out anew. Returns the flows that are then to be forgotten. */
+  private refresh(key: string): string[][] {
     const service = this.services.byKey(key);
+    const before = this.ports.get(key) ?? [];
     if (service)
       this.ports.set(
         key,
         servicePorts(service, this.slices.byIndex("service", key), (node) => this.isLocal(node)),
       );
     else this.ports.delete(key);
+    return staleFlows(before, this.ports.get(key) ?? []);
   }
 
   private isLocal(node: string): boolean {

@@ -70,7 +70,14 @@ it("goes on with Services in another process when the one that kept them has die
   const start = (): { network: Network; written: string[]; synced: () => Promise<void> } => {
     const written: string[] = [];
     const host = { ip: async () => "", restore: async (text: string) => void written.push(text), iptables: async () => true };
-    const rest = { ipBatch: async () => {}, bridge: async () => "", save: async () => "", sysctl: async () => {}, addresses: () => [] };
+    const rest = {
+      ipBatch: async () => {},
+      bridge: async () => "",
+      save: async () => "",
+      sysctl: async () => {},
+      conntrack: async () => {},
+      addresses: () => [],
+    };
     const ranges = { clusterCIDR: "10.42.0.0/16", serviceCIDR: "10.43.0.0/16", clusterDNS: "10.43.0.10", clusterDomain: "cluster.local" };
     const parts = { tag: `t${process.pid}`, disable: ["dns", "ingress"], ingressHttpPort: 0, ingressHttpsPort: 0 };
     const config = { ...ranges, ...parts, fallbackCertificate: { key: "", cert: "" } };

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { hostPortRules } from "../../../src/network/host-ports.ts";
+import { staleFlows } from "../../../src/network/proxy/flows.ts";
 import { buildRules, type ProxyConfig, restoreText } from "../../../src/network/proxy/rules.ts";
 import { servicePorts } from "../../../src/network/proxy/services.ts";
 import { service, slice } from "./objects.ts";
@@ -26,6 +27,32 @@ const web = service("web", {
 function lines(rules: ReturnType<typeof buildRules>): string[] {
   return [...rules.nat, ...rules.filter].flatMap(([chain, list]) => list.map((rule) => `${chain} ${rule}`));
 }
+
+describe("UDP flows that are forgotten", () => {
+  const ports = [{ port: 53, protocol: "UDP" as const, nodePort: 30053 }];
+  const dns = service("web", { type: "NodePort", clusterIP: "10.43.1.1", clusterIPs: ["10.43.1.1"], ports });
+  const at = (...ips: string[]) => {
+    const endpoints = ips.map((ip) => ({ addresses: [ip], conditions: ready, nodeName: "here" }));
+    return servicePorts(dns, [slice("web", endpoints, [{ name: "", port: 53, protocol: "UDP" }])], onThisMachine);
+  };
+
+  it("are those to a backend that has gone", () => {
+    expect(staleFlows(at("10.42.0.5", "10.42.0.6"), at("10.42.0.6", "10.42.0.7"))).toEqual([
+      ["-D", "-p", "udp", "--orig-dst", "10.43.1.1", "--dst-nat", "10.42.0.5"],
+      ["-D", "-p", "udp", "--orig-port-dst", "30053", "--dst-nat", "10.42.0.5"],
+    ]);
+    expect(staleFlows(at("10.42.0.5"), [])).toHaveLength(2);
+  });
+
+  it("are those that began before there was a backend", () => {
+    expect(staleFlows(at(), at("10.42.0.5"))).toContainEqual(["-D", "-p", "udp", "--orig-dst", "10.43.1.1"]);
+  });
+
+  it("are none while backends only come, nor of TCP", () => {
+    expect(staleFlows(at("10.42.0.5"), at("10.42.0.5", "10.42.0.6"))).toEqual([]);
+    expect(staleFlows(servicePorts(web, [two], onThisMachine), [])).toEqual([]);
+  });
+});
 
 describe("what a Service leads to", () => {
   it("is every ready endpoint, by the port's name", () => {
