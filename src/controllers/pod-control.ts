@@ -32,6 +32,11 @@ export function isNamespaceTerminating(error: unknown): boolean {
   return isReason(error, "Forbidden") && (error.status.details?.causes ?? []).some(({ reason }) => reason === "NamespaceTerminating");
 }
 
+/** For creations that nobody needs when the namespace goes. Throws every other error. */
+export function ignoreTerminating(error: unknown): undefined {
+  if (!isNamespaceTerminating(error)) throw error;
+}
+
 /** Creates and deletes the pods of owners, tells it in events on the owner, and notes the writes for the owner's key. */
 export class PodControl {
   private readonly client: Client;

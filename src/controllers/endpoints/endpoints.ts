@@ -6,6 +6,7 @@ import { Endpoints, Pods, Services } from "../../api/types/resources.ts";
 import { type ControllerFactory, watch } from "../../client/controller.ts";
 import { isTerminating } from "../pod-state.ts";
 import { ignoreMissing } from "../ownership.ts";
+import { ignoreTerminating } from "../pod-control.ts";
 import { servicesOfPod } from "./endpoint-slice.ts";
 import { addressTypes, hasPodEndpoints, headlessLabel, isHeadless, podEndpoint } from "./pod-endpoints.ts";
 
@@ -97,12 +98,8 @@ export const createEndpointsController: ControllerFactory = ({ client, caches })
       const content = { subsets: subsets.length > 0 ? subsets : undefined };
       if (!old) {
         const { namespace, name } = splitKey(key);
-        await client.create(Endpoints, {
-          apiVersion: "v1",
-          kind: "Endpoints",
-          metadata: { namespace, name, labels, annotations },
-          ...content,
-        });
+        const metadata = { namespace, name, labels, annotations };
+        await client.create(Endpoints, { apiVersion: "v1", kind: "Endpoints", metadata, ...content }).catch(ignoreTerminating);
       } else if (!isSame(old, content.subsets, labels, annotations))
         await client.update(Endpoints, { ...old, metadata: { ...old.metadata, labels, annotations }, ...content });
     },

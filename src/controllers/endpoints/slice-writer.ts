@@ -7,6 +7,7 @@ import type { Cache } from "../../client/cache.ts";
 import type { Client } from "../../client/client.ts";
 import type { Written } from "../../client/written.ts";
 import { ignoreMissing } from "../ownership.ts";
+import { ignoreTerminating } from "../pod-control.ts";
 import type { SlicePlan } from "./slices.ts";
 
 /** Says which controller made a slice. */
@@ -54,7 +55,8 @@ export async function writeSlices(
       metadata: { ...metadata, namespace, generateName: `${name}-`, ownerReferences },
       ...content,
     } as const;
-    written.wrote(key, cache, await client.create(EndpointSlices, object));
+    const made = await client.create(EndpointSlices, object).catch(ignoreTerminating);
+    if (made) written.wrote(key, cache, made);
   }
   for (const slice of plan.update) written.wrote(key, cache, await client.update(EndpointSlices, slice));
   for (const slice of plan.remove) {

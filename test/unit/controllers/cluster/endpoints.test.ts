@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { StatusError } from "../../../../src/api/errors.ts";
 import type { Pod, Service } from "../../../../src/api/types/core.v1.ts";
 import type { EndpointSlice } from "../../../../src/api/types/discovery.v1.ts";
 import { EndpointSlices, Endpoints, Nodes, Pods, Services } from "../../../../src/api/types/resources.ts";
@@ -71,6 +72,21 @@ describe("endpoints of a service", () => {
     const cluster = await web();
     expect((await cluster.list(EndpointSlices)).map((s) => s.endpoints)).toEqual([[]]);
     expect((await cluster.list(Endpoints)).map((e) => e.subsets ?? [])).toEqual([[]]);
+  });
+
+  it("are made once at most in a namespace that goes", async () => {
+    const cluster = await web();
+    const asked: string[] = [];
+    cluster.api.beforeWrite = (verb, { resource }) => {
+      if (verb !== "create" || !resource.plural.startsWith("endpoint")) return;
+      asked.push(resource.plural);
+      const causes = [{ reason: "NamespaceTerminating", message: "", field: "metadata.namespace" }];
+      throw new StatusError({ code: 403, reason: "Forbidden", message: "it is being terminated", details: { causes } });
+    };
+    const spec = { clusterIP: "10.43.0.8", selector: labels, ports: [{ port: 80, protocol: "TCP" as const }] };
+    await cluster.create(Services, { metadata: { name: "late" }, spec });
+    await cluster.settle();
+    expect(asked.sort()).toEqual(["endpoints", "endpointslices"]);
   });
 
   it("follow readiness, and serve on while they terminate", async () => {
