@@ -130,6 +130,9 @@ describe("a kubelet on the simulated runtime", () => {
   });
 
   test("stays ready while a container is exchanged because its image has changed", async () => {
+    const stop = runtime.stopContainer.bind(runtime);
+    // The old one takes a moment to end.
+    runtime.stopContainer = (...call) => new Promise((resolve) => setTimeout(() => resolve(stop(...call)), 100));
     await create({});
     await expect.poll(async () => (await status())?.phase).toBe("Running");
     const seen: (string | undefined)[] = [];
