@@ -148,7 +148,17 @@ class LocalTransport implements Transport {
     };
     this.authorization?.check(attributesOf(path, this.user));
     const dryRun = options.dryRun ?? false;
-    return { handler, namespace: handler.info.namespaced ? namespace : "", name, subresource, user: this.user, dryRun, warn: () => {} };
+    const { fieldManager } = options;
+    return {
+      handler,
+      namespace: handler.info.namespaced ? namespace : "",
+      name,
+      subresource,
+      user: this.user,
+      dryRun,
+      warn: () => {},
+      ...(fieldManager ? { fieldManager } : {}),
+    };
   }
 
   /** A mutable copy of what the caller gave, as the schema knows it. */
