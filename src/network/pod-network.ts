@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { AddressPool } from "../lib/address-pool.ts";
 import type { NetworkHost } from "./host/host.ts";
 
@@ -91,6 +91,9 @@ export class BridgeNetwork {
   }
 }
 
+/** Asks the process's own network namespace: /sys/class/net may show that of the mount's. */
 function linkExists(name: string): boolean {
-  return existsSync(`/sys/class/net/${name}`);
+  return readFileSync("/proc/self/net/dev", "utf8")
+    .split("\n")
+    .some((line) => line.trimStart().startsWith(`${name}:`));
 }
