@@ -5,6 +5,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { UsageError } from "./usage-error.ts";
 
 const defaultSocket = "/var/run/docker.sock";
+const containerdSocket = "/run/containerd/containerd.sock";
 
 /**
  * Makes sure that a Docker Engine answers. Where none does: with `install` and as root on Debian it installs Debian's docker.io and
@@ -22,9 +23,9 @@ export async function ensureDockerEngine(dockerHost: string, install: boolean): 
     if (await answers(socket)) return;
   }
   console.error("hue: starting containerd and dockerd (they go on when hue stops; their logs are in /var/log)");
-  if (!existsSync("/run/containerd/containerd.sock")) daemon("containerd", []);
-  await until(() => existsSync("/run/containerd/containerd.sock"), "containerd");
-  daemon("dockerd", ["--containerd", "/run/containerd/containerd.sock"]);
+  if (!(await listens(containerdSocket))) daemon("containerd", []);
+  await until(() => listens(containerdSocket), "containerd");
+  daemon("dockerd", ["--containerd", containerdSocket]);
   await until(() => answers(socket), "dockerd");
 }
 
@@ -38,6 +39,19 @@ function advice(socket: string, isDefault: boolean): string {
   const how = isDefault ? "install and start one (on Debian, as root: apt-get install docker.io)" : "start it, or correct --docker-host";
   const who = existsSync(socket) && process.getuid?.() !== 0 ? `this user may not open ${socket}: add it to the group docker, or` : "";
   return `no Docker Engine answers at ${socket}: ${who || how}; or run pods without containers by --runtime=simulated`;
+}
+
+/** Whether a process listens there: a killed one leaves its socket's file behind. */
+function listens(socket: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const connection = createConnection(socket);
+    const end = (answer: boolean): void => {
+      connection.destroy();
+      resolve(answer);
+    };
+    connection.on("error", () => end(false));
+    connection.on("connect", () => end(true));
+  });
 }
 
 function answers(socket: string): Promise<boolean> {
