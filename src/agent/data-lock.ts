@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { createConnection, createServer, type Server } from "node:net";
+import { createServer, type Server } from "node:net";
+import { listensAt } from "../lib/local-socket.ts";
 
 /** The abstract socket that stands for a data folder while a process works on it; the kernel frees it, however the process ends. */
 function address(dataDir: string): string {
@@ -24,13 +25,5 @@ export function lockDataDir(dataDir: string): Promise<() => void> {
 
 /** Whether a process works on the folder. */
 export function isDataDirLocked(dataDir: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const connection = createConnection(address(dataDir));
-    const end = (locked: boolean): void => {
-      connection.destroy();
-      resolve(locked);
-    };
-    connection.on("connect", () => end(true));
-    connection.on("error", () => end(false));
-  });
+  return listensAt(address(dataDir));
 }

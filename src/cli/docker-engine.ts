@@ -2,6 +2,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { createConnection } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
+import { listensAt } from "../lib/local-socket.ts";
 import { UsageError } from "./usage-error.ts";
 
 const defaultSocket = "/var/run/docker.sock";
@@ -23,8 +24,8 @@ export async function ensureDockerEngine(dockerHost: string, install: boolean): 
     if (await answers(socket)) return;
   }
   console.error("hue: starting containerd and dockerd (they go on when hue stops; their logs are in /var/log)");
-  if (!(await listens(containerdSocket))) daemon("containerd", []);
-  await until(() => listens(containerdSocket), "containerd");
+  if (!(await listensAt(containerdSocket))) daemon("containerd", []);
+  await until(() => listensAt(containerdSocket), "containerd");
   daemon("dockerd", ["--containerd", containerdSocket]);
   await until(() => answers(socket), "dockerd");
 }
@@ -39,19 +40,6 @@ function advice(socket: string, isDefault: boolean): string {
   const how = isDefault ? "install and start one (on Debian, as root: apt-get install docker.io)" : "start it, or correct --docker-host";
   const who = existsSync(socket) && process.getuid?.() !== 0 ? `this user may not open ${socket}: add it to the group docker, or` : "";
   return `no Docker Engine answers at ${socket}: ${who || how}; or run pods without containers by --runtime=simulated`;
-}
-
-/** Whether a process listens there: a killed one leaves its socket's file behind. */
-function listens(socket: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const connection = createConnection(socket);
-    const end = (answer: boolean): void => {
-      connection.destroy();
-      resolve(answer);
-    };
-    connection.on("error", () => end(false));
-    connection.on("connect", () => end(true));
-  });
 }
 
 function answers(socket: string): Promise<boolean> {

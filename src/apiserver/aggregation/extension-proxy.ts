@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import { serviceUnavailable } from "../../api/errors.ts";
 import type { APIService } from "../../api/types/apiregistration.v1.ts";
 import { networkError } from "../backends/network-error.ts";
+import { tunnelBetween } from "../backends/tunnel.ts";
 import type { ConnectRequest } from "../http/listener.ts";
 import { connectionTo, type ExtensionParts, identityHeaders } from "./extension-connection.ts";
 
@@ -74,15 +75,7 @@ function refuse(answer: IncomingMessage, socket: Duplex): void {
 function join(socket: Duplex, head: Buffer, accepted: IncomingMessage, backend: Duplex, first: Buffer): void {
   socket.write(headOf(accepted, accepted.headers));
   if (first.length > 0) socket.write(first);
-  if (head.length > 0) backend.write(head);
-  for (const [from, to] of [
-    [socket, backend],
-    [backend, socket],
-  ] as const) {
-    from.on("error", () => to.destroy());
-    from.once("close", () => to.destroy());
-    from.pipe(to);
-  }
+  tunnelBetween(socket, head, backend);
 }
 
 function headOf({ statusCode, statusMessage }: IncomingMessage, headers: IncomingHttpHeaders | OutgoingHttpHeaders): string {

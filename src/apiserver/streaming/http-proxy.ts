@@ -4,6 +4,7 @@ import { connect as tcpConnect } from "node:net";
 import type { Duplex } from "node:stream";
 import { connect as tlsConnect } from "node:tls";
 import { serviceUnavailable } from "../../api/errors.ts";
+import { tunnelBetween } from "../backends/tunnel.ts";
 import type { ConnectRequest } from "../http/listener.ts";
 import { authority } from "./kubelet.ts";
 import { type LinkBase, rewriteLinks, rewriteLocation } from "./link-rewriting.ts";
@@ -132,13 +133,5 @@ async function tunnel(parts: StreamingParts, onward: Onward): Promise<void> {
   const headers: IncomingHttpHeaders = { ...forwarded(onward), connection: "Upgrade", upgrade: upgradeOf(request) };
   const lines = Object.entries(headers).flatMap(([name, value]) => [value ?? []].flat().map((one) => `${name}: ${one}`));
   backend.write(`${request.method} ${search} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`);
-  if (head.length > 0) backend.write(head);
-  for (const [from, to] of [
-    [socket, backend],
-    [backend, socket],
-  ] as const) {
-    from.on("error", () => to.destroy());
-    from.once("close", () => to.destroy());
-    from.pipe(to);
-  }
+  tunnelBetween(socket, head, backend);
 }

@@ -1,4 +1,5 @@
 import { createConnection, createServer, type Server } from "node:net";
+import { listensAt } from "../../lib/local-socket.ts";
 
 function address(tag: string): string {
   return `\0hue-network-${tag}`;
@@ -6,15 +7,7 @@ function address(tag: string): string {
 
 /** Whether a process of that cluster keeps this machine's network. */
 export function isOwned(tag: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createConnection(address(tag));
-    const end = (owned: boolean): void => {
-      socket.destroy();
-      resolve(owned);
-    };
-    socket.on("connect", () => end(true));
-    socket.on("error", () => end(false));
-  });
+  return listensAt(address(tag));
 }
 
 /**
