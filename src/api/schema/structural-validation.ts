@@ -2,6 +2,7 @@ import type { FieldError } from "../errors.ts";
 import { duplicateValue, invalidValue, notSupported, requiredValue, tooLong, tooMany, wrongType } from "../meta/field-errors.ts";
 import type { JSONSchemaProps } from "../types/apiextensions.v1.ts";
 import { isFormat } from "./formats.ts";
+import { goRegExp } from "./go-regexp.ts";
 import { isJsonObject, type JsonObject } from "./struct.ts";
 
 /** Adds what is wrong with a value to the errors; `path` is where it is ("spec.ports[0]"). */
@@ -56,7 +57,7 @@ function enumCheck({ enum: values }: JSONSchemaProps): Check | undefined {
 }
 
 function stringChecks({ pattern, minLength, maxLength, format }: JSONSchemaProps): (Check | undefined)[] {
-  const expression = pattern === undefined ? undefined : goPattern(pattern);
+  const expression = pattern === undefined ? undefined : tolerant(pattern);
   const text = (check: (value: string, path: string) => FieldError | undefined): Check => {
     return (value, path, errors) => {
       const error = typeof value === "string" ? check(value, path) : undefined;
@@ -80,22 +81,13 @@ function stringChecks({ pattern, minLength, maxLength, format }: JSONSchemaProps
   ].map((check) => check || undefined);
 }
 
-/** A Go expression as a JavaScript one. What JavaScript cannot read matches everything: the CRD was accepted already. */
-function goPattern(pattern: string): RegExp {
-  const flags = /^\(\?([ims]+)\)/.exec(pattern);
-  const source = pattern
-    .slice(flags?.[0].length ?? 0)
-    .replaceAll("(?P<", "(?<")
-    .replaceAll("\\A", "^")
-    .replaceAll("\\z", "$");
-  for (const mode of ["u", ""]) {
-    try {
-      return new RegExp(source, `${flags?.[1] ?? ""}${mode}`);
-    } catch {
-      // the next mode is more tolerant
-    }
+/** What JavaScript cannot read matches everything: the CRD was accepted already. */
+function tolerant(pattern: string): RegExp {
+  try {
+    return goRegExp(pattern);
+  } catch {
+    return /(?:)/;
   }
-  return /(?:)/;
 }
 
 function numberChecks(schema: JSONSchemaProps): (Check | undefined)[] {
