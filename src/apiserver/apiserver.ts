@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import type { KubeObject } from "../api/meta/object.ts";
 import { rulesOf } from "../api/kinds.ts";
-import type { Clock } from "../lib/clock.ts";
+import { type Clock, systemClock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Store } from "../store/store.ts";
 import type { AdmissionPlugin } from "./admission/admission.ts";
@@ -17,6 +17,7 @@ import { definitionHooks } from "./customresources/definition-hooks.ts";
 import { Health, type HealthCheck } from "./health.ts";
 import { type ConnectHandler, createListener, type Listener } from "./http/listener.ts";
 import { createRoutes } from "./http/routes.ts";
+import { WatchPace } from "./http/watch-pace.ts";
 import { Metrics } from "./metrics.ts";
 import type { Objects } from "./objects.ts";
 import { Registry } from "./registry.ts";
@@ -110,7 +111,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     registry,
     verbs,
     clock,
-    streams: { clock, bookmarks: new Bookmarks(clock), random, revision: () => store.revision },
+    // Pacing is about the network, whatever time the cluster has.
+    streams: { clock, bookmarks: new Bookmarks(clock), pace: new WatchPace(systemClock), random, revision: () => store.revision },
     authentication,
     authorization,
     log,

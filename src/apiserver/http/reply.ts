@@ -1,4 +1,4 @@
-import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { OutgoingHttpHeader, ServerResponse } from "node:http";
 import { internalError, StatusError } from "../../api/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import { StoreFailed } from "../../store/store.ts";
@@ -19,23 +19,41 @@ export class Responder {
     if (!this.warnings.includes(message)) this.warnings.push(message);
   };
 
-  headers(contentType: string): OutgoingHttpHeaders {
-    const headers: OutgoingHttpHeaders = {
-      "Audit-Id": this.auditId,
-      "Cache-Control": "no-cache, private",
-      "Content-Type": contentType,
-    };
-    if (this.warnings.length > 0) headers.Warning = this.warnings.map((text) => `299 - ${quoted(text)}`);
+  /** Names and values one after the other. */
+  headers(contentType: string): OutgoingHttpHeader[] {
+    const headers: OutgoingHttpHeader[] = ["Audit-Id", this.auditId, "Cache-Control", "no-cache, private", "Content-Type", contentType];
+    if (this.warnings.length > 0)
+      headers.push(
+        "Warning",
+        this.warnings.map((text) => `299 - ${quoted(text)}`),
+      );
     return headers;
   }
 
   /** Answers with a text. */
-  text(code: number, contentType: string, text: string | Buffer): void {
-    const body = typeof text === "string" ? Buffer.from(text) : text;
+  text(code: number, contentType: string, text: string, more: readonly OutgoingHttpHeader[] = []): void {
+    const length = Buffer.byteLength(text);
     const headers = this.headers(contentType);
-    headers["Content-Length"] = body.length;
+    headers.push("Content-Length", length, ...more);
     this.response.writeHead(code, headers);
-    this.response.end(body);
+    // With a string Node writes head and body as one; one byte a character is the cheapest way to bytes.
+    this.response.end(text, length === text.length ? "latin1" : "utf8");
+  }
+
+  /** Answers 200 with a text that comes in pieces, each made when the one before has been taken: a long list is never in memory as a whole. */
+  async pieces(contentType: string, pieces: Iterable<string>): Promise<void> {
+    const { response } = this;
+    let last: string | undefined;
+    for (const piece of pieces) {
+      if (last !== undefined) {
+        if (!response.headersSent) response.writeHead(200, this.headers(contentType));
+        if (!response.write(last)) await drained(response);
+        if (response.destroyed) return;
+      }
+      last = piece;
+    }
+    if (response.headersSent) response.end(last);
+    else this.text(200, contentType, last ?? "");
   }
 
   /** Answers with a Status; nothing when an answer has begun already. */
@@ -45,9 +63,20 @@ export class Responder {
       return;
     }
     const { retryAfterSeconds } = error.status.details ?? {};
-    if (retryAfterSeconds) this.response.setHeader("Retry-After", String(retryAfterSeconds));
-    this.text(error.code, "application/json", `${JSON.stringify(error.status)}\n`);
+    const more = retryAfterSeconds ? ["Retry-After", retryAfterSeconds] : [];
+    this.text(error.code, "application/json", `${JSON.stringify(error.status)}\n`, more);
   }
+}
+
+/** Resolves when more can be written, or nothing any more. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      response.off("drain", done).off("close", done);
+      resolve();
+    };
+    response.on("drain", done).on("close", done);
+  });
 }
 
 /** Any error as one that may be shown; unexpected ones are logged here, once, with their stack. */

@@ -38,8 +38,12 @@ export class Representation {
     return encode(this.transformed(view.object, true), this.accepted);
   }
 
-  list(listed: Listed): string {
-    if (this.plain) return `${textOfList(listed)}\n`;
+  /** The list's text in pieces. Throws before the first one. */
+  list(listed: Listed): Iterable<string> {
+    return this.plain ? textOfList(listed) : [this.transformedList(listed)];
+  }
+
+  private transformedList(listed: Listed): string {
     const { kind, apiVersion, metadata } = listed;
     const objects = listed.items.map(({ object }) => object);
     if (this.accepted.as?.kind === "Table") return encode(this.table(objects, metadata, true), this.accepted);

@@ -81,7 +81,7 @@ const methods: Record<string, Method> = {
   },
   async list(parts, call, incoming) {
     const form = representation(parts, call, incoming);
-    incoming.responder.text(200, form.contentType, form.list(await parts.verbs.list(call, listQuery(incoming.query))));
+    await incoming.responder.pieces(form.contentType, form.list(await parts.verbs.list(call, listQuery(incoming.query))));
   },
   watch(parts, call, { query, request, responder }) {
     const form = new Representation(call.handler, request.headers.accept, query, parts.clock);
@@ -113,7 +113,7 @@ const methods: Record<string, Method> = {
     const form = representation(parts, call, incoming);
     const options = await deleteOptions(call, incoming);
     const listed = await parts.verbs.deleteCollection(call, options, listQuery(incoming.query));
-    incoming.responder.text(200, form.contentType, form.list(listed));
+    await incoming.responder.pieces(form.contentType, form.list(listed));
   },
 };
 

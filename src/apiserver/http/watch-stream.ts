@@ -4,11 +4,11 @@ import type { Call, WatchOptions } from "../call.ts";
 import type { View } from "../resource-handler.ts";
 import type { Bookmarks } from "../watch/bookmarks.ts";
 import { bookmarkObject, type Watch, type WatchSink } from "../watch/watch.ts";
+import { LineStream } from "./line-stream.ts";
 import type { Responder } from "./reply.ts";
 import type { Representation } from "./representation.ts";
+import type { WatchPace } from "./watch-pace.ts";
 
-/** A watcher that has this much unread, in bytes, is cut off: it can watch on from its last revision. */
-const unreadLimit = 32 * 1024 * 1024;
 /** Seconds. Watches without a timeout end after this long up to twice as long, so that they do not all come back at once. */
 const shortestTimeout = 1800;
 
@@ -16,19 +16,19 @@ const shortestTimeout = 1800;
 export interface StreamParts {
   clock: Clock;
   bookmarks: Bookmarks;
+  pace: WatchPace;
   random(): number;
   /** The newest revision, for bookmarks. */
   revision(): number;
 }
 
 type EventType = "ADDED" | "MODIFIED" | "DELETED";
-const lines = new WeakMap<View, Partial<Record<EventType, Buffer>>>();
+let last: { type: EventType; view: View; line: string } | undefined;
 
-/** The JSON line of an event, encoded once for all watchers that take objects as they are. */
-function lineOf(type: EventType, view: View): Buffer {
-  let known = lines.get(view);
-  if (!known) lines.set(view, (known = {}));
-  return (known[type] ??= Buffer.from(`{"type":"${type}","object":${view.text}}\n`));
+/** The JSON line of an event, the same text for all watchers that take objects as they are: they are told one after the other. */
+function lineOf(type: EventType, view: View): string {
+  if (last?.view !== view || last.type !== type) last = { type, view, line: `{"type":"${type}","object":${view.text}}\n` };
+  return last.line;
 }
 
 /** Runs a watch over HTTP, as a stream of JSON lines, until the client goes or the time is over. */
@@ -45,28 +45,14 @@ export function streamWatch(
   response.flushHeaders();
   let first = true;
   let told = 0;
-  let corked = false;
-  const uncork = (): void => {
-    if (corked) response.uncork();
-    corked = false;
-  };
-  // What one commit brings goes out in one piece.
-  const write = (data: string | Buffer): void => {
-    if (!corked) {
-      response.cork();
-      process.nextTick(uncork);
-    }
-    corked = true;
-    response.write(data);
-    if (response.writableLength > unreadLimit) response.destroy();
-  };
+  const stream = new LineStream(response, parts.pace);
   const event = (type: string, object: Readonly<View["object"]>): void => {
-    write(`${JSON.stringify({ type, object: representation.eventObject(object, first) })}\n`);
+    stream.write(`${JSON.stringify({ type, object: representation.eventObject(object, first) })}\n`);
     first = false;
   };
   const sink: WatchSink = {
     event(type, view) {
-      if (representation.plain) write(lineOf(type, view));
+      if (representation.plain) stream.write(lineOf(type, view));
       else event(type, view.object);
     },
     bookmark(revision, initialEnd) {
@@ -74,7 +60,7 @@ export function streamWatch(
       if (options.allowWatchBookmarks || initialEnd) event("BOOKMARK", bookmarkObject(call, revision, initialEnd));
     },
     failed(error: StatusError) {
-      write(`${JSON.stringify({ type: "ERROR", object: error.status })}\n`);
+      stream.write(`${JSON.stringify({ type: "ERROR", object: error.status })}\n`);
       end();
     },
   };
@@ -86,9 +72,7 @@ export function streamWatch(
   const end = (): void => {
     over = true;
     stop();
-    // An end while corked would lose what is held back.
-    uncork();
-    response.end();
+    stream.end();
   };
   response.on("close", stop);
   const seconds = options.timeoutSeconds || shortestTimeout * (1 + parts.random());
@@ -101,5 +85,6 @@ export function streamWatch(
       }),
     );
   stops.push(watch.start(sink));
+  stream.live();
   if (over || response.destroyed) stop();
 }

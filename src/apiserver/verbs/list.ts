@@ -43,11 +43,21 @@ export function listObjects(context: VerbContext, call: Call, options: ListOptio
   return { kind, apiVersion: info.groupVersion, items: result.objects.map(handler.view), metadata };
 }
 
-/** The JSON text of a list, put together from texts that are there already. */
-export function textOfList({ kind, apiVersion, metadata, items }: Listed): string {
-  let text = `{"kind":${JSON.stringify(kind)},"apiVersion":${JSON.stringify(apiVersion)},"metadata":${JSON.stringify(metadata)},"items":[`;
-  for (let i = 0; i < items.length; i++) text += i === 0 ? items[i]?.text : `,${items[i]?.text}`;
-  return `${text}]}`;
+/** How many texts are joined at once, and about how long a piece may get: long enough to be cheap to send, short enough to be forgotten. */
+const joinedAtOnce = 32;
+const pieceLength = 96 * 1024;
+
+/** The JSON text of a list in pieces, put together from texts that are there already. */
+export function* textOfList({ kind, apiVersion, metadata, items }: Listed): Generator<string, void> {
+  let piece = `{"kind":${JSON.stringify(kind)},"apiVersion":${JSON.stringify(apiVersion)},"metadata":${JSON.stringify(metadata)},"items":[`;
+  for (let i = 0; i < items.length; i += joinedAtOnce) {
+    const texts = items.slice(i, i + joinedAtOnce).map(({ text }) => text);
+    piece += `${i === 0 ? "" : ","}${texts.join(",")}`;
+    if (piece.length < pieceLength) continue;
+    yield piece;
+    piece = "";
+  }
+  yield `${piece}]}\n`;
 }
 
 function readPage(context: VerbContext, call: Call, query: ListQuery, continued: boolean): ListResult {
