@@ -1,12 +1,17 @@
+import { correlate } from "../apiextensions/rules.ts";
 import type { FieldError } from "../errors.ts";
+import { deepEqual } from "../meta/equality.ts";
 import { duplicateValue, invalidValue, notSupported, requiredValue, tooLong, tooMany, wrongType } from "../meta/field-errors.ts";
 import type { JSONSchemaProps } from "../types/apiextensions.v1.ts";
 import { isFormat } from "./formats.ts";
 import { goRegExp } from "./go-regexp.ts";
 import { isJsonObject, type JsonObject } from "./struct.ts";
 
-/** Adds what is wrong with a value to the errors; `path` is where it is ("spec.ports[0]"). */
-export type Check = (value: unknown, path: string, errors: FieldError[]) => void;
+/**
+ * Adds what is wrong with a value to the errors; `path` is where it is ("spec.ports[0]"). With the value that was there before, what is
+ * equal to it passes.
+ */
+export type Check = (value: unknown, path: string, errors: FieldError[], old?: unknown) => void;
 
 /** The checks of a schema and of everything below it, with the texts of Kubernetes. CEL rules are not among them. */
 export function checkOf(schema: JSONSchemaProps): Check {
@@ -14,11 +19,12 @@ export function checkOf(schema: JSONSchemaProps): Check {
     (check) => check !== undefined,
   );
   const isNullable = schema.nullable === true;
-  return (value, path, errors) => {
+  return (value, path, errors, old) => {
     if (value === null && isNullable) return;
+    if (old !== undefined && deepEqual(value, old)) return;
     const before = errors.length;
     for (const check of checks) {
-      check(value, path, errors);
+      check(value, path, errors, old);
       if (check === checks[0] && schema.type && errors.length > before) return; // of the wrong type: nothing else is worth saying
     }
   };
@@ -159,13 +165,16 @@ function containerChecks(schema: JSONSchemaProps): (Check | undefined)[] {
   return [listCheck(schema), uniqueCheck(schema), objectCheck(schema), embeddedCheck(schema)];
 }
 
-function listCheck({ items, minItems = 0, maxItems = Number.POSITIVE_INFINITY }: JSONSchemaProps): Check {
+function listCheck(schema: JSONSchemaProps): Check {
+  const { items, minItems = 0, maxItems = Number.POSITIVE_INFINITY } = schema;
   const each = items && !Array.isArray(items) ? checkOf(items) : undefined;
-  return (value, path, errors) => {
+  const keys = schema["x-kubernetes-list-type"] === "map" ? (schema["x-kubernetes-list-map-keys"] ?? []) : undefined;
+  return (value, path, errors, old) => {
     if (!Array.isArray(value)) return;
     if (value.length > maxItems) errors.push(tooMany(path, value.length, maxItems));
     if (value.length < minItems) errors.push(invalidValue(path, value.length, `${path} in body should have at least ${minItems} items`));
-    if (each) for (const [i, item] of value.entries()) each(item, `${path}[${i}]`, errors);
+    const before = keys && Array.isArray(old) ? correlate(old, keys) : undefined;
+    if (each) for (const [i, item] of value.entries()) each(item, `${path}[${i}]`, errors, before?.(item));
   };
 }
 
@@ -189,15 +198,16 @@ function objectCheck(schema: JSONSchemaProps): Check {
   const { required = [], additionalProperties, minProperties = 0, maxProperties = Number.POSITIVE_INFINITY } = schema;
   const properties = new Map(Object.entries(schema.properties ?? {}).map(([name, property]) => [name, checkOf(property)]));
   const others = isJsonObject(additionalProperties) ? checkOf(additionalProperties) : undefined;
-  return (value, path, errors) => {
+  return (value, path, errors, old) => {
     if (!isJsonObject(value)) return;
+    const before = isJsonObject(old) ? old : undefined;
     const prefix = path ? `${path}.` : "";
     const names = Object.keys(value);
     if (names.length > maxProperties) errors.push(tooMany(path, names.length, maxProperties));
     if (names.length < minProperties)
       errors.push(invalidValue(path, names.length, `${path} in body should have at least ${minProperties} properties`));
     for (const name of required) if (value[name] === undefined) errors.push(requiredValue(prefix + name));
-    for (const name of names) (properties.get(name) ?? others)?.(value[name], prefix + name, errors);
+    for (const name of names) (properties.get(name) ?? others)?.(value[name], prefix + name, errors, before?.[name]);
   };
 }
 

@@ -1,3 +1,4 @@
+import { ruleCheckOf } from "../apiextensions/rules.ts";
 import { type FieldError, StatusError, unsupportedMediaType } from "../errors.ts";
 import type { JSONSchemaProps } from "../types/apiextensions.v1.ts";
 import { type CompiledType, cannotBeHandled, compileType } from "./compiled.ts";
@@ -8,8 +9,11 @@ import { checkOf } from "./structural-validation.ts";
 
 /** A custom resource's schema made ready for fast work on its objects. */
 export interface StructuralType extends CompiledType {
-  /** What is wrong with an object, apiVersion, kind and metadata's own rules left out, with the texts of Kubernetes. */
-  validate(value: object): FieldError[];
+  /**
+   * What is wrong with an object, apiVersion, kind and metadata's own rules left out, with the texts of Kubernetes. What was wrong in
+   * the object before, and has not changed, may stay (KEP-4008).
+   */
+  validate(value: object, old?: object): FieldError[];
   /** For server-side apply. */
   node: SchemaNode;
 }
@@ -21,13 +25,14 @@ type Filler = (value: unknown) => void;
 
 /**
  * Compiles the structural schema (openAPIV3Schema) of one version of a custom resource. Without a schema nothing is pruned or checked.
- * The schema must have passed the checks of CustomResourceDefinitions. CEL rules are not part of it.
+ * The schema must have passed the checks of CustomResourceDefinitions.
  */
 export function compileStructural(schema: JSONSchemaProps | undefined, kind: string, version: string): StructuralType {
   const root: JSONSchemaProps = { type: "object", ...(schema ?? { "x-kubernetes-preserve-unknown-fields": true }) };
   const prune = objectPruner(root, true);
   const fill = fillerOf(root);
   const check = checkOf(root);
+  const checkRules = ruleCheckOf(root);
   return {
     prune(value) {
       if (!isJsonObject(value))
@@ -48,14 +53,34 @@ export function compileStructural(schema: JSONSchemaProps | undefined, kind: str
         "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml",
       );
     },
-    validate(value) {
-      const errors: FieldError[] = [];
+    validate(value, old) {
+      let errors: FieldError[] = [];
       check(value, "", errors);
+      if (errors.length > 0 && old) check(value, "", (errors = []), old);
+      if (!checkRules) return errors;
+      if (errors.some(({ reason }) => blocking.has(reason))) return [...errors, unchecked];
+      checkRules(value, old, "", errors);
       return errors;
     },
     node: nodeOf(root, true),
   };
 }
+
+/** With these a value is not what rules may rely on. */
+const blocking = new Set([
+  "FieldValueNotSupported",
+  "FieldValueRequired",
+  "FieldValueTooLong",
+  "FieldValueTooMany",
+  "FieldValueTypeInvalid",
+]);
+const unchecked: FieldError = {
+  reason: "FieldValueInvalid",
+  field: "<nil>",
+  message:
+    "Invalid value: null: some validation rules were not checked because the object was invalid; " +
+    "correct the existing errors to complete validation",
+};
 
 /** Upstream looks at the metadata first, then at the rest in the order of names. */
 function inOrder(unknown: string[]): string[] {

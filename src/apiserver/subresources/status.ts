@@ -34,7 +34,7 @@ export function statusSubresource(handler: ResourceHandler, rule?: MetadataRule)
       else Reflect.set(object, "status", status);
       return object;
     },
-    validate: (object, old) => [...(schema.validate?.(object) ?? []), ...(rules.validateStatusUpdate?.(object, old) ?? [])],
+    validate: (object, old) => [...(schema.validate?.(object, old) ?? []), ...(rules.validateStatusUpdate?.(object, old) ?? [])],
   };
 }
 

@@ -1,0 +1,119 @@
+import { describe, expect, test } from "vitest";
+import { compileStructural } from "../../../../src/api/schema/structural.ts";
+import type { JSONSchemaProps, ValidationRule } from "../../../../src/api/types/apiextensions.v1.ts";
+
+const properties: Record<string, JSONSchemaProps> = {
+  a: { type: "integer" },
+  s: { type: "string" },
+  l: { type: "array", items: { type: "string" } },
+  o: { type: "object", nullable: true, properties: { x: { type: "string" } } },
+  d: { type: "string", format: "date-time" },
+  u: { type: "string", format: "duration" },
+  i: { "x-kubernetes-int-or-string": true },
+  e: { type: "string", enum: ["a"] },
+  m: { type: "object", additionalProperties: { type: "integer", "x-kubernetes-validations": [{ rule: "self > 0" }] } },
+  k: {
+    type: "array",
+    "x-kubernetes-list-type": "map",
+    "x-kubernetes-list-map-keys": ["name"],
+    items: {
+      type: "object",
+      properties: { name: { type: "string" }, v: { type: "integer", "x-kubernetes-validations": [{ rule: "self >= oldSelf" }] } },
+    },
+  },
+  "a-b": { type: "number" },
+};
+
+function problems(rules: ValidationRule[], spec: object, old?: object): string[] {
+  const schema: JSONSchemaProps = {
+    type: "object",
+    properties: { spec: { type: "object", properties, "x-kubernetes-validations": rules } },
+  };
+  return compileStructural(schema, "Kind", "v1")
+    .validate({ spec }, old && { spec: old })
+    .map(({ field, message }) => `${field}: ${message}`);
+}
+
+describe("rules of custom resources", () => {
+  test.each<[string, ValidationRule, object, string[]]>([
+    ["that hold", { rule: "self.a > 1" }, { a: 2 }, []],
+    ["name themselves", { rule: "self.a > 1" }, { a: 1 }, ["spec: Invalid value: failed rule: self.a > 1"]],
+    ["say their message", { rule: "self.a > 1", message: "too small" }, { a: 1 }, ["spec: Invalid value: too small"]],
+    ["make a message", { rule: "self.a > 1", messageExpression: "'not ' + string(self.a)" }, { a: 1 }, ["spec: Invalid value: not 1"]],
+    [
+      "fall back when a message cannot be made",
+      { rule: "self.a > 1", message: "too small", messageExpression: "self.s" },
+      { a: 1 },
+      ["spec: Invalid value: too small"],
+    ],
+    [
+      "give a reason and a field",
+      { rule: "false", reason: "FieldValueForbidden", fieldPath: ".s", message: "no" },
+      {},
+      ["spec.s: Forbidden: no"],
+    ],
+    [
+      "find fields missing",
+      { rule: "self.s == 'x'" },
+      {},
+      ["spec: Invalid value: \"object\": no such key: s evaluating rule: self.s == 'x'"],
+    ],
+    ["know times", { rule: "self.d < timestamp('2030-01-01T00:00:00Z')" }, { d: "2020-01-01T00:00:00Z" }, []],
+    ["know durations", { rule: "self.u < duration('1h')" }, { u: "59m" }, []],
+    ["know integers or strings", { rule: "self.i == 3 || self.i == 'x'" }, { i: "x" }, []],
+    ["compare objects", { rule: "self.o == null || self.o == self.o" }, { o: { x: "1" } }, []],
+    ["see nulls", { rule: "self.o == null" }, { o: null }, []],
+    ["escape names", { rule: "self.a__dash__b < 2.0" }, { "a-b": 1 }, []],
+    ["reach into lists", { rule: "self.l.exists(x, x == 'b')" }, { l: ["a", "b"] }, []],
+    ["stand below maps", { rule: "true" }, { m: { k: 0 } }, ["spec.m[k]: Invalid value: 0: failed rule: self > 0"]],
+    [
+      "wait for sound values",
+      { rule: "false" },
+      { e: "b" },
+      [
+        'spec.e: Unsupported value: "b": supported values: "a"',
+        "<nil>: Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation",
+      ],
+    ],
+  ])("%s", (_, rule, spec, expected) => {
+    expect(problems([rule], spec)).toEqual(expected);
+  });
+
+  test("about changes see the value before, where there is one", () => {
+    const rule = { rule: "self.a >= oldSelf.a", message: "must grow" };
+    expect(problems([rule], { a: 1 })).toEqual([]);
+    expect(problems([rule], { a: 1 }, { a: 2 })).toEqual(["spec: Invalid value: must grow"]);
+    const optional = { rule: "oldSelf.hasValue() || self.a == 1", optionalOldSelf: true };
+    expect(problems([optional], { a: 2 })).toHaveLength(1);
+    expect(problems([optional], { a: 2 }, { a: 3 })).toEqual([]);
+  });
+
+  test("find the items of a map-like list by their keys", () => {
+    const old = {
+      k: [
+        { name: "x", v: 2 },
+        { name: "y", v: 5 },
+      ],
+    };
+    expect(
+      problems(
+        [],
+        {
+          k: [
+            { name: "y", v: 5 },
+            { name: "new", v: 0 },
+            { name: "x", v: 1 },
+          ],
+        },
+        old,
+      ),
+    ).toEqual(["spec.k[2].v: Invalid value: 1: failed rule: self >= oldSelf"]);
+  });
+
+  test("what was wrong before and stays as it is passes an update", () => {
+    const bad = { e: "b", m: { k: 0 } };
+    expect(problems([], bad)).toHaveLength(2);
+    expect(problems([], { ...bad, s: "changed" }, bad)).toEqual([]);
+    expect(problems([], { ...bad, m: { k: -1 } }, bad)).toEqual(["spec.m[k]: Invalid value: -1: failed rule: self > 0"]);
+  });
+});
