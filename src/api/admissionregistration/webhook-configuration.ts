@@ -1,4 +1,4 @@
-import { compileMatchCondition } from "../cel/match-condition.ts";
+import { compileMatchCondition } from "../cel/admission.ts";
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { duplicateValue, invalidForEach, invalidValue, notSupported, oneOf, requiredValue } from "../meta/field-errors.ts";

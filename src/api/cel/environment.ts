@@ -1,4 +1,5 @@
 import { Environment } from "@marcbachmann/cel-js";
+import { registerComprehensions } from "./comprehensions.ts";
 import { registerFormats } from "./library/formats.ts";
 import { registerLists } from "./library/lists.ts";
 import { registerNetwork } from "./library/network.ts";
@@ -28,6 +29,7 @@ function libraries(): Environment {
     registerFormats,
     registerVersions,
     registerOptionalMacros,
+    registerComprehensions,
   ])
     register(environment);
   return environment;

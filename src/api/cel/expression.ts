@@ -1,4 +1,6 @@
-import { type ASTNode, type Environment, EvaluationError, ParseError, TypeError as CelTypeError } from "@marcbachmann/cel-js";
+import { type ASTNode, type Environment, EvaluationError, ParseError } from "@marcbachmann/cel-js";
+import { type Issue, issuesText, literalIssues, syntaxIssues, typeIssue, typeText, undeclared, usesOf } from "./compile-errors.ts";
+import { rewriteConstructions } from "./construction.ts";
 import { mendHas } from "./macros.ts";
 
 /** A CEL expression, compiled. */
@@ -14,36 +16,98 @@ export interface CompiledExpression extends Expression {
   ast: ASTNode;
 }
 
-/** Compiles an expression. Throws an Error in the words of Kubernetes: "compilation failed: ERROR: <input>:1:5: ...". */
-export function compileExpression(environment: Environment, text: string): CompiledExpression {
-  let parsed: ReturnType<Environment["parse"]>;
-  try {
-    parsed = environment.parse(text);
-  } catch (error) {
-    throw new Error(`compilation failed: ${describe(error, text)}`);
+/** What is asked of an expression. */
+export interface CompileOptions {
+  /** Types of which its value must have one, as the library names them; default: any. */
+  returns?: readonly string[];
+  /** Whether it may make objects: Object{...} and JSONPatch{...}. */
+  patchTypes?: boolean;
+  /** Where it runs once it has been checked, which may know less of types; default: where it is checked. */
+  runIn?: Environment;
+}
+
+/**
+ * Compiles an expression. Throws an Error in the words of Kubernetes: "compilation failed: ERROR: <input>:1:5: ...", or
+ * "must evaluate to bool but got string".
+ */
+export function compileExpression(environment: Environment, text: string, options: CompileOptions = {}): CompiledExpression {
+  const { returns, patchTypes = false, runIn } = options;
+  const rewritten = rewriteConstructions(text, patchTypes);
+  const checked = check(environment, rewritten.text);
+  const issues = [...rewritten.issues, ...checked.issues.map(({ at, message }) => ({ at: rewritten.original(at), message }))];
+  const { parsed, type } = checked;
+  if (issues.length > 0 || !parsed) {
+    const ordered = issues.toSorted((a, b) => a.at - b.at);
+    throw new Error(`compilation failed: ${issuesText(ordered, text)}`);
   }
-  mendHas(parsed.ast);
-  const { valid, type, error } = parsed.check();
-  if (!valid) throw new Error(`compilation failed: ${describe(error, text)}`);
-  return { evaluate: (variables) => parsed({ ...variables }), type: type ?? "dyn", ast: parsed.ast };
+  if (returns && !returns.includes(type)) {
+    const wanted = returns.map(resultText);
+    throw new Error(`must evaluate to ${wanted.length === 1 ? wanted[0] : `one of [${wanted.join(" ")}]`} but got ${resultText(type)}`);
+  }
+  const run = runIn?.parse(rewritten.text) ?? parsed;
+  if (runIn) mendHas(run.ast);
+  return { evaluate: (variables): unknown => run({ ...variables }), type, ast: parsed.ast };
 }
 
-/** As compileExpression, for one that gives a bool: also throws "must evaluate to bool". */
-export function compileCondition(environment: Environment, text: string): CompiledExpression {
-  const compiled = compileExpression(environment, text);
-  if (compiled.type !== "bool" && compiled.type !== "dyn") throw new Error("must evaluate to bool");
-  return compiled;
+function resultText(type: string): string {
+  return type === "null" ? "null_type" : typeText(type);
 }
 
-/** What the compiler says, with the place: as cel-go prints it. */
-function describe(error: unknown, text: string): string {
-  if (!(error instanceof ParseError || error instanceof CelTypeError || error instanceof EvaluationError)) return String(error);
-  const offset = error.range?.start ?? 0;
-  const before = text.slice(0, offset).split("\n");
-  const column = before.at(-1)?.length ?? 0;
-  const why = error instanceof ParseError ? `Syntax error: ${error.summary}` : error.summary;
-  const line = text.split("\n")[before.length - 1] ?? "";
-  return `ERROR: <input>:${before.length}:${column + 1}: ${why}\n | ${line}\n | ${".".repeat(column)}^`;
+/** The library stops at the first error; names that it does not know are declared then, to find what else is wrong. */
+function check(environment: Environment, text: string): { issues: Issue[]; parsed?: ReturnType<Environment["parse"]>; type: string } {
+  const issues: Issue[] = [];
+  for (let round = 0; round < 20; round++) {
+    let parsed: ReturnType<Environment["parse"]>;
+    try {
+      parsed = environment.parse(text);
+    } catch (error) {
+      if (!(error instanceof ParseError)) throw error;
+      return { issues: syntaxIssues(error, text), type: "dyn" };
+    }
+    mendHas(parsed.ast);
+    if (round === 0) issues.push(...literalIssues(parsed.ast));
+    const { error, type = "dyn" } = parsed.check();
+    if (!error) return { issues, parsed, type: type.replace(/\b[A-Z]\b/g, "dyn") };
+    const known = new Set(environment.getDefinitions().functions.map(({ name }) => name));
+    const issue = typeIssue(error, text, (name) => known.has(name));
+    const name = /^undeclared reference to '([^']*)'/.exec(issue.message)?.[1];
+    if (name !== undefined && error.code === "unknown_variable") {
+      issues.push(...usesOf(name, parsed.ast).map((at) => undeclared(at, name)));
+      environment = environment.clone().registerVariable(name, "dyn");
+    } else {
+      issues.push(issue);
+      if (name === undefined || error.node?.op === undefined) break;
+      const call = error.node.args as [string, ...unknown[]]; // An undeclared name with arguments is a call's.
+      const args = [call.at(-1)].flat().map(() => "dyn");
+      const of = error.node.op === "rcall" ? "dyn." : "";
+      environment = environment.clone().registerFunction(`${of}${name}(${args.join(", ")}): dyn`, () => null);
+    }
+  }
+  return { issues, type: "dyn" };
+}
+
+const noOverload = new Set([
+  "no_such_overload",
+  "no_matching_overload",
+  "invalid_logical_operand",
+  "invalid_condition_type",
+  "invalid_comprehension_range",
+  "cannot_index_type",
+  "unsupported_type",
+]);
+const evaluationTexts: Record<string, string> = {
+  division_by_zero: "division by zero",
+  modulo_by_zero: "modulus by zero",
+  numeric_overflow: "integer overflow",
+  optional_value_missing: "optional.none() dereference",
+};
+
+/** What cel-go says of an error that evaluation has thrown. */
+export function evaluationText(error: unknown): string {
+  if (!(error instanceof EvaluationError)) return error instanceof Error ? error.message : String(error);
+  if (noOverload.has(error.code)) return "no such overload";
+  if (error.code === "index_out_of_bounds") return `index out of bounds: ${/index (-?\d+)/.exec(error.summary)?.[1]}`;
+  return evaluationTexts[error.code] ?? error.summary.replace(/^No such key/, "no such key");
 }
 
 /** JSON data as CEL sees it: whole numbers are ints. */

@@ -1,4 +1,4 @@
-import { compileMatchCondition } from "../../../api/cel/match-condition.ts";
+import { compileMatchCondition } from "../../../api/cel/admission.ts";
 import type { Expression } from "../../../api/cel/expression.ts";
 import { type Selector, selectorOfLabelSelector } from "../../../api/meta/labels.ts";
 import type { Resource } from "../../../api/resource.ts";

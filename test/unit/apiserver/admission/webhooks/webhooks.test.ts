@@ -158,7 +158,7 @@ describe("which requests a webhook sees", () => {
       "a false condition beside a broken one",
       {
         matchConditions: [
-          { name: "b", expression: "object.nope" },
+          { name: "b", expression: "object.nope == true" },
           { name: "n", expression: "false" },
         ],
       },
