@@ -1,113 +1,162 @@
 import type { ServerResponse } from "node:http";
-import { Counter, Gauge, Histogram, Registry as PrometheusRegistry } from "prom-client";
 import type { Clock } from "../lib/clock.ts";
 import type { Store } from "../store/store.ts";
 import type { Registry } from "./registry.ts";
 import type { RequestPath } from "./request-path.ts";
 
-/** What /metrics shows of the API server, under the names that dashboards for Kubernetes know. */
+/** Seconds. */
+const buckets = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.5, 2, 3, 5, 10, 30, 60];
+
+/** All requests that look alike to whoever reads the metrics. */
+interface Series {
+  labels: Readonly<Record<string, string>>;
+  isLong: boolean;
+  isReadOnly: boolean;
+  running: number;
+  codes: Map<number, number>;
+  /** How many took up to as long as each bucket, and longer than the bucket before. */
+  durations: number[];
+  count: number;
+  seconds: number;
+}
+
+type Sample = [labels: Readonly<Record<string, string | number>>, value: number, suffix?: string];
+
+/**
+ * What /metrics shows of the API server, under the names that dashboards for Kubernetes know, in the text format of Prometheus. A request
+ * costs one look-up; everything else is done when somebody reads.
+ */
 export class Metrics {
-  private readonly registry = new PrometheusRegistry();
   private readonly clock: Clock;
-  private readonly requests: Counter<"verb" | "group" | "version" | "resource" | "subresource" | "scope" | "code">;
-  private readonly durations: Histogram<"verb" | "group" | "version" | "resource" | "subresource" | "scope">;
-  private readonly watches: Gauge<"group" | "version" | "resource">;
-  private readonly inFlight: Gauge<"request_kind">;
+  private readonly store: Store;
+  private readonly resources: Registry;
+  private readonly series = new Map<string, Series>();
 
   constructor(clock: Clock, store: Store, resources: Registry) {
     this.clock = clock;
-    const registers = [this.registry];
-    const labels = ["verb", "group", "version", "resource", "subresource", "scope"] as const;
-    this.requests = new Counter({
-      name: "apiserver_request_total",
-      help: "Counter of apiserver requests broken out for each verb, group, version, resource, scope and HTTP response code.",
-      labelNames: [...labels, "code"],
-      registers,
-    });
-    this.durations = new Histogram({
-      name: "apiserver_request_duration_seconds",
-      help: "Response latency distribution in seconds for each verb, group, version, resource, subresource and scope.",
-      labelNames: labels,
-      buckets: [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.5, 2, 3, 5, 10, 30, 60],
-      registers,
-    });
-    this.watches = new Gauge({
-      name: "apiserver_longrunning_requests",
-      help: "Gauge of all active long-running apiserver requests.",
-      labelNames: ["group", "version", "resource"],
-      registers,
-    });
-    this.inFlight = new Gauge({
-      name: "apiserver_current_inflight_requests",
-      help: "Number of currently used inflight request limit of this apiserver by request kind.",
-      labelNames: ["request_kind"],
-      registers,
-    });
-    new Gauge({
-      name: "apiserver_storage_objects",
-      help: "Number of stored objects by kind.",
-      labelNames: ["resource"],
-      registers,
-      collect() {
-        this.reset();
-        for (const groupVersion of resources.groupVersions())
-          for (const { info, storage, virtual } of resources.resources(groupVersion))
-            if (!virtual) this.set({ resource: info.group ? `${info.plural}.${info.group}` : info.plural }, store.count(storage));
-      },
-    });
-    processMetrics(registers);
+    this.store = store;
+    this.resources = resources;
   }
 
   /** Counts a request; call the result when it has been answered. */
   begin(path: RequestPath, method: string, response: ServerResponse): () => void {
     const start = this.clock.now();
-    const { group, version, resource, subresource } = path;
-    const verb = path.isResource ? path.verb.toUpperCase() : method;
-    const scope = !path.isResource ? "" : path.name ? "resource" : path.namespace ? "namespace" : "cluster";
-    const labels = { verb, group, version, resource, subresource, scope };
-    const isLong = verb === "WATCH";
-    const kind = { request_kind: ["GET", "LIST", "WATCH", "HEAD"].includes(verb) ? "readOnly" : "mutating" };
-    if (isLong) this.watches.inc({ group, version, resource });
-    else this.inFlight.inc(kind);
+    const series = this.seriesOf(path, method);
+    series.running++;
     let done = false;
     const finish = (): void => {
       if (done) return;
       done = true;
-      this.requests.inc({ ...labels, code: String(response.statusCode) });
-      if (isLong) this.watches.dec({ group, version, resource });
-      else {
-        this.inFlight.dec(kind);
-        this.durations.observe(labels, (this.clock.now() - start) / 1000);
-      }
+      const code = response.statusCode;
+      series.running--;
+      series.codes.set(code, (series.codes.get(code) ?? 0) + 1);
+      if (series.isLong) return;
+      const seconds = (this.clock.now() - start) / 1000;
+      const bucket = buckets.findIndex((bound) => seconds <= bound);
+      if (bucket >= 0) series.durations[bucket] = (series.durations[bucket] ?? 0) + 1;
+      series.count++;
+      series.seconds += seconds;
     };
-    if (!isLong) return finish;
+    if (!series.isLong) return finish;
     response.on("close", finish);
     return () => {};
   }
 
-  /** The text of /metrics, and its content type. */
-  async text(): Promise<{ text: string; contentType: string }> {
-    return { text: await this.registry.metrics(), contentType: this.registry.contentType };
+  private seriesOf(path: RequestPath, method: string): Series {
+    const { group, version, resource, subresource, isResource } = path;
+    const verb = isResource ? path.verb : method;
+    const scope = !isResource ? "" : path.name ? "resource" : path.namespace ? "namespace" : "cluster";
+    const id = `${verb} ${scope} ${group}/${version}/${resource}/${subresource}`;
+    let series = this.series.get(id);
+    if (!series) {
+      const name = verb.toUpperCase();
+      series = {
+        labels: { verb: name, group, version, resource, subresource, scope },
+        isLong: name === "WATCH",
+        isReadOnly: ["GET", "LIST", "WATCH", "HEAD"].includes(name),
+        running: 0,
+        codes: new Map(),
+        durations: buckets.map(() => 0),
+        count: 0,
+        seconds: 0,
+      };
+      this.series.set(id, series);
+    }
+    return series;
+  }
+
+  /** The text of /metrics. */
+  page(): { body: string; contentType: string } {
+    const all = [...this.series.values()];
+    const inFlight = (isReadOnly: boolean): number =>
+      all.reduce((sum, one) => sum + (one.isLong || one.isReadOnly !== isReadOnly ? 0 : one.running), 0);
+    const families = [
+      family(
+        "apiserver_request_total",
+        "counter",
+        "Counter of apiserver requests broken out for each verb, group, version, resource, scope and HTTP response code.",
+        all.flatMap(({ labels, codes }) => [...codes].map(([code, count]): Sample => [{ ...labels, code }, count])),
+      ),
+      family(
+        "apiserver_request_duration_seconds",
+        "histogram",
+        "Response latency distribution in seconds for each verb, group, version, resource, subresource and scope.",
+        all.filter(({ isLong }) => !isLong).flatMap(histogram),
+      ),
+      family(
+        "apiserver_longrunning_requests",
+        "gauge",
+        "Gauge of all active long-running apiserver requests.",
+        all.filter(({ isLong }) => isLong).map(({ labels, running }) => [labels, running]),
+      ),
+      family(
+        "apiserver_current_inflight_requests",
+        "gauge",
+        "Number of currently used inflight request limit of this apiserver by request kind.",
+        [
+          [{ request_kind: "mutating" }, inFlight(false)],
+          [{ request_kind: "readOnly" }, inFlight(true)],
+        ],
+      ),
+      family("apiserver_storage_objects", "gauge", "Number of stored objects by kind.", this.storedObjects()),
+      ...processFamilies(),
+    ];
+    return { body: families.join(""), contentType: "text/plain; version=0.0.4; charset=utf-8" };
+  }
+
+  private storedObjects(): Sample[] {
+    return this.resources
+      .groupVersions()
+      .flatMap((groupVersion) => this.resources.resources(groupVersion))
+      .filter(({ virtual }) => !virtual)
+      .map(({ info, storage }) => [{ resource: info.group ? `${info.plural}.${info.group}` : info.plural }, this.store.count(storage)]);
   }
 }
 
-/** The process itself. prom-client's own collectors keep a timer running; these look only when asked. */
-function processMetrics(registers: PrometheusRegistry[]): void {
-  const show = (name: string, help: string, read: () => number): void => {
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(read());
-      },
-    });
-  };
-  show("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", () => {
-    const { user, system } = process.cpuUsage();
-    return (user + system) / 1e6;
-  });
-  show("process_resident_memory_bytes", "Resident memory size in bytes.", () => process.memoryUsage.rss());
-  show("nodejs_heap_size_used_bytes", "Process heap size used from Node.js in bytes.", () => process.memoryUsage().heapUsed);
-  show("process_start_time_seconds", "Start time of the process since unix epoch in seconds.", () => performance.timeOrigin / 1000);
+function histogram({ labels, durations, count, seconds }: Series): Sample[] {
+  let sum = 0;
+  const upTo = buckets.map((le, i): Sample => [{ ...labels, le }, (sum += durations[i] ?? 0), "_bucket"]);
+  return [...upTo, [{ ...labels, le: "+Inf" }, count, "_bucket"], [labels, seconds, "_sum"], [labels, count, "_count"]];
+}
+
+function processFamilies(): string[] {
+  const { user, system } = process.cpuUsage();
+  const { rss, heapUsed } = process.memoryUsage();
+  const show = (name: string, help: string, value: number, type = "gauge"): string => family(name, type, help, [[{}, value]]);
+  return [
+    show("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", (user + system) / 1e6, "counter"),
+    show("process_resident_memory_bytes", "Resident memory size in bytes.", rss),
+    show("nodejs_heap_size_used_bytes", "Process heap size used from Node.js in bytes.", heapUsed),
+    show("process_start_time_seconds", "Start time of the process since unix epoch in seconds.", performance.timeOrigin / 1000),
+  ];
+}
+
+/** One metric with its samples; a resource that two group versions serve is told once. */
+function family(name: string, type: string, help: string, samples: readonly Sample[]): string {
+  const lines = new Set([`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`]);
+  for (const [labels, value, suffix = ""] of samples) {
+    const pairs = Object.entries(labels).map(([label, text]) => `${label}=${JSON.stringify(String(text))}`);
+    lines.add(`${name}${suffix}${pairs.length > 0 ? `{${pairs.join(",")}}` : ""} ${value}`);
+  }
+  return `${[...lines].join("\n")}\n`;
 }

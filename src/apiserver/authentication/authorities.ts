@@ -1,4 +1,4 @@
-import { X509Certificate } from "node:crypto";
+import { hash, X509Certificate } from "node:crypto";
 
 /** The certificates in a PEM text, one or more. Throws when there is none or one cannot be read. */
 export function parseAuthorities(pem: string): X509Certificate[] {
@@ -18,4 +18,13 @@ export function subjectOf(certificate: X509Certificate): { commonName: string; o
   const subject = certificate.toLegacyObject().subject as unknown as Record<string, string | string[] | undefined>;
   const values = (name: string): string[] => [subject[name] ?? []].flat();
   return { commonName: values("CN").at(-1) ?? "", organizations: values("O") };
+}
+
+const fingerprints = new WeakMap<Buffer, string>();
+
+/** SHA-256 of a certificate in DER, in hexadecimal. Made once for a connection, which shows the same buffer with every request. */
+export function fingerprintOf(der: Buffer): string {
+  let fingerprint = fingerprints.get(der);
+  if (!fingerprint) fingerprints.set(der, (fingerprint = hash("sha256", der, "hex")));
+  return fingerprint;
 }

@@ -1,10 +1,10 @@
-import { hash, X509Certificate } from "node:crypto";
+import { X509Certificate } from "node:crypto";
 import { unauthorized } from "../../api/errors.ts";
 import type { UserInfo } from "../../api/user.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { BoundedMap } from "../../lib/bounded-map.ts";
 import type { Authenticator } from "./authenticator.ts";
-import { isSignedBy, parseAuthorities, subjectOf } from "./authorities.ts";
+import { fingerprintOf, isSignedBy, parseAuthorities, subjectOf } from "./authorities.ts";
 
 /**
  * The user that a client certificate names: the common name, with the organisations as groups. Certificates of other authorities
@@ -17,7 +17,7 @@ export function clientCertificates(options: { authorities: string; clock: Clock 
     name: "x509",
     authenticate({ clientCertificate }) {
       if (!clientCertificate) return undefined;
-      const fingerprint = hash("sha256", clientCertificate, "hex");
+      const fingerprint = fingerprintOf(clientCertificate);
       let entry = known.get(fingerprint);
       if (!entry) known.set(fingerprint, (entry = read(clientCertificate, fingerprint, authorities)));
       const now = options.clock.now();

@@ -15,6 +15,7 @@ export interface Impersonation {
  * The core asks the authoriser for each of `required`, and goes on as `user`.
  */
 export function impersonationOf(sender: UserInfo, headers: IncomingHttpHeaders): Impersonation | undefined {
+  if (!impersonates(headers)) return undefined;
   const name = first(headers["impersonate-user"]);
   const groups = values(headers["impersonate-group"]);
   const uid = first(headers["impersonate-uid"]);
@@ -47,6 +48,11 @@ export function impersonationOf(sender: UserInfo, headers: IncomingHttpHeaders):
     ...(Object.keys(extra).length > 0 ? { extra } : {}),
   };
   return { user, required };
+}
+
+function impersonates(headers: IncomingHttpHeaders): boolean {
+  for (const header in headers) if (header.startsWith("impersonate-")) return true;
+  return false;
 }
 
 function impersonatedGroups(name: string, groups: string[], namespace: string | undefined): string[] {

@@ -1,11 +1,11 @@
-import { hash, X509Certificate } from "node:crypto";
+import { X509Certificate } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 import { unauthorized } from "../../api/errors.ts";
 import type { UserInfo } from "../../api/user.ts";
 import { BoundedMap } from "../../lib/bounded-map.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Authenticator } from "./authenticator.ts";
-import { isSignedBy, parseAuthorities, subjectOf } from "./authorities.ts";
+import { fingerprintOf, isSignedBy, parseAuthorities, subjectOf } from "./authorities.ts";
 
 const extraPrefix = "x-remote-extra-";
 
@@ -17,7 +17,7 @@ export function requestHeaders(options: { authorities: string; allowedNames: rea
   const authorities = parseAuthorities(options.authorities);
   const proxies = new BoundedMap<string, { trusted: boolean; to: number }>(1_000);
   const isProxy = (der: Buffer): boolean => {
-    const fingerprint = hash("sha256", der, "hex");
+    const fingerprint = fingerprintOf(der);
     let entry = proxies.get(fingerprint);
     if (!entry) {
       const certificate = new X509Certificate(der);

@@ -32,8 +32,12 @@ export function reviewUser(user: UserInfo): NonNullable<TokenReviewStatus["user"
   };
 }
 
-/** The user as a member of system:authenticated, which everyone but the anonymous one is. */
+const authenticated = new WeakMap<UserInfo, UserInfo>();
+
+/** The user as a member of system:authenticated, which everyone but the anonymous one is: for the same user always the same. */
 export function withAuthenticated(user: UserInfo): UserInfo {
   if (user.groups.includes("system:authenticated") || user.groups.includes("system:unauthenticated")) return user;
-  return { ...user, groups: [...user.groups, "system:authenticated"] };
+  let known = authenticated.get(user);
+  if (!known) authenticated.set(user, (known = { ...user, groups: [...user.groups, "system:authenticated"] }));
+  return known;
 }

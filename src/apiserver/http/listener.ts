@@ -10,6 +10,7 @@ import type { Authorization } from "../authorization/index.ts";
 import type { Metrics } from "../metrics.ts";
 import { attributesOf, parseRequestPath, type RequestPath } from "../request-path.ts";
 import { Responder, statusErrorOf } from "./reply.ts";
+import type { PageRequest } from "./routes.ts";
 import { type ResourceParts, type ResourceRequest, serveResource } from "./resource-requests.ts";
 
 /** A request that is more than one answer: exec, attach, port-forward, proxies. By upgrade, then with socket and head, or plainly. */
@@ -38,7 +39,7 @@ export interface ListenerParts extends ResourceParts {
   /** Who serves that path in the place of this server, if anybody. */
   extension(path: string): ConnectHandler | undefined;
   /** Everything but resources: discovery, health, metrics, OpenAPI. */
-  other(request: IncomingMessage, response: ServerResponse): Promise<void>;
+  other(asked: PageRequest): void;
   /** How many requests may be on their way at once, watches and connections not counted. */
   maxInFlight: number;
 }
@@ -63,10 +64,8 @@ interface Admitted extends Target {
 /** Makes the listeners: authentication, impersonation, authorisation, limits, then the verb. Nothing that fails ends the process. */
 export function createListener(parts: ListenerParts): Listener {
   let inFlight = 0;
-  const admit = async (request: IncomingMessage, { path, query }: Target): Promise<Admitted> => {
-    const credentials = { headers: request.headers, clientCertificate: peerCertificate(request) };
-    const authenticated = parts.authentication.authenticate(credentials);
-    let user = authenticated instanceof Promise ? await authenticated : authenticated;
+  const admitUser = (request: IncomingMessage, { path, query }: Target, sender: UserInfo): Admitted => {
+    let user = sender;
     const impersonation = impersonationOf(user, request.headers);
     if (impersonation) {
       for (const attributes of impersonation.required) parts.authorization.check(attributes);
@@ -75,12 +74,17 @@ export function createListener(parts: ListenerParts): Listener {
     parts.authorization.check(withSelection(attributesOf(path, user), query));
     return { path, query, user };
   };
+  const admit = (request: IncomingMessage, asked: Target): Promise<Admitted> | Admitted => {
+    const sender = parts.authentication.authenticate({ headers: request.headers, clientCertificate: peerCertificate(request) });
+    return sender instanceof Promise ? sender.then((user) => admitUser(request, asked, user)) : admitUser(request, asked, sender);
+  };
 
   const serve = async (request: IncomingMessage, asked: Target, responder: Responder): Promise<void> => {
     const { response } = responder;
-    const { path, query, user } = await admit(request, asked);
+    const admitted = admit(request, asked);
+    const { path, query, user } = admitted instanceof Promise ? await admitted : admitted;
     const connect = connectHandler(parts, path);
-    if (!path.isResource && !connect) return parts.other(request, response);
+    if (!path.isResource && !connect) return parts.other({ path, query, request, responder });
     if (connect) return connect({ path, query, user, request, response, socket: request.socket, head: Buffer.alloc(0) });
     if (!parts.registry.has(path.groupVersion) && !parts.registry.hasGroup(path.group))
       return responder.text(404, "text/plain; charset=utf-8", "404 page not found\n");
@@ -100,9 +104,10 @@ export function createListener(parts: ListenerParts): Listener {
       const responder = new Responder(response, auditIdOf(request));
       const asked = target(request);
       const measured = parts.metrics.begin(asked.path, request.method ?? "GET", response);
-      serve(request, asked, responder)
-        .catch((error: unknown) => responder.error(statusErrorOf(error, parts.log, describe(request))))
-        .finally(measured);
+      serve(request, asked, responder).then(measured, (error: unknown) => {
+        responder.error(statusErrorOf(error, parts.log, describe(request)));
+        measured();
+      });
     },
     upgrade(request, socket, head) {
       socket.on("error", () => socket.destroy());
@@ -115,7 +120,7 @@ export function createListener(parts: ListenerParts): Listener {
 
 async function upgrade(
   parts: ListenerParts,
-  admit: (request: IncomingMessage, asked: Target) => Promise<Admitted>,
+  admit: (request: IncomingMessage, asked: Target) => Promise<Admitted> | Admitted,
   { request, socket, head }: { request: IncomingMessage; socket: Duplex; head: Buffer },
 ): Promise<void> {
   const { path, query, user } = await admit(request, target(request));
@@ -127,7 +132,7 @@ async function upgrade(
 /** The handler of a connection or of an extension server's path, when the path names one. It asks admission itself. */
 function connectHandler({ connect, extension, registry }: ListenerParts, path: RequestPath): ConnectHandler | undefined {
   const { group, groupVersion, resource, subresource } = path;
-  const own = group === "" && registry.find(groupVersion, resource) ? connect[`${resource}/${subresource}`] : undefined;
+  const own = subresource && group === "" && registry.find(groupVersion, resource) ? connect[`${resource}/${subresource}`] : undefined;
   return own ?? extension(path.path);
 }
 
@@ -139,15 +144,19 @@ function refuseUpgrade(socket: Duplex, error: StatusError): void {
   socket.end(`${head}Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`);
 }
 
+/** Of all requests without one; nobody changes it. */
+const noQuery = new URLSearchParams();
+
 function target(request: IncomingMessage): Target {
   const url = request.url ?? "/";
   const mark = url.indexOf("?");
-  const query = new URLSearchParams(mark < 0 ? "" : url.slice(mark + 1));
+  const query = mark < 0 ? noQuery : new URLSearchParams(url.slice(mark + 1));
   return { path: parseRequestPath(request.method ?? "GET", mark < 0 ? url : url.slice(0, mark), query), query };
 }
 
 /** Authorisation sees what a collection request selects: a node may list only its own pods, and a role may name one object. */
 function withSelection(attributes: RequestAttributes, query: URLSearchParams): RequestAttributes {
+  if (query === noQuery) return attributes;
   const fieldSelector = query.get("fieldSelector");
   if (!fieldSelector || attributes.name) return attributes;
   const name = /(?:^|,)metadata\.name==?([^,]+)/.exec(fieldSelector)?.[1] ?? "";
@@ -163,9 +172,13 @@ function peerCertificate({ socket }: IncomingMessage): Buffer | undefined {
   return certificates.get(socket);
 }
 
+const auditPrefix = randomUUID().slice(0, 24);
+let audited = 0;
+
+/** The client's own, or one that no other request of any server has: what is random in it is made once. */
 function auditIdOf(request: IncomingMessage): string {
   const given = request.headers["audit-id"];
-  return typeof given === "string" && given ? given.slice(0, 64) : randomUUID();
+  return typeof given === "string" && given ? given.slice(0, 64) : auditPrefix + (++audited).toString(16).padStart(12, "0");
 }
 
 function describe(request: IncomingMessage): string {

@@ -30,11 +30,12 @@ export class Responder {
     return headers;
   }
 
-  /** Answers with a text. */
-  text(code: number, contentType: string, text: string, more: readonly OutgoingHttpHeader[] = []): void {
+  /** Answers with a text, or bytes. `more` are further headers: names and values one after the other. */
+  text(code: number, contentType: string, text: string | Buffer, more: readonly OutgoingHttpHeader[] = []): void {
     const length = Buffer.byteLength(text);
     const headers = this.headers(contentType);
-    headers.push("Content-Length", length, ...more);
+    if (code !== 304) headers.push("Content-Length", length);
+    if (more.length > 0) headers.push(...more);
     this.response.writeHead(code, headers);
     // With a string Node writes head and body as one; one byte a character is the cheapest way to bytes.
     this.response.end(text, length === text.length ? "latin1" : "utf8");

@@ -34,9 +34,10 @@ export interface ResourceParts {
   streams: StreamParts;
 }
 
+/** Of v1. */
 const deprecated: Record<string, string> = {
-  "v1 endpoints": "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
-  "v1 componentstatuses": "v1 ComponentStatus is deprecated in v1.19+",
+  endpoints: "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+  componentstatuses: "v1 ComponentStatus is deprecated in v1.19+",
 };
 
 /** Verbs on one object; resources with none of them, as reviews, have no paths with names. */
@@ -50,7 +51,7 @@ const patchTypes: Record<string, PatchType> = {
 };
 
 /** Answers a request for a resource of the registry. Throws StatusErrors. */
-export async function serveResource(parts: ResourceParts, incoming: ResourceRequest): Promise<void> {
+export function serveResource(parts: ResourceParts, incoming: ResourceRequest): Promise<void> | void {
   const { path, user, responder } = incoming;
   const handler = parts.registry.find(path.groupVersion, path.resource);
   if (!handler || (path.namespace && !handler.info.namespaced && path.resource !== "namespaces")) throw unknownResource();
@@ -65,11 +66,11 @@ export async function serveResource(parts: ResourceParts, incoming: ResourceRequ
   };
   if (!call.namespace) refuseOnAllNamespaces(call, path.verb);
   if (call.name && !call.subresource && !namedVerbs.some((verb) => handler.info.verbs.includes(verb))) throw unknownResource();
-  const warning = deprecated[`${path.groupVersion} ${path.resource}`];
+  const warning = path.groupVersion === "v1" ? deprecated[path.resource] : undefined;
   if (warning) responder.warn(warning);
   const serve = methods[path.verb];
   if (!serve) throw methodNotAllowed();
-  await serve(parts, call, incoming);
+  return serve(parts, call, incoming);
 }
 
 type Method = (parts: ResourceParts, call: Call, incoming: ResourceRequest) => Promise<void> | void;
@@ -77,7 +78,8 @@ type Method = (parts: ResourceParts, call: Call, incoming: ResourceRequest) => P
 const methods: Record<string, Method> = {
   async get(parts, call, incoming) {
     const form = representation(parts, call, incoming);
-    send(incoming, form, { view: await parts.verbs.get(call), code: 200 });
+    const view = parts.verbs.get(call);
+    send(incoming, form, { view: view instanceof Promise ? await view : view, code: 200 });
   },
   async list(parts, call, incoming) {
     const form = representation(parts, call, incoming);

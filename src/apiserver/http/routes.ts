@@ -1,7 +1,5 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { getRequestListener, type HttpBindings } from "@hono/node-server";
-import { type Context, Hono } from "hono";
-import { discoveryTransforms, negotiate } from "../../api/codec/accept.ts";
+import type { IncomingMessage } from "node:http";
+import { discoveryTransforms, negotiate, noTransforms } from "../../api/codec/accept.ts";
 import { encode } from "../../api/codec/encode.ts";
 import { unknownResource } from "../../api/errors.ts";
 import type { ExtraResource, OpenApiDocument } from "../../api/schema/openapi-documents.ts";
@@ -11,10 +9,11 @@ import { openApiV3, openApiV3Index } from "../../api/schema/openapi-v3.ts";
 import type { Authentication } from "../authentication/index.ts";
 import { AggregatedDiscovery } from "../discovery/aggregated.ts";
 import { apiGroup, apiGroupList, apiResourceList, apiVersions } from "../discovery/resource-lists.ts";
-import type { Health, HealthEndpoint } from "../health.ts";
+import type { Health, HealthAnswer } from "../health.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Registry } from "../registry.ts";
 import { isTrue } from "../request-path.ts";
+import type { Responder } from "./reply.ts";
 
 /** What the routes show. */
 export interface RouteParts {
@@ -29,103 +28,130 @@ export interface RouteParts {
   serverAddress(): string;
 }
 
-type Env = { Bindings: HttpBindings };
-type Reply = Response | Promise<Response>;
-
-/** Everything that the server answers beside resources: discovery, health, version, metrics, OpenAPI, token keys. */
-export function createRoutes(parts: RouteParts): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
-  const app = new Hono<Env>({ strict: false });
-  app.use(async (context, next) => {
-    await next();
-    context.res.headers.set("Cache-Control", "no-cache, private");
-  });
-  discoveryRoutes(app, parts);
-  healthRoutes(app, parts);
-  openapiRoutes(app, parts);
-  app.get("/version", (context) => json(context, parts.version));
-  app.get("/metrics", async (context) => {
-    const { text, contentType } = await parts.metrics.text();
-    return context.body(text, 200, { "Content-Type": contentType });
-  });
-  app.get("/.well-known/openid-configuration", (context) => json(context, parts.authentication.openidConfiguration()));
-  app.get("/openid/v1/jwks", (context) => {
-    context.header("Content-Type", "application/jwk-set+json");
-    return context.body(JSON.stringify(parts.authentication.jsonWebKeySet()));
-  });
-  app.get("/", (context) => json(context, { paths: paths(parts) }));
-  app.notFound((context) => context.text("404 page not found\n", 404));
-  return getRequestListener(app.fetch, { overrideGlobalObjects: false });
+/** A request for something that is no resource. */
+export interface PageRequest {
+  path: { path: string };
+  query: URLSearchParams;
+  request: IncomingMessage;
+  responder: Responder;
 }
 
-function discoveryRoutes(app: Hono<Env>, parts: RouteParts): void {
+/** An answer before it is sent. */
+interface Page {
+  code?: number;
+  contentType: string;
+  body: string | Buffer;
+  /** Other headers: names and values one after the other. */
+  headers?: string[];
+  /** Clients that have the document of this tag get a 304. */
+  etag?: string;
+}
+
+/** Gives the page, or undefined where there is none. `names` are the parts of the path that the route leaves open. */
+type Route = (asked: PageRequest, ...names: string[]) => Page | undefined;
+
+/** Answers everything beside resources: discovery, health, version, metrics, OpenAPI, token keys. */
+export function createRoutes(parts: RouteParts): (asked: PageRequest) => void {
+  const routes: [RegExp, Route][] = [
+    ...healthRoutes(parts),
+    ...discoveryRoutes(parts),
+    ...openapiRoutes(parts),
+    [/^\/version$/, (asked) => json(asked, parts.version)],
+    [/^\/metrics$/, () => parts.metrics.page()],
+    [/^\/\.well-known\/openid-configuration$/, (asked) => json(asked, parts.authentication.openidConfiguration())],
+    [
+      /^\/openid\/v1\/jwks$/,
+      () => ({ contentType: "application/jwk-set+json", body: JSON.stringify(parts.authentication.jsonWebKeySet()) }),
+    ],
+    [/^\/?$/, (asked) => json(asked, { paths: paths(parts) })],
+  ];
+  const pageOf = (asked: PageRequest): Page | undefined => {
+    const { method } = asked.request;
+    if (method !== "GET" && method !== "HEAD") return undefined;
+    const path = asked.path.path.replace(/(.)\/$/, "$1");
+    for (const [pattern, route] of routes) {
+      const match = pattern.exec(path);
+      if (match) return route(asked, ...match.slice(1));
+    }
+    return undefined;
+  };
+  const missing: Page = { code: 404, contentType: "text/plain; charset=utf-8", body: "404 page not found\n" };
+  return (asked) => send(asked, pageOf(asked) ?? missing);
+}
+
+function send({ request, responder }: PageRequest, { code = 200, contentType, body, headers = [], etag }: Page): void {
+  const more = etag ? [...headers, "ETag", etag] : headers;
+  if (etag && request.headers["if-none-match"] === etag) responder.text(304, contentType, "", more);
+  else responder.text(code, contentType, body, more);
+}
+
+function discoveryRoutes(parts: RouteParts): [RegExp, Route][] {
   const { registry } = parts;
   const aggregated = new AggregatedDiscovery(registry);
-  const root = (name: "api" | "apis", legacy: () => object) => (context: Context<Env>) => {
-    const accepted = negotiate(context.req.header("accept"), discoveryTransforms);
-    if (!accepted.as) return json(context, legacy());
-    context.header("Vary", "Accept");
-    return document(context, { ...aggregated.document(name, accepted.as.version), contentType: accepted.contentType });
+  const root = (name: "api" | "apis", legacy: () => object): Route => {
+    return (asked) => {
+      const accepted = negotiate(asked.request.headers.accept, discoveryTransforms);
+      if (!accepted.as) return json(asked, legacy());
+      const { text: body, etag } = aggregated.document(name, accepted.as.version);
+      return { contentType: accepted.contentType, body, etag, headers: ["Vary", "Accept"] };
+    };
   };
-  app.get(
-    "/api",
-    root("api", () => apiVersions(parts.serverAddress())),
-  );
-  app.get(
-    "/apis",
-    root("apis", () => apiGroupList(registry)),
-  );
-  app.get("/api/v1", (context) => found(context, apiResourceList(registry, "v1")));
-  app.get("/apis/:group", (context) => found(context, apiGroup(registry, context.req.param("group"))));
-  app.get("/apis/:group/:version", (context) => {
-    const { group, version } = context.req.param();
-    const list = apiResourceList(registry, `${group}/${version}`);
-    if (list || !registry.hasGroup(group)) return found(context, list);
-    context.status(404);
-    return json(context, unknownResource().status);
-  });
+  return [
+    [/^\/api$/, root("api", () => apiVersions(parts.serverAddress()))],
+    [/^\/apis$/, root("apis", () => apiGroupList(registry))],
+    [/^\/api\/v1$/, (asked) => found(asked, apiResourceList(registry, "v1"))],
+    [/^\/apis\/([^/]+)$/, (asked, group = "") => found(asked, apiGroup(registry, group))],
+    [
+      /^\/apis\/([^/]+)\/([^/]+)$/,
+      (asked, group = "", version = "") => {
+        const list = apiResourceList(registry, `${group}/${version}`);
+        if (list || !registry.hasGroup(group)) return found(asked, list);
+        return { ...json(asked, unknownResource().status), code: 404 };
+      },
+    ],
+  ];
 }
 
-function healthRoutes(app: Hono<Env>, { health }: RouteParts): void {
-  for (const endpoint of ["healthz", "livez", "readyz"] as const satisfies readonly HealthEndpoint[]) {
-    app.get(`/${endpoint}`, (context) => {
-      const verbose = isTrue(context.req.query("verbose") ?? null);
-      const { code, text } = health.all(endpoint, { verbose, exclude: context.req.queries("exclude") ?? [] });
-      return plain(text, code);
-    });
-    app.get(`/${endpoint}/*`, (context) => {
-      const answer = health.one(endpoint, context.req.path.slice(endpoint.length + 2));
-      return answer ? plain(answer.text, answer.code) : context.notFound();
-    });
-  }
+function healthRoutes({ health }: RouteParts): [RegExp, Route][] {
+  return (["healthz", "livez", "readyz"] as const).flatMap((endpoint): [RegExp, Route][] => [
+    [
+      new RegExp(`^/${endpoint}$`),
+      ({ query }) => plain(health.all(endpoint, { verbose: isTrue(query.get("verbose")), exclude: query.getAll("exclude") })),
+    ],
+    [
+      new RegExp(`^/${endpoint}/(.+)$`),
+      (_asked, name = "") => {
+        const answer = health.one(endpoint, name);
+        return answer && plain(answer);
+      },
+    ],
+  ]);
 }
 
-function openapiRoutes(app: Hono<Env>, { registry, customResources }: RouteParts): void {
+function openapiRoutes({ registry, customResources }: RouteParts): [RegExp, Route][] {
   const current = documentsOf(registry, customResources);
-  const jsonDocument = (context: Context<Env>, made: OpenApiDocument): Reply =>
-    document(context, { text: made.body, etag: made.etag, contentType: "application/json" });
-  app.get("/openapi/v2", (context) => {
-    context.header("Vary", "Accept");
-    if (!context.req.header("accept")?.includes(openApiV2ProtobufAccept)) return jsonDocument(context, current("v2", openApiV2));
-    const made = current("v2 protobuf", openApiV2Protobuf);
-    return document(context, { text: made.body, etag: made.etag, contentType: openApiV2ProtobufType });
-  });
-  app.get("/openapi/v3", (context) =>
-    jsonDocument(
-      context,
-      current("v3", (extras) => openApiV3Index(extras, registry.remoteDocuments())),
-    ),
-  );
-  app.get("/openapi/v3/*", (context) => {
-    const path = context.req.path.slice("/openapi/v3/".length);
-    const [, group = "", version = ""] = path.split("/");
-    const made = current(`v3 ${path}`, (extras) =>
-      openApiV3(
-        path,
-        extras.filter(({ resource }) => resource.group === group && resource.version === version),
-      ),
-    );
-    return made ? jsonDocument(context, made) : context.notFound();
-  });
+  const page = ({ body, etag }: OpenApiDocument, contentType = "application/json"): Page => ({ body, etag, contentType });
+  return [
+    [
+      /^\/openapi\/v2$/,
+      ({ request }) => ({
+        ...(request.headers.accept?.includes(openApiV2ProtobufAccept)
+          ? page(current("v2 protobuf", openApiV2Protobuf), openApiV2ProtobufType)
+          : page(current("v2", openApiV2))),
+        headers: ["Vary", "Accept"],
+      }),
+    ],
+    [/^\/openapi\/v3$/, () => page(current("v3", (extras) => openApiV3Index(extras, registry.remoteDocuments())))],
+    [
+      /^\/openapi\/v3\/(.+)$/,
+      (_asked, path = "") => {
+        const [, group = "", version = ""] = path.split("/");
+        const isOwn = ({ resource }: ExtraResource): boolean => resource.group === group && resource.version === version;
+        const made = current(`v3 ${path}`, (extras) => openApiV3(path, extras.filter(isOwn)));
+        return made && page(made);
+      },
+    ],
+  ];
 }
 
 /** Makes each document once for every state of the registry. */
@@ -140,27 +166,17 @@ function documentsOf(registry: Registry, extras: () => ExtraResource[]) {
   };
 }
 
-function json(context: Context<Env>, value: object): Reply {
-  const accepted = negotiate(context.req.header("accept"), () => false);
-  context.header("Content-Type", accepted.contentType);
-  return context.body(encode(value, accepted));
+function json({ request }: PageRequest, value: object): Page {
+  const accepted = negotiate(request.headers.accept, noTransforms);
+  return { contentType: accepted.contentType, body: encode(value, accepted) };
 }
 
-function found(context: Context<Env>, value: object | undefined): Reply {
-  return value ? json(context, value) : context.notFound();
+function found(asked: PageRequest, value: object | undefined): Page | undefined {
+  return value && json(asked, value);
 }
 
-function plain(text: string, code: number): Reply {
-  const headers = { "Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff" };
-  return new Response(text, { status: code, headers });
-}
-
-/** A document by its ETag: 304 when the client has it. */
-function document(context: Context<Env>, { text, etag, contentType }: { text: string | Buffer; etag: string; contentType: string }): Reply {
-  context.header("ETag", etag);
-  if (context.req.header("if-none-match") === etag) return context.body(null, 304);
-  context.header("Content-Type", contentType);
-  return context.body(typeof text === "string" ? text : new Uint8Array(text));
+function plain({ code, text: body }: HealthAnswer): Page {
+  return { code, contentType: "text/plain; charset=utf-8", body, headers: ["X-Content-Type-Options", "nosniff"] };
 }
 
 function paths({ registry, health }: RouteParts): string[] {
