@@ -64,6 +64,7 @@ function durationOf(data: unknown): Duration {
 /** The types of one schema and of what lies below it, made as they are asked for; then environments for its rules. */
 export class RuleTypes {
   private readonly environment = kubernetesEnvironment();
+  private readonly names = new Set<string>();
   private readonly known = new Map<JSONSchemaProps, RuleType | undefined>();
 
   /** The type of a schema; undefined where it says nothing that CEL could use. `name` is that of an object's type. */
@@ -122,11 +123,15 @@ export class RuleTypes {
         this.object({ properties: { name: { type: "string" }, generateName: { type: "string" } } }, `${name}.metadata`, false),
       );
     }
+    // The engine takes words and dots for a name.
+    const plain = name.replace(/[^\w.]/g, "_");
+    const own = this.names.has(plain) ? `${plain}_${this.names.size}` : plain;
+    this.names.add(own);
     this.environment
-      .registerType(name, { ctor: Fields, fields })
-      .registerOperator(`${name.replace(/[^\w.]/g, "_")} == ${name.replace(/[^\w.]/g, "_")}`, (a: View, b: View) => a.equals(b))
-      .registerOperator(`${name} == null`, () => false);
-    return { name, toCel: (data) => (isJsonObject(data) ? new Fields(data) : data) };
+      .registerType(own, { ctor: Fields, fields })
+      .registerOperator(`${own} == ${own}`, (a: View, b: View) => a.equals(b))
+      .registerOperator(`${own} == null`, () => false);
+    return { name: own, toCel: (data) => (isJsonObject(data) ? new Fields(data) : data) };
   }
 }
 
