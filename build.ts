@@ -71,6 +71,15 @@ async function bundle(): Promise<void> {
   });
 }
 
+/** V8 keeps a source in one byte a character only when all of them are Latin-1; esbuild leaves others in regular expressions. */
+function escapeCharacters(): void {
+  for (const file of globSync("dist/*.js")) {
+    const text = readFileSync(file, "utf8");
+    const ascii = text.replace(/[^\0-\x7f]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+    if (ascii !== text) writeFileSync(file, ascii);
+  }
+}
+
 /** Types are the business of `npm run typecheck`: what tsc complains about here does not keep anybody from starting hue. */
 function declarations(): void {
   const options = { noEmit: false, declaration: true, emitDeclarationOnly: true, rootDir: "../src", outDir: "types" };
@@ -83,5 +92,6 @@ function declarations(): void {
 
 if (!process.argv.includes("--if-changed") || !isCurrent()) {
   await bundle();
+  escapeCharacters();
   declarations();
 }

@@ -1,4 +1,4 @@
-/** One line an event, quiet by default. The composition root gives a pino logger. */
+/** One line an event, quiet by default. The command line's writes JSON to standard error. */
 export interface Logger {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;

@@ -1,6 +1,9 @@
 import { resolve } from "node:path";
+import { systemClock } from "../../lib/clock.ts";
 import type { CliCommand } from "../command.ts";
 import { ensureDockerEngine } from "../docker-engine.ts";
+import { collectWhenIdle } from "../idle-memory.ts";
+import { createLogger } from "../logger.ts";
 import { untilSignal } from "../signals.ts";
 import { UsageError } from "../usage-error.ts";
 import { defaultDataDir, list, nodeConfig, nodeOptions, text } from "./node-options.ts";
@@ -31,12 +34,13 @@ export const agentCommand: CliCommand = {
     const dataDir = resolve(text(options, "data-dir") || `${defaultDataDir(env)}-agent`);
     const node = nodeConfig(options);
     if (node.runtime === "docker") await ensureDockerEngine(node.dockerHost, options["install-engine"] === true);
-    const [{ startAgent }, { createLogger }] = await Promise.all([import("../../agent/agent.ts"), import("../logger.ts")]);
+    const { startAgent } = await import("../../agent/agent.ts");
     const log = createLogger(text(options, "log-level"));
     const agent = await startAgent(
       { server: join.replace(/\/$/, ""), token: text(options, "token"), dataDir, disable: list(options, "disable"), node },
       log,
     );
+    collectWhenIdle(systemClock);
     console.log(`hue: node ${node.name} has joined ${join}`);
     await untilSignal();
     await agent.stop();

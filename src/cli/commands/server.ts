@@ -1,9 +1,12 @@
 import { isIP } from "node:net";
 import { join, resolve } from "node:path";
 import { disableable } from "../../agent/config.ts";
+import { systemClock } from "../../lib/clock.ts";
 import type { ServerConfig } from "../../server/config.ts";
 import type { CliCommand } from "../command.ts";
 import { ensureDockerEngine } from "../docker-engine.ts";
+import { collectWhenIdle } from "../idle-memory.ts";
+import { createLogger } from "../logger.ts";
 import type { OptionValues } from "../options.ts";
 import { untilSignal } from "../signals.ts";
 import { UsageError } from "../usage-error.ts";
@@ -70,9 +73,10 @@ export const serverCommand: CliCommand = {
   async run({ options, env }) {
     const config = serverConfig(options, env);
     if (config.node.runtime === "docker") await ensureDockerEngine(config.node.dockerHost, options["install-engine"] === true);
-    const [{ startServer }, { createLogger }] = await Promise.all([import("../../server/server.ts"), import("../logger.ts")]);
+    const { startServer } = await import("../../server/server.ts");
     const log = createLogger(text(options, "log-level"));
     const server = await startServer(config, log);
+    collectWhenIdle(systemClock);
     console.log(welcome(server.url, config.writeKubeconfig));
     await untilSignal();
     await server.stop();
