@@ -4,19 +4,38 @@ import type { Resource } from "../api/resource.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Cache, Caches, Change } from "./cache.ts";
+import { FieldViews, singleField } from "./field-view.ts";
 import type { Transport, WatchEvent } from "./transport.ts";
 
 /** Waits before a broken watch is begun anew, in milliseconds: doubles from the first to the last, back to the first after a watch that held. */
 const backoff = { first: 100, last: 30_000, held: 5_000 };
 
-/** The caches of a process: one watch for each resource (and field selector), begun when first asked for. */
+/**
+ * The caches of a process: one watch for each resource (and field selector), begun when first asked for. Where the whole resource is
+ * watched already, a selection by one field is a view of that.
+ */
 export function createCaches(transport: Transport, clock: Clock, log: Logger): Caches {
   const caches = new Map<string, WatchedCache<KubeObject>>();
+  const views = new Map<string, FieldViews<KubeObject>>();
+  function viewOf(whole: Cache<KubeObject>, id: string, { path, value }: { path: string; value: string }): Cache<KubeObject> {
+    let fields = views.get(`${id}${path}`);
+    if (!fields) views.set(`${id}${path}`, (fields = new FieldViews(whole, path)));
+    return fields.view(value);
+  }
   return {
     of<T extends KubeObject>(resource: Resource<T>, { fieldSelector = "" } = {}): Cache<T> {
-      const id = `${resource.groupVersion}/${resource.plural}?${fieldSelector}`;
-      let cache = caches.get(id);
-      if (!cache) caches.set(id, (cache = new WatchedCache<KubeObject>(resource, fieldSelector, { transport, clock, log })));
+      const whole = `${resource.groupVersion}/${resource.plural}?`;
+      const id = `${whole}${fieldSelector}`;
+      let cache: Cache<KubeObject> | undefined = caches.get(id);
+      if (!cache) {
+        const all = caches.get(whole);
+        const field = singleField(fieldSelector);
+        if (all && field) cache = viewOf(all, whole, field);
+        else {
+          const watched = new WatchedCache<KubeObject>(resource, fieldSelector, { transport, clock, log });
+          caches.set(id, (cache = watched));
+        }
+      }
       // The resource is part of the id, so what is found under it holds objects of its type.
       return cache as unknown as Cache<T>;
     },

@@ -7,6 +7,8 @@ export interface QueueOptions {
   workers: number;
   /** Does the work of a key; returns in how many milliseconds the key shall come again, or nothing. When it throws, the key is retried. */
   work: (key: string) => Promise<number | void>;
+  /** In how many milliseconds after its work a key may be worked on again at the earliest. Default: at once. */
+  rest?: (key: string) => number;
   /** Told of each failure; `retries` counts from 1, `delay` is the wait in milliseconds. */
   failed?: (key: string, error: unknown, retries: number, delay: number) => void;
   /** The shortest and the longest wait after a failure, in milliseconds. Default 5 to 1,000,000, as in Kubernetes. */
@@ -25,6 +27,7 @@ export class WorkQueue {
   private readonly backoff: { first: number; last: number };
   private readonly waiting = new Set<string>();
   private readonly working = new Set<string>();
+  private readonly resting = new Map<string, () => void>();
   private readonly delayed = new Map<string, { at: number; cancel: () => void }>();
   private readonly failures = new Map<string, number>();
   private stopped = false;
@@ -73,6 +76,8 @@ export class WorkQueue {
     this.waiting.clear();
     for (const { cancel } of this.delayed.values()) cancel();
     this.delayed.clear();
+    for (const cancel of this.resting.values()) cancel();
+    this.resting.clear();
     return this.working.size === 0 ? Promise.resolve() : new Promise((resolve) => this.idle.push(resolve));
   }
 
@@ -95,7 +100,7 @@ export class WorkQueue {
   private pump(): void {
     for (const key of this.waiting) {
       if (this.working.size >= this.options.workers) return;
-      if (this.working.has(key)) continue;
+      if (this.working.has(key) || this.resting.has(key)) continue;
       if (this.begun >= burst) {
         this.schedule();
         return;
@@ -105,6 +110,17 @@ export class WorkQueue {
       this.working.add(key);
       void this.run(key);
     }
+  }
+
+  /** What happens to the key meanwhile is worked on once, afterwards. */
+  private rest(key: string): void {
+    const rest = this.stopped ? 0 : (this.options.rest?.(key) ?? 0);
+    if (rest < 1) return;
+    const end = (): void => {
+      this.resting.delete(key);
+      if (this.waiting.has(key)) this.schedule();
+    };
+    this.resting.set(key, this.options.clock.after(rest, end));
   }
 
   private async run(key: string): Promise<void> {
@@ -120,6 +136,7 @@ export class WorkQueue {
       this.addAfter(key, delay);
     }
     this.working.delete(key);
+    this.rest(key);
     if (this.waiting.size > 0) this.schedule();
     if (this.working.size === 0) for (const resolve of this.idle.splice(0)) resolve();
   }

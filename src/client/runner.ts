@@ -14,6 +14,7 @@ export function runController(controller: Controller, { clock, log }: Pick<Contr
     clock,
     workers: controller.workers ?? 5,
     work: (key) => controller.reconcile(key),
+    ...(controller.rest ? { rest: (key) => controller.rest?.(key) ?? 0 } : {}),
     failed(key, error, retries, delay) {
       if (isReason(error, "Conflict")) return;
       const fields = {

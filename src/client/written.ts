@@ -48,14 +48,13 @@ export class Written {
     const writes = this.writes.get(key);
     if (!writes) return undefined;
     const now = this.clock.now();
-    const unseen = writes.filter((write) => now - write.at < patience && !write.seen());
-    const [first] = unseen;
-    if (!first) {
-      this.writes.delete(key);
-      return undefined;
+    // The newest first: while that is unseen, the hundreds before it need not be asked.
+    for (let write = writes.at(-1); write; write = writes.at(-1)) {
+      if (now - write.at < patience && !write.seen()) return Math.max(1, write.at + patience - now);
+      writes.pop();
     }
-    this.writes.set(key, unseen);
-    return Math.max(1, first.at + patience - now);
+    this.writes.delete(key);
+    return undefined;
   }
 
   private note(key: string, seen: () => boolean): void {

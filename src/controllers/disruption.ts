@@ -11,7 +11,7 @@ import type { PodDisruptionBudget, PodDisruptionBudgetStatus } from "../api/type
 import { Deployments, PodDisruptionBudgets, Pods, ReplicaSets, ReplicationControllers, StatefulSets } from "../api/types/resources.ts";
 import type { Caches } from "../client/cache.ts";
 import type { Client } from "../client/client.ts";
-import { type ControllerFactory, watch } from "../client/controller.ts";
+import { type ControllerFactory, restAfter, watch } from "../client/controller.ts";
 import { messageOf } from "./pod-control.ts";
 import { isReady, isTerminating } from "./pod-state.ts";
 import { sameStatus } from "./status.ts";
@@ -95,6 +95,7 @@ export const createDisruptionController: ControllerFactory = ({ caches, client, 
   const budgets = caches.of(PodDisruptionBudgets);
   const pods = caches.of(Pods);
   const scales = new Scales(caches, client);
+  const rests = new Map<string, number>();
   return {
     name: "disruption",
     watches: [
@@ -106,11 +107,15 @@ export const createDisruptionController: ControllerFactory = ({ caches, client, 
           .map(keyOf),
       ),
     ],
+    rest: (key) => rests.get(key) ?? 0,
     async reconcile(key) {
       const budget = budgets.byKey(key);
+      rests.delete(key);
       if (!budget) return;
       const selector = selectorOfLabelSelector(budget.spec.selector);
-      const selected = pods.list(budget.metadata.namespace).filter(({ metadata }) => selector.matches(metadata.labels));
+      const all = pods.list(budget.metadata.namespace);
+      const selected = all.filter(({ metadata }) => selector.matches(metadata.labels));
+      rests.set(key, restAfter(all.length / 10 + selected.length));
       if (selected.length === 0) events.event(budget, "Normal", "NoPods", "No matching pods found");
       const write = async (status: PodDisruptionBudgetStatus): Promise<void> => {
         if (!sameStatus(budget.status, status)) await client.updateStatus(PodDisruptionBudgets, { ...budget, status });

@@ -16,34 +16,45 @@ export function nodeIPAM({ clusterCIDR, nodeCIDRMaskSize = 24 }: { clusterCIDR: 
     const nodes = caches.of(Nodes);
     /** Parts given out, by node: also those that the cache does not show yet. */
     const given = new Map<string, string>();
+    /** The same as a set, made anew after a part was given back, and the first of those parts that may be free. */
+    let taken: Set<string> | undefined;
+    let first = 0;
+    const take = (name: string, part: string): void => {
+      given.set(name, part);
+      taken?.add(part);
+    };
+    const giveBack = (name: string): void => {
+      if (given.delete(name)) [taken, first] = [undefined, 0];
+    };
     return {
       name: "node-ipam",
       workers: 1,
       watches: [watch(nodes, (node) => [node.metadata.name])],
       start() {
-        for (const { metadata, spec } of nodes.list()) if (spec.podCIDR) given.set(metadata.name, spec.podCIDR);
+        for (const { metadata, spec } of nodes.list()) if (spec.podCIDR) take(metadata.name, spec.podCIDR);
       },
       async reconcile(name) {
         const node = nodes.byKey(name);
         if (!node) {
-          given.delete(name);
+          giveBack(name);
           return;
         }
         if (node.spec?.podCIDR) {
-          given.set(name, node.spec.podCIDR);
+          if (given.get(name) !== node.spec.podCIDR) giveBack(name);
+          take(name, node.spec.podCIDR);
           return;
         }
-        const taken = new Set(given.values());
+        taken ??= new Set(given.values());
         let part: string | undefined = given.get(name);
-        for (let i = 0; part === undefined; i++) {
-          const next = subnet(clusterCIDR, nodeCIDRMaskSize, i);
+        for (; part === undefined; first++) {
+          const next = subnet(clusterCIDR, nodeCIDRMaskSize, first);
           if (next === undefined) {
             events.event(node, "Normal", "CIDRNotAvailable", `Node ${name} status is now: CIDRNotAvailable`);
             throw new Error(`the range ${clusterCIDR} has no part left for node ${name}`);
           }
           if (!taken.has(next)) part = next;
         }
-        given.set(name, part);
+        take(name, part);
         await client.patch(Nodes, { name }, { type: "merge", body: { spec: { podCIDR: part, podCIDRs: [part] } } });
       },
     };

@@ -44,6 +44,7 @@ export function isAvailable(pod: Pod, minReadySeconds: number, now: number): boo
 /** The shortest wait in milliseconds until another ready pod becomes available; undefined when there is none to wait for. */
 export function nextAvailable(pods: readonly Pod[], minReadySeconds: number, now: number): number | undefined {
   let next: number | undefined;
+  if (minReadySeconds === 0) return next;
   for (const pod of pods) {
     const wait = availableIn(pod, minReadySeconds, now);
     if (wait && (next === undefined || wait < next)) next = wait;

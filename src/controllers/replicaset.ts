@@ -1,6 +1,6 @@
 import type { Resource } from "../api/resource.ts";
 import { keyOf } from "../api/meta/object.ts";
-import { matchesLabelSelector } from "../api/meta/labels.ts";
+import { selectorOfLabelSelector } from "../api/meta/labels.ts";
 import { controllerOf } from "../api/meta/owners.ts";
 import { formatTime } from "../api/meta/time.ts";
 import type { ReplicaSet, ReplicaSetStatus } from "../api/types/apps.v1.ts";
@@ -8,7 +8,7 @@ import type { Pod, ReplicationController } from "../api/types/core.v1.ts";
 import type { LabelSelector } from "../api/types/meta.v1.ts";
 import { Pods, ReplicaSets, ReplicationControllers } from "../api/types/resources.ts";
 import type { Cache } from "../client/cache.ts";
-import { type ControllerContext, type ControllerFactory, watch } from "../client/controller.ts";
+import { type ControllerContext, type ControllerFactory, restAfter, watch } from "../client/controller.ts";
 import { Written } from "../client/written.ts";
 import { claim, indexByController, ownedBy, ownerKeys } from "./ownership.ts";
 import { isNamespaceTerminating, messageOf, PodControl, podFromTemplate, slowStart } from "./pod-control.ts";
@@ -57,6 +57,7 @@ function factory<T extends Replicated>(flavor: Flavor<T>): ControllerFactory {
       name: flavor.name,
       watches: [watch(sets, (set) => [keyOf(set)]), watch(pods, ownerKeys(sets, flavor.selector))],
       reconcile: (key) => reconciler.reconcile(key),
+      rest: (key) => reconciler.rests.get(key) ?? 0,
     };
   };
 }
@@ -74,6 +75,8 @@ class Reconciler<T extends Replicated> {
   private readonly pods: Cache<Pod>;
   private readonly written: Written;
   private readonly control: PodControl;
+  /** How long each set that has its size and many pods is left alone, in milliseconds. */
+  readonly rests = new Map<string, number>();
 
   constructor(flavor: Flavor<T>, context: ControllerContext, sets: Cache<T>, pods: Cache<Pod>) {
     this.flavor = flavor;
@@ -86,17 +89,18 @@ class Reconciler<T extends Replicated> {
 
   async reconcile(key: string): Promise<number | void> {
     const set = this.sets.byKey(key);
+    this.rests.delete(key);
     if (!set) return;
     const wait = this.written.behind(key);
     if (wait) return wait;
     const { client, clock } = this.context;
-    const selector = this.flavor.selector(set);
+    const selector = selectorOfLabelSelector(this.flavor.selector(set));
     const owned = await claim({
       client,
       cache: this.pods,
       owner: set,
       ownerResource: this.flavor.resource,
-      selects: (pod) => matchesLabelSelector(selector, pod.metadata.labels),
+      selects: (pod) => selector.matches(pod.metadata.labels),
       counts: (pod) => !isTerminal(pod),
       written: this.written,
     });
@@ -111,6 +115,7 @@ class Reconciler<T extends Replicated> {
       this.written.wrote(key, this.sets, updated);
     }
     if (outcome.error !== undefined) throw outcome.error;
+    if (active.length === (set.spec.replicas ?? 1)) this.rests.set(key, restAfter(active.length));
     return nextAvailable(active, set.spec.minReadySeconds ?? 0, now);
   }
 
@@ -150,12 +155,19 @@ export function replicaStatus(
   const before = set.status?.conditions?.find(({ type }) => type === "ReplicaFailure");
   const current = failure && (before ?? { type: "ReplicaFailure", status: "True", ...failure, lastTransitionTime: formatTime(now) });
   const conditions = current ? [...others, current] : others;
+  let [fullyLabeledReplicas, readyReplicas, availableReplicas] = [0, 0, 0];
+  for (const pod of active) {
+    if (labels.every(([key, value]) => pod.metadata.labels?.[key] === value)) fullyLabeledReplicas++;
+    if (!isReady(pod)) continue;
+    readyReplicas++;
+    if (minReadySeconds === 0 || isAvailable(pod, minReadySeconds, now)) availableReplicas++;
+  }
   const status = withoutZeros<ReplicaSetStatus>(
     {
       replicas: active.length,
-      fullyLabeledReplicas: active.filter(({ metadata }) => labels.every(([key, value]) => metadata.labels?.[key] === value)).length,
-      readyReplicas: active.filter(isReady).length,
-      availableReplicas: active.filter((pod) => isAvailable(pod, minReadySeconds, now)).length,
+      fullyLabeledReplicas,
+      readyReplicas,
+      availableReplicas,
       terminatingReplicas: terminating,
       observedGeneration: Math.max(set.metadata.generation ?? 0, set.status?.observedGeneration ?? 0),
     },

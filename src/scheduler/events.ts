@@ -54,7 +54,10 @@ function onPod({ object, old }: Change<Pod>, world: World, queue: SchedulingQueu
     const { uid } = object.metadata;
     queue.remove(uid);
     world.unnominate(uid);
-    if (old?.spec.nodeName && !placedPodChanged(old, object)) return;
+    if (old?.spec.nodeName && !placedPodChanged(old, object)) {
+      world.refreshPod(object);
+      return;
+    }
     world.setPod(object);
     queue.happened({ type: "pod", pod: object, old: old?.spec.nodeName ? old : undefined });
   } else waits(object, old, world, queue);

@@ -26,7 +26,8 @@ export interface WeightedAffinityTerm {
 
 /** A pod with everything the scheduler asks of it often, worked out once. */
 export interface PodInfo {
-  readonly pod: Pod;
+  /** Its newest state as far as known: what scheduling looks at is in the other fields. */
+  pod: Pod;
   readonly uid: string;
   readonly key: string;
   readonly namespace: string;

@@ -35,6 +35,8 @@ export class SchedulingQueue {
   private readonly pods = new Map<string, { entry: QueuedPod; place: Place }>();
   /** The next one last. */
   private readonly active: QueuedPod[] = [];
+  /** Those that wait for an event, by uid: mostly few, however many are to be tried. */
+  private readonly waiting = new Map<string, QueuedPod>();
   /** Those of the pods in back-off that may be tried early, by uid. */
   private readonly early = new Map<string, QueuedPod>();
   private sorted = true;
@@ -73,6 +75,7 @@ export class SchedulingQueue {
     const known = this.pods.get(uid);
     if (known?.place === "active") this.active.splice(this.active.indexOf(known.entry), 1);
     this.early.delete(uid);
+    this.waiting.delete(uid);
     this.pods.delete(uid);
   }
 
@@ -106,7 +109,7 @@ export class SchedulingQueue {
 
   /** Wakes every pod that the event may help. */
   happened(event: ClusterEvent): void {
-    for (const { entry, place } of this.pods.values()) if (place === "unschedulable" && this.mayHelp(entry, event)) this.wake(entry);
+    for (const entry of this.waiting.values()) if (this.mayHelp(entry, event)) this.wake(entry);
   }
 
   /** Ends the timer. */
@@ -144,6 +147,8 @@ export class SchedulingQueue {
   private move(entry: QueuedPod, place: Place): void {
     this.pods.set(entry.pod.uid, { entry, place });
     this.early.delete(entry.pod.uid);
+    if (place === "unschedulable") this.waiting.set(entry.pod.uid, entry);
+    else this.waiting.delete(entry.pod.uid);
     if (place !== "active") return;
     this.active.push(entry);
     this.sorted = this.active.length === 1;

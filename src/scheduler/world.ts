@@ -1,7 +1,10 @@
+import { deepEqual } from "../api/meta/equality.ts";
 import type { Node, Pod } from "../api/types/core.v1.ts";
 import type { Lookups } from "./framework.ts";
 import { addPod, type NodeInfo, nodeInfo, removePod, updateNode } from "./node-info.ts";
 import { isTerminal, type PodInfo, podInfo } from "./pod-info.ts";
+import { type Selection, SpreadCounts } from "./spread-counts.ts";
+import type { LabelSelector } from "../api/types/meta.v1.ts";
 
 /**
  * The cluster as the scheduler sees it: nodes with their pods, kept current change by change and never rebuilt. One pod is scheduled in one
@@ -18,6 +21,9 @@ export class World {
   readonly podsWithRequiredAntiAffinity = new Set<PodInfo>();
   private readonly byName = new Map<string, NodeInfo>();
   private readonly placed = new Map<string, PodInfo>();
+  /** Pods whose node is not there, by its name. */
+  private readonly strays = new Map<string, Map<string, PodInfo>>();
+  private readonly spread = new SpreadCounts();
   private readonly byNamespace = new Map<string, Set<PodInfo>>();
   private readonly byClaim = new Map<string, Set<PodInfo>>();
   private readonly assumed = new Set<string>();
@@ -38,6 +44,11 @@ export class World {
     return this.byNamespace.get(namespace) ?? [];
   }
 
+  /** The pods on nodes in that namespace that the selector selects, counted. */
+  selection(namespace: string, selector: LabelSelector | undefined): Selection {
+    return this.spread.of(namespace, selector, () => this.podsIn(namespace));
+  }
+
   /** All pods on nodes. */
   allPods(): Iterable<PodInfo> {
     return this.placed.values();
@@ -56,16 +67,20 @@ export class World {
     const { name } = node.metadata;
     const known = this.byName.get(name);
     if (known) {
+      const { labels } = known;
       this.countImages(known, -1);
       updateNode(known, node);
       this.countImages(known, 1);
+      if (!deepEqual(labels, known.labels)) this.spread.nodesChanged();
       return;
     }
     const info = nodeInfo(node);
     this.byName.set(name, info);
     this.nodes.push(info);
     this.countImages(info, 1);
-    for (const pod of this.placed.values()) if (pod.nodeName === name) addPod(info, pod);
+    for (const pod of this.strays.get(name)?.values() ?? []) addPod(info, pod);
+    this.strays.delete(name);
+    this.spread.nodeAdded(info);
   }
 
   /** A node that went. Its pods are remembered, in case it comes back. */
@@ -75,6 +90,8 @@ export class World {
     this.countImages(info, -1);
     this.byName.delete(name);
     this.nodes.splice(this.nodes.indexOf(info), 1);
+    if (info.pods.size > 0) this.strays.set(name, info.pods);
+    this.spread.nodesChanged();
   }
 
   /** A pod with a node that came or changed; ended ones take no room any more. */
@@ -83,6 +100,12 @@ export class World {
     this.assumed.delete(uid);
     if (isTerminal(pod)) this.removePod(uid);
     else this.replace(podInfo(pod));
+  }
+
+  /** A pod that is there has changed in nothing that scheduling looks at. */
+  refreshPod(pod: Pod): void {
+    const known = this.placed.get(pod.metadata.uid);
+    if (known) known.pod = pod;
   }
 
   /** From now on the pod counts as being on that node, until setPod, removePod or forget. */
@@ -109,8 +132,11 @@ export class World {
     this.placed.delete(uid);
     const node = this.byName.get(known.nodeName);
     if (node) removePod(node, uid);
-    this.byNamespace.get(known.namespace)?.delete(known);
-    for (const claim of known.claims) this.byClaim.get(`${known.namespace}/${claim}`)?.delete(known);
+    else if (this.strays.get(known.nodeName)?.delete(uid) && this.strays.get(known.nodeName)?.size === 0)
+      this.strays.delete(known.nodeName);
+    removeFrom(this.byNamespace, known.namespace, known);
+    for (const claim of known.claims) removeFrom(this.byClaim, `${known.namespace}/${claim}`, known);
+    this.spread.count(known, node, -1);
     this.podsWithAffinity.delete(known);
     this.podsWithRequiredAntiAffinity.delete(known);
   }
@@ -150,6 +176,8 @@ export class World {
     this.placed.set(pod.uid, pod);
     const node = this.byName.get(pod.nodeName);
     if (node) addPod(node, pod);
+    else this.strays.set(pod.nodeName, (this.strays.get(pod.nodeName) ?? new Map()).set(pod.uid, pod));
+    this.spread.count(pod, node, 1);
     addTo(this.byNamespace, pod.namespace, pod);
     for (const claim of pod.claims) addTo(this.byClaim, `${pod.namespace}/${claim}`, pod);
     const anti = pod.requiredAntiAffinity.length;
@@ -167,4 +195,9 @@ function addTo(index: Map<string, Set<PodInfo>>, key: string, pod: PodInfo): voi
   const there = index.get(key);
   if (there) there.add(pod);
   else index.set(key, new Set([pod]));
+}
+
+function removeFrom(index: Map<string, Set<PodInfo>>, key: string, pod: PodInfo): void {
+  const there = index.get(key);
+  if (there?.delete(pod) && there.size === 0) index.delete(key);
 }

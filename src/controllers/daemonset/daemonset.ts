@@ -5,7 +5,7 @@ import type { ControllerRevision, DaemonSet, DaemonSetStatus } from "../../api/t
 import type { Node, Pod } from "../../api/types/core.v1.ts";
 import { ControllerRevisions, DaemonSets, Nodes, Pods } from "../../api/types/resources.ts";
 import type { Cache, Change } from "../../client/cache.ts";
-import { type ControllerContext, type ControllerFactory, soonest, watch } from "../../client/controller.ts";
+import { type ControllerContext, type ControllerFactory, restAfter, soonest, watch } from "../../client/controller.ts";
 import { Written } from "../../client/written.ts";
 import { RevisionKeeper, revisionLabel, superfluousRevisions } from "../history.ts";
 import { claim, indexByController, ownerKeys } from "../ownership.ts";
@@ -39,6 +39,7 @@ export const createDaemonSetController: ControllerFactory = (context) => {
       watch(nodes, () => sets.list().map(keyOf), nodeMatters),
     ],
     reconcile: (key) => daemons.reconcile(key),
+    rest: (key) => daemons.rests.get(key) ?? 0,
   };
 };
 
@@ -64,6 +65,8 @@ class Daemons {
   private readonly keeper: RevisionKeeper;
   /** When the pod of a set on a node last failed and how long to wait, by "uid/node". */
   private readonly failures = new Map<string, { at: number; wait: number }>();
+  /** How long each set with many pods and nothing to do is left alone, in milliseconds. */
+  readonly rests = new Map<string, number>();
 
   constructor(context: ControllerContext, caches: DaemonCaches) {
     this.context = context;
@@ -75,6 +78,7 @@ class Daemons {
 
   async reconcile(key: string): Promise<number | void> {
     const set = this.caches.sets.byKey(key);
+    this.rests.delete(key);
     if (!set || set.metadata.deletionTimestamp) return;
     const wait = this.written.behind(key);
     if (wait) return wait;
@@ -92,7 +96,8 @@ class Daemons {
     const pods = await claim({ ...claimed, cache: this.caches.pods, selects: matches });
     const hash = history.current.metadata.labels?.[revisionLabel] ?? "";
     const situation: Situation = { set, nodes: this.caches.nodes.list(), pods: byNode(pods), hash, now: clock.now() };
-    const { error, again } = await this.manage(situation);
+    const { error, again, busy } = await this.manage(situation);
+    if (!busy) this.rests.set(key, restAfter(situation.nodes.length));
     await this.report(set, daemonStatus(situation));
     if (error !== undefined) throw error;
     const inUse = new Set([
@@ -104,13 +109,13 @@ class Daemons {
   }
 
   /** Puts pods where they belong, and only when they are there takes the next step of a rolling update. */
-  private async manage(situation: Situation): Promise<{ error: unknown; again: number | undefined }> {
+  private async manage(situation: Situation): Promise<{ error: unknown; again: number | undefined; busy: boolean }> {
     const plan = planNodes(situation);
     const again = this.buryEnded(situation.set, plan);
     const busy = plan.create.length > 0 || plan.remove.length > 0;
     const error = await this.apply(situation, plan);
-    if (error !== undefined || busy || situation.set.spec.updateStrategy?.type === "OnDelete") return { error, again };
-    return { error: await this.apply(situation, planRollingUpdate(situation)), again };
+    if (error !== undefined || busy || situation.set.spec.updateStrategy?.type === "OnDelete") return { error, again, busy };
+    return { error: await this.apply(situation, planRollingUpdate(situation)), again, busy };
   }
 
   /** Moves pods that have ended to those to delete, failed ones only when their node's back-off is over; returns when to look again. */

@@ -3,7 +3,7 @@ import { keyOf } from "../../api/meta/object.ts";
 import type { Pod, Service } from "../../api/types/core.v1.ts";
 import { EndpointSlices, Nodes, Pods, Services } from "../../api/types/resources.ts";
 import type { Cache } from "../../client/cache.ts";
-import { type ControllerFactory, watch } from "../../client/controller.ts";
+import { type ControllerFactory, restAfter, watch } from "../../client/controller.ts";
 import { Written } from "../../client/written.ts";
 import { addressTypes, hasPodEndpoints, headlessLabel, isHeadless, podEndpoint, serviceNameLabel } from "./pod-endpoints.ts";
 import { groupByPorts, planSlices } from "./slices.ts";
@@ -37,6 +37,7 @@ export const createEndpointSliceController: ControllerFactory = ({ client, cache
   const nodes = caches.of(Nodes);
   const slices = caches.of(EndpointSlices);
   const written = new Written(clock);
+  const rests = new Map<string, number>();
   indexSlices(slices);
   return {
     name: "endpointslice",
@@ -46,13 +47,17 @@ export const createEndpointSliceController: ControllerFactory = ({ client, cache
       watch(slices, (slice) => serviceKeyOf(slice, manager)),
       watch(nodes, () => []),
     ],
+    rest: (key) => rests.get(key) ?? 0,
     async reconcile(key) {
       const wait = written.behind(key);
       if (wait) return wait;
       const service = services.byKey(key);
+      rests.delete(key);
       // Without a service the slices have lost their owner, and the garbage collector takes them.
       if (!service || service.metadata.deletionTimestamp || !hasPodEndpoints(service)) return;
-      const selected = pods.list(service.metadata.namespace).filter((pod) => matchesLabels(service.spec.selector, pod.metadata.labels));
+      const all = pods.list(service.metadata.namespace);
+      const selected = all.filter((pod) => matchesLabels(service.spec.selector, pod.metadata.labels));
+      rests.set(key, restAfter(all.length / 10 + selected.length));
       const groups = addressTypes(service).flatMap((type) =>
         groupByPorts(
           type,

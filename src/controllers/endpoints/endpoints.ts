@@ -3,7 +3,7 @@ import { matchesLabels } from "../../api/meta/labels.ts";
 import { keyOf, splitKey } from "../../api/meta/object.ts";
 import type { EndpointAddress, Endpoints as EndpointsKind, EndpointSubset, Pod, Service } from "../../api/types/core.v1.ts";
 import { Endpoints, Pods, Services } from "../../api/types/resources.ts";
-import { type ControllerFactory, watch } from "../../client/controller.ts";
+import { type ControllerFactory, restAfter, watch } from "../../client/controller.ts";
 import { isTerminating } from "../pod-state.ts";
 import { ignoreMissing } from "../ownership.ts";
 import { ignoreTerminating } from "../pod-control.ts";
@@ -74,6 +74,7 @@ export const createEndpointsController: ControllerFactory = ({ client, caches })
   const services = caches.of(Services);
   const pods = caches.of(Pods);
   const endpoints = caches.of(Endpoints);
+  const rests = new Map<string, number>();
   return {
     name: "endpoints",
     watches: [
@@ -81,15 +82,19 @@ export const createEndpointsController: ControllerFactory = ({ client, caches })
       watch(pods, servicesOfPod(services)),
       watch(endpoints, (object) => (object.metadata.labels?.[managedBy] === manager ? [keyOf(object)] : [])),
     ],
+    rest: (key) => rests.get(key) ?? 0,
     async reconcile(key) {
       const service = services.byKey(key);
+      rests.delete(key);
       const old = endpoints.byKey(key);
       if (!service) {
         if (old) await client.delete(Endpoints, old.metadata, { preconditions: { uid: old.metadata.uid } }).catch(ignoreMissing);
         return;
       }
       if (service.metadata.deletionTimestamp || !hasPodEndpoints(service)) return;
-      const selected = pods.list(service.metadata.namespace).filter((pod) => matchesLabels(service.spec.selector, pod.metadata.labels));
+      const all = pods.list(service.metadata.namespace);
+      const selected = all.filter((pod) => matchesLabels(service.spec.selector, pod.metadata.labels));
+      rests.set(key, restAfter(all.length / 10 + selected.length));
       const subsets = endpointSubsets(service, selected);
       const annotations = { ...old?.metadata.annotations };
       delete annotations[overCapacity];

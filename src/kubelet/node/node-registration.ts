@@ -7,7 +7,7 @@ import { keepNodeLease } from "../../client/leases.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { type Machine, readMachine } from "./machine.ts";
+import { type Machine, readMachine, readSharedMachine } from "./machine.ts";
 import { type NodeFacts, newNode, nodeLabels, nodeStatus, withoutHeartbeats } from "./node-status.ts";
 
 /** What a node is registered with. */
@@ -54,8 +54,9 @@ export class NodeRegistration {
     const { clock, log, runtime, dataDir, capacity } = this.options;
     for (let wait = 100; !this.stopped; wait = Math.min(wait * 2, 7000)) {
       try {
-        this.machine = await readMachine(dataDir, await runtime.version());
-        if (capacity) this.machine.capacity = { ...this.machine.capacity, ...capacity };
+        const read = runtime.usesHost ? readMachine : readSharedMachine;
+        const machine = await read(dataDir, await runtime.version());
+        this.machine = capacity ? { ...machine, capacity: { ...machine.capacity, ...capacity } } : machine;
         await this.register();
         break;
       } catch (error) {

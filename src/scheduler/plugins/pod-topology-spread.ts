@@ -1,4 +1,4 @@
-import { type Selector, selectorOfLabelSelector } from "../../api/meta/labels.ts";
+import { matchesLabelSelector } from "../../api/meta/labels.ts";
 import type { TopologySpreadConstraint } from "../../api/types/core.v1.ts";
 import type { LabelSelector } from "../../api/types/meta.v1.ts";
 import { type NodeFilter, type Plugin, unresolvable, unschedulable } from "../framework.ts";
@@ -6,6 +6,7 @@ import type { NodeInfo } from "../node-info.ts";
 import type { SelectableNode } from "../../api/core/node-selector.ts";
 import { extremes } from "../normalize.ts";
 import type { PodInfo } from "../pod-info.ts";
+import { Domains, type Selection } from "../spread-counts.ts";
 import type { World } from "../world.ts";
 import { requiredNodeMatcher } from "./node-affinity.ts";
 import { untolerated } from "../../api/core/tolerations.ts";
@@ -20,27 +21,29 @@ interface Spread {
   topologyKey: string;
   maxSkew: number;
   minDomains: number;
-  selector: Selector;
+  labelSelector: LabelSelector | undefined;
   /** 1 when the pod itself is among those counted. */
   self: 0 | 1;
-  /** Whether the node's pods count and its domain exists, by the constraint's nodeAffinityPolicy and nodeTaintsPolicy. */
-  includes(node: NodeInfo): boolean;
+  /** Whether the node's pods count and its domain exists, by the constraint's nodeAffinityPolicy and nodeTaintsPolicy; undefined: always. */
+  includes: ((node: NodeInfo) => boolean) | undefined;
 }
 
 function compile(constraint: TopologySpreadConstraint, pod: PodInfo): Spread {
-  const selector = selectorOfLabelSelector(withLabelKeys(constraint, pod.labels));
+  const labelSelector = withLabelKeys(constraint, pod.labels);
   const affinity: ((node: SelectableNode) => boolean) | undefined =
     constraint.nodeAffinityPolicy === "Ignore" ? undefined : requiredNodeMatcher(pod.pod);
   const tolerations = pod.pod.spec.tolerations ?? [];
+  const honorsTaints = constraint.nodeTaintsPolicy === "Honor";
   return {
     topologyKey: constraint.topologyKey,
     maxSkew: constraint.maxSkew,
     minDomains: constraint.minDomains ?? 1,
-    selector,
-    self: selector.matches(pod.labels) ? 1 : 0,
-    includes: (node) =>
-      (!affinity || affinity(node)) &&
-      !(constraint.nodeTaintsPolicy === "Honor" && untolerated(node.taints, tolerations, ["NoSchedule", "NoExecute"])),
+    labelSelector,
+    self: matchesLabelSelector(labelSelector, pod.labels) ? 1 : 0,
+    includes:
+      affinity || honorsTaints
+        ? (node) => (!affinity || affinity(node)) && !(honorsTaints && untolerated(node.taints, tolerations, ["NoSchedule", "NoExecute"]))
+        : undefined,
   };
 }
 
@@ -51,66 +54,48 @@ function withLabelKeys(constraint: TopologySpreadConstraint, labels: Readonly<Re
   return { ...constraint.labelSelector, matchExpressions: [...(constraint.labelSelector.matchExpressions ?? []), ...added] };
 }
 
-/** The pods of one constraint in each domain. */
-class Domains {
-  readonly counts = new Map<string, number>();
-  private least: number | undefined;
-
-  exists(value: string): void {
-    if (!this.counts.has(value)) this.counts.set(value, 0);
-  }
-
-  /** Only domains that exist are counted. */
-  add(value: string, by: number): void {
-    const count = this.counts.get(value);
-    if (count === undefined) return;
-    this.counts.set(value, count + by);
-    this.least = undefined;
-  }
-
-  min(minDomains: number): number {
-    if (this.counts.size < minDomains) return 0;
-    return (this.least ??= this.counts.size === 0 ? 0 : extremes([...this.counts.values()])[0]);
-  }
+/** One constraint, and the pods that it counts. */
+interface Counted {
+  spread: Spread;
+  selection: Selection;
+  /** Those of every node that is included: shared, not to be changed. */
+  domains: Domains;
 }
 
-function counts(pod: PodInfo, other: PodInfo, spread: Spread): boolean {
-  return other.namespace === pod.namespace && !other.pod.metadata.deletionTimestamp && spread.selector.matches(other.labels);
-}
-
-/** The domains of each constraint, with the pods counted. Nodes without one of the required labels do not count. */
-function countDomains(pod: PodInfo, world: World, spreads: readonly Spread[], allLabels: boolean): Domains[] {
-  const eligible = (node: NodeInfo): boolean => !allLabels || spreads.every((s) => node.labels[s.topologyKey] !== undefined);
-  return spreads.map((spread) => {
+/** The domains of each constraint, with the pods counted; `all`: nodes without one of the labels do not count. */
+function countDomains(pod: PodInfo, world: World, spreads: readonly Spread[], all: boolean): Counted[] {
+  const keys = spreads.map((s) => s.topologyKey);
+  return spreads.map((spread, i) => {
+    const { topologyKey, includes } = spread;
+    const selection = world.selection(pod.namespace, spread.labelSelector);
+    if (!includes) return { spread, selection, domains: selection.domains(keys, all, world.nodes)[i] ?? new Domains() };
     const domains = new Domains();
-    const counting = new Set<NodeInfo>();
     for (const node of world.nodes) {
-      const value = node.labels[spread.topologyKey];
-      if (value === undefined || !eligible(node) || !spread.includes(node)) continue;
-      counting.add(node);
+      const value = node.labels[topologyKey];
+      if (value === undefined || (all && keys.some((key) => node.labels[key] === undefined)) || !includes(node)) continue;
       domains.exists(value);
+      domains.add(value, selection.onNode.get(node.name) ?? 0);
     }
-    for (const other of world.podsIn(pod.namespace)) {
-      const node = world.node(other.nodeName);
-      if (node && counting.has(node) && counts(pod, other, spread)) domains.add(node.labels[spread.topologyKey] ?? "", 1);
-    }
-    return domains;
+    return { spread, selection, domains };
   });
 }
 
 function hardFilter(pod: PodInfo, world: World, spreads: readonly Spread[]): NodeFilter {
-  const all = countDomains(pod, world, spreads, true).map((domains, i) => ({ domains, spread: spreads[i] as Spread }));
+  const all = countDomains(pod, world, spreads, true);
+  let own = false;
   const change = (by: number) => (other: PodInfo, node: NodeInfo) => {
     if (!spreads.every((s) => node.labels[s.topologyKey] !== undefined)) return;
-    for (const { domains, spread } of all)
-      if (spread.includes(node) && counts(pod, other, spread)) domains.add(node.labels[spread.topologyKey] ?? "", by);
+    if (!own) for (const counted of all) counted.domains = counted.domains.copy();
+    own = true;
+    for (const { domains, spread, selection } of all)
+      if ((!spread.includes || spread.includes(node)) && selection.counts(other)) domains.add(node.labels[spread.topologyKey] ?? "", by);
   };
   return {
     check(node) {
       for (const { domains, spread } of all) {
         const value = node.labels[spread.topologyKey];
         if (value === undefined) return labelRejected;
-        const skew = (domains.counts.get(value) ?? 0) + spread.self - domains.min(spread.minDomains);
+        const skew = domains.get(value) + spread.self - domains.min(spread.minDomains);
         if (skew > spread.maxSkew) return skewRejected;
       }
       return undefined;
@@ -159,8 +144,7 @@ export const podTopologySpread: Plugin = {
     if (soft.length === 0) return undefined;
     const spreads = soft.map((c) => compile(c, pod));
     const ignored = (node: NodeInfo): boolean => own.length > 0 && spreads.some((s) => node.labels[s.topologyKey] === undefined);
-    const weighed = countDomains(pod, world, spreads, own.length > 0).map((domains, i) => {
-      const spread = spreads[i] as Spread;
+    const weighed = countDomains(pod, world, spreads, own.length > 0).map(({ domains, spread }) => {
       const values = new Set(feasible.filter((n) => !ignored(n)).map((n) => n.labels[spread.topologyKey]));
       values.delete(undefined);
       return { domains, spread, weight: Math.log(values.size + 2) };
@@ -171,7 +155,7 @@ export const podTopologySpread: Plugin = {
         let sum = 0;
         for (const { domains, spread, weight } of weighed) {
           const value = node.labels[spread.topologyKey];
-          if (value !== undefined) sum += (domains.counts.get(value) ?? 0) * weight + spread.maxSkew - 1;
+          if (value !== undefined) sum += domains.get(value) * weight + spread.maxSkew - 1;
         }
         return Math.round(sum);
       },

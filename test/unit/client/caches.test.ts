@@ -44,11 +44,39 @@ describe("a shared cache", () => {
     expect(log).toHaveLength(4);
   });
 
-  it("is one watch for all who ask, and another for a field selector", async () => {
+  it("is one watch for all who ask, and another for a field selector where the whole is not watched yet", async () => {
     const { api, caches } = setup();
-    expect(caches.of(Pods)).toBe(caches.of(Pods));
     expect(caches.of(Pods, { fieldSelector: "spec.nodeName=n" })).not.toBe(caches.of(Pods));
+    expect(caches.of(Pods)).toBe(caches.of(Pods));
     expect(api.watches).toBe(2);
+  });
+
+  it("shows a thousand nodes their pods with one watch, and wakes only the node concerned", async () => {
+    const { api, caches, client } = setup();
+    const whole = caches.of(Pods);
+    const woken: string[] = [];
+    const views = Array.from({ length: 1000 }, (_, i) => {
+      const view = caches.of(Pods, { fieldSelector: `spec.nodeName=n${i}` });
+      view.onChange(({ object, old }) => woken.push(`n${i} ${old ? (object ? "~" : "-") : "+"}${(object ?? old)?.metadata.name}`));
+      return view;
+    });
+    const create = (name: string, nodeName: string) =>
+      client.create(Pods, { apiVersion: "v1", kind: "Pod", metadata: { namespace: "a", name }, spec: { nodeName, containers: [] } });
+    const pod = await create("x", "n7");
+    await create("y", "n8");
+    const changed = await client.update(Pods, { ...pod, metadata: { ...pod.metadata, labels: { a: "b" } } });
+    expect(woken).toEqual(["n7 +x", "n8 +y", "n7 ~x"]);
+    expect(api.watches).toBe(1);
+    expect(views[7]?.list().map((p) => p.metadata.name)).toEqual(["x"]);
+    expect(views[7]?.get("a", "y")).toBeUndefined();
+    expect(views[8]?.byKey("a/y")).toBe(whole.byKey("a/y"));
+    await client.update(Pods, { ...changed, spec: { ...pod.spec, nodeName: "n9" } });
+    await client.delete(Pods, { namespace: "a", name: "y" }, { gracePeriodSeconds: 0 });
+    expect(woken.slice(3)).toEqual(["n7 -x", "n9 +x", "n8 -y"]);
+    const late: string[] = [];
+    views[9]?.onChange(({ object }) => late.push(object?.metadata.name ?? ""))();
+    expect(late).toEqual(["x"]);
+    expect(views[7]?.list("a")).toEqual([]);
   });
 
   it("keeps indexes current, also those added later", async () => {

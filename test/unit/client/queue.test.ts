@@ -99,6 +99,29 @@ describe("a work queue", () => {
     expect(done).toBe(5000);
   });
 
+  it("lets a key rest: what happens to it meanwhile is answered once", async () => {
+    const clock = new FakeClock();
+    const done: string[] = [];
+    const queue = new WorkQueue({ clock, workers: 2, work: async (key) => void done.push(key), rest: (key) => (key === "big" ? 100 : 0) });
+    queue.add("big");
+    await turn();
+    for (let i = 0; i < 50; i++) {
+      queue.add("big");
+      queue.add("small");
+      await turn();
+    }
+    expect(done.filter((key) => key === "big")).toHaveLength(1);
+    expect(done.filter((key) => key === "small")).toHaveLength(50);
+    clock.advance(100);
+    await turn();
+    expect(done.filter((key) => key === "big")).toHaveLength(2);
+    clock.advance(1000);
+    await turn();
+    expect(done.filter((key) => key === "big")).toHaveLength(2);
+    queue.add("big");
+    await queue.stop();
+  });
+
   it("stops when the work under way has ended, and takes nothing more", async () => {
     let release: () => void = () => {};
     const done: string[] = [];
