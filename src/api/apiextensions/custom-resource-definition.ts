@@ -3,6 +3,7 @@ import type { KindRules } from "../kind.ts";
 import { immutable, invalidForEach, invalidValue, oneOf, requiredValue } from "../meta/field-errors.ts";
 import { checkDns1035Label, checkDnsSubdomain } from "../meta/names.ts";
 import type { CustomResourceDefinition, CustomResourceDefinitionSpec, CustomResourceDefinitionVersion } from "../types/apiextensions.v1.ts";
+import { validateRules } from "./rule-validation.ts";
 import { validateStructure } from "./structural-schema.ts";
 
 /** The rules of CustomResourceDefinitions. Names are accepted and instances cleaned up by the API server. */
@@ -93,10 +94,11 @@ function validateVersions(versions: readonly CustomResourceDefinitionVersion[]):
     // As upstream does, a single version's parts are named as if they were the definition's own.
     const parts = versions.length === 1 ? "spec" : field;
     if (!schema) errors.push(requiredValue(`${field}.schema.openAPIV3Schema`));
-    else
-      errors.push(
-        ...validateStructure(versions.length === 1 ? "spec.validation.openAPIV3Schema" : `${field}.schema.openAPIV3Schema`, schema),
-      );
+    else {
+      const place = versions.length === 1 ? "spec.validation.openAPIV3Schema" : `${field}.schema.openAPIV3Schema`;
+      const problems = validateStructure(place, schema);
+      errors.push(...(problems.length > 0 ? problems : validateRules(place, schema)));
+    }
     errors.push(...validateColumns(parts, version), ...validateScale(parts, version));
   }
   const stored = versions.filter((version) => version.storage).length;

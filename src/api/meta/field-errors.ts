@@ -81,7 +81,10 @@ export function immutable(field: string, same: boolean, value: unknown): FieldEr
 }
 
 function shown(value: unknown): string {
-  return value === undefined ? "null" : JSON.stringify(value);
+  if (value === undefined) return "null";
+  const text = JSON.stringify(value);
+  // Go's JSON escapes what HTML would take for its own; its quoting of strings does not.
+  return typeof value === "object" ? text.replace(/[<>&]/g, (sign) => `\\u00${sign.charCodeAt(0).toString(16)}`) : text;
 }
 
 function withDetail(text: string, detail: string): string {
