@@ -20,7 +20,7 @@ export interface View {
 
 /** The schema of a type, compiled; custom resources find problems by it, built-in kinds have their rules for that. */
 export interface ObjectSchema extends CompiledType {
-  validate?(object: KubeObject): FieldError[];
+  validate?(object: KubeObject, old?: Readonly<KubeObject>): FieldError[];
   /** What server-side apply knows of a custom resource; that of built-in types is found by their name. */
   node?: SchemaNode;
 }
