@@ -8,6 +8,7 @@ import { loadBalancerController } from "../network/load-balancer.ts";
 import { makeKubeconfig, writeKubeconfig } from "../pki/kubeconfig.ts";
 import { ensurePki } from "../pki/pki.ts";
 import { openStore } from "../store/open.ts";
+import type { Key } from "../store/store.ts";
 import { addressAt, contains } from "./addresses.ts";
 import type { ServerConfig } from "./config.ts";
 import { type ControlPlane, startControlPlane } from "./control-plane.ts";
@@ -45,7 +46,7 @@ export async function startServer(config: ServerConfig, log: Logger): Promise<Ru
     await keepSettings(config.dataDir, config);
     const port = await takePort(config.bindAddress, config.httpsPort);
     stops.push(() => port.close());
-    const store = await openStore({ path: config.inMemory ? "memory" : join(config.dataDir, "store", "state.db") });
+    const store = await openStore({ path: config.inMemory ? "memory" : join(config.dataDir, "store", "state.db"), lazy: mayBeLost });
     stops.push(() => store.close());
     const address = config.advertiseAddress || config.node.ip || (await machineAddress());
     const serviceAddress = addressAt(config.serviceCIDR, 1);
@@ -89,6 +90,14 @@ export async function startServer(config: ServerConfig, log: Logger): Promise<Ru
     await stop();
     throw error;
   }
+}
+
+/**
+ * What a crash may take back minutes of: that a node was alive then, and what happened then. An idle cluster writes nothing else, and
+ * writes it together.
+ */
+function mayBeLost({ resource, namespace }: Key): boolean {
+  return resource === "/events" || (resource === "coordination.k8s.io/leases" && namespace === "kube-node-lease");
 }
 
 /** What load balancers cannot have: the ports of Ingress and of the API. */

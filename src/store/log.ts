@@ -8,6 +8,16 @@ export interface LogRecord {
   replaces: number;
   /** The new state's JSON, or undefined for a deletion. */
   text: string | undefined;
+  /** The revision of the record before this one; default: one less. What lies between was lazy: replaced on its way to the disk, or lost. */
+  follows?: number | undefined;
+}
+
+/** What a log has cost since it was opened. */
+export interface LogCounts {
+  /** Transactions that were written. */
+  batches: number;
+  /** Calls of fsync. */
+  syncs: number;
 }
 
 /**
@@ -15,12 +25,16 @@ export interface LogRecord {
  * Calls are served in the order in which they were made. All reject with StoreFailed.
  */
 export interface Log {
-  /** Takes the log for this process alone and gives the revision it was last compacted to: 1 for a new one. */
-  open(): Promise<{ compacted: number }>;
+  readonly counts: LogCounts;
+  /**
+   * Takes the log for this process alone and gives the revision it was last compacted to: 1 for a new one; and its ceiling: revisions up
+   * to it may have been told to somebody although no record of them is there.
+   */
+  open(): Promise<{ compacted: number; ceiling: number }>;
   /** The next records after that revision, in the order of revisions, some thousands at a time; empty at the end. */
   read(after: number): Promise<LogRecord[]>;
-  /** Adds records, all or none of them; durable when it resolves. */
-  append(records: readonly LogRecord[]): Promise<void>;
+  /** Adds records and sets the ceiling, all or nothing of it; durable when it resolves. */
+  append(records: readonly LogRecord[], ceiling?: number): Promise<void>;
   /** Forgets states that were replaced or deleted at or before that revision, and remembers it; nothing when that was done already. */
   compact(revision: number): Promise<void>;
   /** Writes a consistent copy to a new file. */

@@ -3,7 +3,8 @@ import { StoreFailed } from "./store.ts";
 
 /** A log that keeps nothing: the store above it lives as long as its process. For tests and clusters in memory. */
 export const memoryLog: Log = {
-  open: async () => ({ compacted: 1 }),
+  counts: { batches: 0, syncs: 0 },
+  open: async () => ({ compacted: 1, ceiling: 1 }),
   read: async () => [],
   append: async () => {},
   compact: async () => {},

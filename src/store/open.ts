@@ -1,12 +1,12 @@
 import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { memoryLog } from "./memory-log.ts";
-import { RevisionStore } from "./revision-store.ts";
+import { RevisionStore, type RevisionStoreOptions } from "./revision-store.ts";
 import { SqliteLog } from "./sqlite-log.ts";
 import { type Store, StoreFailed } from "./store.ts";
 
-/** Where the store keeps its log. */
-export interface StoreOptions {
+/** Where the store keeps its log, and how. */
+export interface StoreOptions extends RevisionStoreOptions {
   /** The SQLite file, made when it is not there; or "memory": nothing outlives the process. */
   path: string;
   /** The most that the file may grow to, in bytes; default: what the disk holds. */
@@ -17,10 +17,10 @@ export interface StoreOptions {
  * Opens the store, alone: a second process on the same file is refused. Rejects with StoreFailed, whose message is one sentence
  * that says what to do, when the file is in use, damaged, not a store, of a newer version, or cannot be written.
  */
-export async function openStore({ path, maxBytes }: StoreOptions): Promise<Store> {
-  if (path === "memory") return RevisionStore.open(memoryLog, "the store");
+export async function openStore({ path, maxBytes, ...options }: StoreOptions): Promise<Store> {
+  if (path === "memory") return RevisionStore.open(memoryLog, "the store", options);
   await mkdir(dirname(path), { recursive: true, mode: 0o700 }).catch((error: Error) => {
     throw new StoreFailed(`the folder of ${path} cannot be made: ${error.message}`);
   });
-  return RevisionStore.open(new SqliteLog(path, maxBytes === undefined ? {} : { maxBytes }), path);
+  return RevisionStore.open(new SqliteLog(path, maxBytes === undefined ? {} : { maxBytes }), path, options);
 }

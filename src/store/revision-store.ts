@@ -1,5 +1,6 @@
-import { GroupCommit } from "./group-commit.ts";
-import type { Log, LogRecord } from "./log.ts";
+import { type Clock, systemClock } from "../lib/clock.ts";
+import { GroupCommit, type Logged } from "./group-commit.ts";
+import type { Log, LogCounts, LogRecord } from "./log.ts";
 import { DeletedState, deepFreeze, State, withRevision } from "./state.ts";
 import {
   Compacted,
@@ -19,10 +20,25 @@ import { Watchers } from "./watchers.ts";
 
 /** How many revisions the log forgets in one step: writes go on between two steps. */
 const compactionStep = 2000;
+/** From so many rows that may go on the log on the disk is compacted: an idle cluster does not write in order to forget. */
+const worthCompacting = 1000;
+
+/** What a store may be told when it is opened. */
+export interface RevisionStoreOptions {
+  clock?: Clock;
+  /**
+   * Of which objects a new state may be told before it is on the disk: it comes there with the next write that is not lazy, or after
+   * lazyDelay, and at the latest when the store is closed. A crash may lose it, never a write before it. A deletion is never lazy.
+   */
+  lazy?: ((key: Key) => boolean) | undefined;
+  /** How long a lazy write may stay away from the disk, in milliseconds; default 5 minutes. */
+  lazyDelay?: number;
+  /** How many characters of replaced texts are kept before the older half of history is forgotten, whatever its age. */
+  maxHistory?: number;
+}
 
 /** A write that has its revision and waits for the disk. */
-interface PendingWrite {
-  readonly record: LogRecord;
+interface PendingWrite extends Logged {
   readonly id: string;
   /** The new state; undefined for a deletion. */
   readonly state: State | undefined;
@@ -34,6 +50,7 @@ interface PendingWrite {
 export class RevisionStore implements Store {
   private readonly log: Log;
   private readonly maxHistory: number;
+  private readonly isLazy: (key: Key) => boolean;
   private readonly tables = new Tables();
   private readonly watchers = new Watchers();
   private readonly commits: GroupCommit<PendingWrite>;
@@ -43,29 +60,34 @@ export class RevisionStore implements Store {
   private given = 1;
   private committed = 1;
   private oldest = 1;
+  /** The revision that the log on the disk was compacted to. */
+  private compacted = 1;
+  /** Revisions between these two are not known any more: lazy writes that came to the disk later as others, or never. */
+  private gaps: { after: number; before: number }[] = [];
   /** Why no more writes are taken. */
   private ended: StoreFailed | undefined;
   private closing: Promise<void> | undefined;
 
-  private constructor(log: Log, maxHistory: number) {
+  private constructor(log: Log, options: RevisionStoreOptions) {
+    const { clock = systemClock, lazy = () => false, lazyDelay = 5 * 60_000, maxHistory = 256 * 2 ** 20 } = options;
     this.log = log;
+    this.isLazy = lazy;
     this.maxHistory = maxHistory;
-    this.commits = new GroupCommit(
+    this.commits = new GroupCommit({
       log,
-      (batch) => this.commit(batch),
-      (error, lost) => this.fail(error, lost),
-    );
+      clock,
+      lazyDelay,
+      committed: (batch) => this.commit(batch),
+      failed: (error, lost) => this.fail(error, lost),
+    });
   }
 
-  /**
-   * Opens the log and reads it. Rejects with StoreFailed when it cannot be used or does not hold together. `name` is for that
-   * message. maxHistory: how many characters of replaced texts are kept before the older half of history is forgotten, whatever its age.
-   */
-  static async open(log: Log, name: string, options: { maxHistory?: number } = {}): Promise<RevisionStore> {
-    const store = new RevisionStore(log, options.maxHistory ?? 256 * 2 ** 20);
+  /** Opens the log and reads it. Rejects with StoreFailed when it cannot be used or does not hold together; `name` is for that message. */
+  static async open(log: Log, name: string, options: RevisionStoreOptions = {}): Promise<RevisionStore> {
+    const store = new RevisionStore(log, options);
     try {
-      const { compacted } = await log.open();
-      store.oldest = store.committed = compacted;
+      const { compacted, ceiling } = await log.open();
+      store.oldest = store.committed = store.compacted = compacted;
       for (let next = log.read(0); ; ) {
         const records = await next;
         const last = records.at(-1);
@@ -77,6 +99,9 @@ export class RevisionStore implements Store {
           if (!store.replay(record))
             throw new StoreFailed(`${name} is damaged: revision ${record.revision} does not follow what is before it; restore a backup`);
       }
+      store.commits.start(store.committed, ceiling);
+      // The process before did not end in order: up to the ceiling it may have told of writes that are lost.
+      if (ceiling > store.committed) store.skipTo(ceiling);
       store.given = store.committed;
       return store;
     } catch (error) {
@@ -96,14 +121,32 @@ export class RevisionStore implements Store {
       table.restore(id, record, state);
       return true;
     }
-    if (record.revision !== this.committed + 1 || record.replaces !== there || !(state || there)) return false;
+    const { follows = record.revision - 1 } = record;
+    const isNext = follows === this.committed || (follows < this.oldest && this.committed === this.oldest);
+    if (!isNext || record.replaces !== there || !(state || there)) return false;
     table.apply(id, record, state);
-    this.committed = record.revision;
+    this.commits.deadRows += (there > 0 ? 1 : 0) + (state ? 0 : 1);
+    this.skipTo(record.revision);
     return true;
+  }
+
+  private skipTo(revision: number): void {
+    if (revision > this.committed + 1) this.gaps.push({ after: this.committed, before: revision });
+    this.committed = revision;
+  }
+
+  /** Throws Compacted when the state at that revision is not known any more. */
+  private checkKnown(revision: number): void {
+    if (revision < this.oldest) throw new Compacted(revision, this.oldest);
+    for (const { after, before } of this.gaps) if (revision > after && revision < before) throw new Compacted(revision, before);
   }
 
   get revision(): number {
     return this.committed;
+  }
+
+  get counts(): LogCounts {
+    return this.log.counts;
   }
 
   get failure(): StoreFailed | undefined {
@@ -125,7 +168,7 @@ export class RevisionStore implements Store {
 
   list(query: ListQuery): ListResult {
     const revision = query.revision ?? this.committed;
-    if (revision < this.oldest) throw new Compacted(revision, this.oldest);
+    this.checkKnown(revision);
     if (revision > this.committed) throw new RangeError(`revision ${revision} is not there yet; the newest is ${this.committed}`);
     const past = revision === this.committed ? undefined : revision;
     const page = this.tables.find(query.resource)?.list({ ...query, revision: past }) ?? { objects: [], remaining: 0 };
@@ -146,7 +189,7 @@ export class RevisionStore implements Store {
     this.given = revision;
     const record = { revision, key, replaces, text: state?.text };
     return new Promise((resolve, reject) => {
-      const write = { record, id: idOf(key), state, resolve, reject };
+      const write = { record, lazy: state !== undefined && this.isLazy(key), id: idOf(key), state, resolve, reject };
       this.pending.set(pendingKey(key), write);
       this.commits.add(write);
     });
@@ -177,31 +220,55 @@ export class RevisionStore implements Store {
 
   watch(options: { resource?: string; namespace?: string; from: number }, handler: (event: StoreEvent) => void): StoreWatch {
     if (this.closing) throw new StoreFailed("the store is closed");
-    if (options.from < this.oldest) throw new Compacted(options.from, this.oldest);
+    this.checkKnown(options.from);
     return this.watchers.add(options, this.tables.changesAfter(options.resource, options.from), handler);
   }
 
   async compact(revision: number): Promise<void> {
     if (this.ended) throw this.ended;
     if (revision > this.committed) throw new RangeError(`revision ${revision} is not there yet; the newest is ${this.committed}`);
-    const from = this.oldest;
-    if (revision <= from) return;
+    if (revision <= this.oldest) return;
     this.oldest = revision;
+    this.gaps = this.gaps.filter(({ before }) => before > revision);
     this.tables.forget(revision);
-    for (let step = from; step < revision; ) {
-      step = Math.min(step + compactionStep, revision);
+    if (this.commits.deadRows >= worthCompacting) await this.compactLog();
+  }
+
+  /** Forgets on the disk what is forgotten here. */
+  private async compactLog(): Promise<void> {
+    const { oldest, compacted } = this;
+    if (oldest <= compacted) return;
+    this.compacted = oldest;
+    this.commits.deadRows = 0;
+    // What is told only must not come to the log below the revision it is compacted to.
+    await this.commits.flush();
+    for (let step = compacted; step < oldest; ) {
+      step = Math.min(step + compactionStep, oldest);
       await this.log.compact(step);
     }
   }
 
-  backup(path: string): Promise<void> {
-    return this.log.backup(path);
+  async backup(path: string): Promise<void> {
+    await this.commits.flush();
+    await this.log.backup(path);
   }
 
   close(): Promise<void> {
+    const intact = !this.ended;
     this.ended ??= new StoreFailed("the store is closed");
-    this.closing ??= this.commits.idle().then(() => this.log.close());
+    this.closing ??= this.end(intact);
     return this.closing;
+  }
+
+  private async end(intact: boolean): Promise<void> {
+    await this.commits.flush();
+    // Whatever does not work here is found in order by the next start.
+    if (intact)
+      await this.commits
+        .finish(this.committed)
+        .then(() => this.compactLog())
+        .catch(() => {});
+    await this.log.close();
   }
 }
 

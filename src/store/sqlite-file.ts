@@ -1,7 +1,15 @@
 import type Sqlite from "better-sqlite3";
 
-/** A row of the log as it goes between threads: revision, resource, namespace, name, replaces, text (null: deletion). */
-export type Row = [revision: number, resource: string, namespace: string, name: string, replaces: number, text: string | null];
+/** A row of the log as it goes between threads; text null: a deletion; follows null: the revision one less. */
+export type Row = [
+  revision: number,
+  resource: string,
+  namespace: string,
+  name: string,
+  replaces: number,
+  text: string | null,
+  follows: number | null,
+];
 
 /** What SqliteFile needs from outside. Handed in, because its source is started by itself in a worker thread. */
 export interface Modules {
@@ -14,14 +22,19 @@ export interface Modules {
  * The log in an SQLite file, synchronously: the only place that knows SQL. Runs in a worker thread that is started from
  * this class's own source text (see sqlite-log.ts), so it may use nothing from outside but its constructor's arguments.
  *
- * Table log: a row a revision, with the revision that it replaces (so that compaction needs no second index) and a
- * checksum. Table state: the revision last compacted to, from which on the log has no holes.
+ * Table log: a row a revision, with the revision that it replaces (so that compaction needs no second index), a
+ * checksum, and the revision of the row before where that is not the one directly before. Table state: the revision last compacted
+ * to, from which on the log is whole; and the ceiling, see log.ts. Format version 1 knew neither `follows` nor `ceiling`.
  */
 export class SqliteFile {
   private readonly modules: Modules;
   private readonly path: string;
   private readonly db: Sqlite.Database;
   private readonly insert: Sqlite.Statement<[...Row, number]>;
+  /** About how many bytes came to the write-ahead log since it was last brought into the file. */
+  private uncheckpointed = 0;
+  batches = 0;
+  syncs = 0;
 
   /** Opens the file, or makes a new one. Throws when another process has it, or it is no intact log of this version. */
   constructor(modules: Modules, path: string, options: { maxBytes?: number }) {
@@ -37,9 +50,18 @@ export class SqliteFile {
       db.pragma("journal_mode = WAL");
       db.pragma("synchronous = FULL");
       db.pragma("cache_size = -2000");
+      db.pragma("wal_autocheckpoint = 0");
       db.pragma("journal_size_limit = 16777216");
+      if (db.pragma("user_version", { simple: true }) === 1)
+        db.exec(`BEGIN;
+          ALTER TABLE log ADD COLUMN follows INTEGER;
+          ALTER TABLE state ADD COLUMN ceiling INTEGER NOT NULL DEFAULT 1;
+          PRAGMA user_version = 2;
+          COMMIT`);
       if (options.maxBytes !== undefined) db.pragma(`max_page_count = ${Math.ceil(options.maxBytes / 4096)}`);
-      this.insert = db.prepare("INSERT INTO log (revision, resource, namespace, name, replaces, text, crc) VALUES (?, ?, ?, ?, ?, ?, ?)");
+      this.insert = db.prepare(
+        "INSERT INTO log (revision, resource, namespace, name, replaces, text, follows, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+      );
     } catch (error) {
       db.close();
       throw error;
@@ -58,14 +80,14 @@ export class SqliteFile {
       fs.chmodSync(fresh, 0o600);
       db.pragma("page_size = 4096");
       db.pragma("application_id = 0x68756521");
-      db.pragma("user_version = 1");
+      db.pragma("user_version = 2");
       db.pragma("journal_mode = WAL");
       db.pragma("synchronous = FULL");
       db.exec(`BEGIN;
         CREATE TABLE log (revision INTEGER PRIMARY KEY, resource TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
-          replaces INTEGER NOT NULL, text TEXT, crc INTEGER NOT NULL) STRICT;
-        CREATE TABLE state (compacted INTEGER NOT NULL) STRICT;
-        INSERT INTO state VALUES (1);
+          replaces INTEGER NOT NULL, text TEXT, crc INTEGER NOT NULL, follows INTEGER) STRICT;
+        CREATE TABLE state (compacted INTEGER NOT NULL, ceiling INTEGER NOT NULL) STRICT;
+        INSERT INTO state VALUES (1, 1);
         COMMIT`);
       db.close();
       // Unlike a rename, a link never takes the place of a file that another process has made meanwhile.
@@ -82,44 +104,62 @@ export class SqliteFile {
     if (this.db.pragma("application_id", { simple: true }) !== 0x68756521)
       throw Object.assign(new Error("it was not made by hue"), { code: "SQLITE_NOTADB" });
     const version = this.db.pragma("user_version", { simple: true });
-    if (version !== 1) throw Object.assign(new Error(`its format is version ${version}, this hue knows version 1`), { code: "VERSION" });
+    if (version !== 1 && version !== 2)
+      throw Object.assign(new Error(`its format is version ${version}, this hue knows version 2`), { code: "VERSION" });
   }
 
-  /** The revision last compacted to. */
-  compacted(): number {
-    const row = this.db.prepare<[], { compacted: number }>("SELECT compacted FROM state").get();
+  /** The revision last compacted to, and the ceiling. */
+  state(): { compacted: number; ceiling: number } {
+    const row = this.db.prepare<[], { compacted: number; ceiling: number }>("SELECT compacted, ceiling FROM state").get();
     if (!row) throw Object.assign(new Error("it has lost its state"), { code: "SQLITE_CORRUPT" });
-    return row.compacted;
+    return row;
   }
 
   /** The next rows after that revision; throws when a checksum is wrong. */
   read(after: number): Row[] {
     const select =
-      "SELECT revision, resource, namespace, name, replaces, text, crc FROM log WHERE revision > ? ORDER BY revision LIMIT 2000";
+      "SELECT revision, resource, namespace, name, replaces, text, follows, crc FROM log WHERE revision > ? ORDER BY revision LIMIT 2000";
     const rows = this.db.prepare<[number], [...Row, number]>(select).raw().all(after);
-    return rows.map(([revision, resource, namespace, name, replaces, text, crc]) => {
-      const row: Row = [revision, resource, namespace, name, replaces, text];
-      if (this.checksum(row) !== crc)
-        throw Object.assign(new Error(`revision ${revision} is not as it was written`), { code: "SQLITE_CORRUPT" });
-      return row;
+    return rows.map(([...row]) => {
+      const crc = row.pop();
+      // Without the checksum it is a Row.
+      if (this.checksum(row as unknown as Row) !== crc)
+        throw Object.assign(new Error(`revision ${row[0]} is not as it was written`), { code: "SQLITE_CORRUPT" });
+      return row as unknown as Row;
     });
   }
 
-  private checksum([revision, resource, namespace, name, replaces, text]: Row): number {
-    const head = this.modules.crc32(`${revision} ${resource} ${namespace} ${name} ${replaces}`);
+  private checksum([revision, resource, namespace, name, replaces, text, follows]: Row): number {
+    const head = this.modules.crc32(`${revision} ${resource} ${namespace} ${name} ${replaces}${follows === null ? "" : ` ${follows}`}`);
     return text === null ? head : this.modules.crc32(text, head);
   }
 
-  /** Writes all rows in one transaction; they are on the disk when it returns, or none is. */
-  append(rows: readonly Row[]): void {
+  /** Writes all rows and the ceiling in one transaction; they are on the disk when it returns, or nothing is. */
+  append({ rows, ceiling }: { rows: readonly Row[]; ceiling: number | undefined }): void {
     this.transaction(() => {
-      for (const row of rows) this.insert.run(...row, this.checksum(row));
+      for (const row of rows) {
+        this.insert.run(...row, this.checksum(row));
+        this.uncheckpointed += 100 + (row[5]?.length ?? 0);
+      }
+      if (ceiling !== undefined) this.db.prepare("UPDATE state SET ceiling = ?").run(ceiling);
     });
+  }
+
+  /**
+   * Brings the write-ahead log into the file when it has grown to about 4 MiB. To be called when everybody has their answer: it takes as
+   * long as a dozen commits.
+   */
+  checkpointIfDue(): void {
+    if (this.uncheckpointed < 2 ** 22) return;
+    this.uncheckpointed = 0;
+    this.db.pragma("wal_checkpoint(PASSIVE)");
+    // The log before, the file after; and the next commit begins the log anew, whose head is synced by itself.
+    this.syncs += 3;
   }
 
   /** Deletes what was replaced or deleted up to that revision. */
   compact(revision: number): void {
-    const compacted = this.compacted();
+    const { compacted } = this.state();
     // The steps of two compactions may come in turns.
     if (revision <= compacted) return;
     this.transaction(() => {
@@ -129,8 +169,6 @@ export class SqliteFile {
       this.db.prepare("DELETE FROM log WHERE revision > ? AND revision <= ? AND text IS NULL").run(range);
       this.db.prepare("UPDATE state SET compacted = ?").run(revision);
     });
-    // A good moment: at most once in minutes, and only after changes. In between SQLite does it at each 1,000 pages.
-    this.db.pragma("wal_checkpoint(TRUNCATE)");
   }
 
   private transaction(work: () => void): void {
@@ -138,6 +176,10 @@ export class SqliteFile {
     try {
       work();
       this.db.exec("COMMIT");
+      this.batches++;
+      this.syncs++;
+      // At least the last page of the table, and one more now and then.
+      this.uncheckpointed += 6000;
     } catch (error) {
       if (this.db.inTransaction) this.db.exec("ROLLBACK");
       throw error;

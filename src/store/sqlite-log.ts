@@ -1,6 +1,6 @@
 import { createRequire } from "node:module";
 import { Worker } from "node:worker_threads";
-import type { Log, LogRecord } from "./log.ts";
+import type { Log, LogCounts, LogRecord } from "./log.ts";
 import { type Row, SqliteFile } from "./sqlite-file.ts";
 import { StoreFailed } from "./store.ts";
 
@@ -8,6 +8,7 @@ import { StoreFailed } from "./store.ts";
 interface Reply {
   call: number;
   result?: unknown;
+  counts?: LogCounts;
   error?: { code: string | undefined; message: string };
 }
 
@@ -24,8 +25,9 @@ let file;
 parentPort.on("message", ({ call, method, argument }) => {
   try {
     if (method === "open") file = new SqliteFile(modules, workerData.path, workerData.options);
-    const result = method === "open" ? file.compacted() : file[method](argument);
-    parentPort.postMessage({ call, result });
+    const result = method === "open" ? file.state() : file[method](argument);
+    parentPort.postMessage({ call, result, counts: { batches: file.batches, syncs: file.syncs } });
+    if (method !== "close") file.checkpointIfDue();
   } catch (error) {
     parentPort.postMessage({ call, error: { code: error.code, message: error.message } });
   }
@@ -37,6 +39,7 @@ export class SqliteLog implements Log {
   private readonly worker: Worker;
   private readonly waiting = new Map<number, { resolve(result: unknown): void; reject(error: StoreFailed): void }>();
   private calls = 0;
+  counts: LogCounts = { batches: 0, syncs: 0 };
   private ended: StoreFailed | undefined;
   /** Equal strings of the rows read are kept once. */
   private readonly strings = new Map<string, string>();
@@ -60,18 +63,19 @@ export class SqliteLog implements Log {
     this.worker.unref();
   }
 
-  async open(): Promise<{ compacted: number }> {
-    return { compacted: await this.call<number>("open") };
+  open(): Promise<{ compacted: number; ceiling: number }> {
+    return this.call("open");
   }
 
   async read(after: number): Promise<LogRecord[]> {
     const rows = await this.call<Row[]>("read", after);
     if (rows.length === 0) this.strings.clear();
-    return rows.map(([revision, resource, namespace, name, replaces, text]) => ({
+    return rows.map(([revision, resource, namespace, name, replaces, text, follows]) => ({
       revision,
       key: { resource: this.shared(resource), namespace: this.shared(namespace), name },
       replaces,
       text: text ?? undefined,
+      follows: follows ?? undefined,
     }));
   }
 
@@ -81,11 +85,11 @@ export class SqliteLog implements Log {
     return known ?? text;
   }
 
-  append(records: readonly LogRecord[]): Promise<void> {
-    const rows = records.map(({ revision, key, replaces, text }): Row => {
-      return [revision, key.resource, key.namespace, key.name, replaces, text ?? null];
+  append(records: readonly LogRecord[], ceiling?: number): Promise<void> {
+    const rows = records.map(({ revision, key, replaces, text, follows }): Row => {
+      return [revision, key.resource, key.namespace, key.name, replaces, text ?? null, follows ?? null];
     });
-    return this.call("append", rows);
+    return this.call("append", { rows, ceiling });
   }
 
   compact(revision: number): Promise<void> {
@@ -115,7 +119,8 @@ export class SqliteLog implements Log {
     });
   }
 
-  private settle({ call, result, error }: Reply): void {
+  private settle({ call, result, counts, error }: Reply): void {
+    if (counts) this.counts = counts;
     const waiting = this.waiting.get(call);
     this.waiting.delete(call);
     if (this.waiting.size === 0) this.worker.unref();

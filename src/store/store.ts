@@ -40,7 +40,7 @@ export class PreconditionFailed extends Error {
   }
 }
 
-/** The revision asked for is older than the history kept. */
+/** The revision asked for is older than the history kept, or was lost in a crash; `oldest`: the next one that is known. */
 export class Compacted extends Error {
   readonly oldest: number;
 
@@ -95,12 +95,14 @@ export interface StoreWatch {
   stop(): void;
 }
 
-/** The store: a log of revisions, and an index of the newest states in memory. Reads are synchronous; writes are durable when they resolve. */
+/** The store: a log of revisions, and an index of the newest states in memory. Reads are synchronous; writes are durable when they resolve, unless lazy. */
 export interface Store {
   /** The newest committed revision; 1 for a new store, as in etcd. */
   readonly revision: number;
   /** The oldest revision that list and watch can go back to. */
   readonly oldestRevision: number;
+  /** What the disk has been asked for since the store was opened. */
+  readonly counts: { readonly batches: number; readonly syncs: number };
   /** Why nothing can be written any more; undefined while all is well. */
   readonly failure: StoreFailed | undefined;
   /** The newest committed state. */
@@ -111,7 +113,8 @@ export interface Store {
   /** How many objects of the resource there are. */
   count(resource: string): number;
   /**
-   * Checks the expectation and takes the revision at once (throws PreconditionFailed synchronously), resolves after the fsync.
+   * Checks the expectation and takes the revision at once (throws PreconditionFailed synchronously), resolves after the fsync;
+   * a lazy write (see StoreOptions) as soon as everything before it is done.
    * Resolves to the new state; for a delete, to the last state carrying the deletion's revision.
    * Throws or rejects with StoreFailed when the disk does not take it.
    */
@@ -121,7 +124,7 @@ export interface Store {
    * returns. Handlers run synchronously after the commit and must not throw. Throws Compacted when `from` is too old.
    */
   watch(options: { resource?: string; namespace?: string; from: number }, handler: (event: StoreEvent) => void): StoreWatch;
-  /** Forgets history before that revision; newest states stay. */
+  /** Forgets history before that revision; newest states stay. The disk follows when much can be forgotten, and when the store is closed. */
   compact(revision: number): Promise<void>;
   /** Writes a consistent copy of everything committed to a new file, which openStore can open. Fails when the file exists. */
   backup(path: string): Promise<void>;

@@ -49,7 +49,7 @@ describe("a file that cannot be used is refused with one clear sentence", () => 
     ["another kind of file", () => writeFile(path, "hello ".repeat(1000)), /is damaged or not a store of hue: .*; restore a backup/],
     ["an empty file", () => writeFile(path, ""), /is damaged or not a store of hue: it was not made by hue/],
     ["someone else's database", () => rm(path).then(() => sql("CREATE TABLE t (a)")), /it was not made by hue/],
-    ["a newer format", () => sql("PRAGMA user_version = 7"), /its format is version 7, this hue knows version 1; start the version/],
+    ["a newer format", () => sql("PRAGMA user_version = 7"), /its format is version 7, this hue knows version 2; start the version/],
     ["a file cut short", () => truncate(path, 40_000), /is damaged or not a store of hue/],
     ["a lost row", () => sql("DELETE FROM log WHERE revision = 50"), /is damaged: revision 51 does not follow/],
     [

@@ -94,12 +94,14 @@ describe("history window", () => {
     clock.advance(300_000);
     expect(store.oldestRevision).toBe(3);
     clock.advance(3_600_000);
-    expect(compactions).toEqual([2, 3]);
+    // So little is not worth a write; the disk follows at the end.
+    expect(compactions).toEqual([]);
     stop();
     await add("c");
     clock.advance(3_600_000);
     expect(store.oldestRevision).toBe(3);
     await store.close();
+    expect(compactions).toEqual([3]);
   });
 
   test("a storm of updates shortens the window instead of filling the memory", async () => {
