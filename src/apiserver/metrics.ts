@@ -119,7 +119,7 @@ export class Metrics {
         ],
       ),
       family("apiserver_storage_objects", "gauge", "Number of stored objects by kind.", this.storedObjects()),
-      ...processFamilies(),
+      ...processFamilies(this.store.counts),
     ];
     return { body: families.join(""), contentType: "text/plain; version=0.0.4; charset=utf-8" };
   }
@@ -139,14 +139,19 @@ function histogram({ labels, durations, count, seconds }: Series): Sample[] {
   return [...upTo, [{ ...labels, le: "+Inf" }, count, "_bucket"], [labels, seconds, "_sum"], [labels, count, "_count"]];
 }
 
-function processFamilies(): string[] {
+function processFamilies({ batches, syncs }: Store["counts"]): string[] {
   const { user, system } = process.cpuUsage();
   const { rss, heapUsed } = process.memoryUsage();
+  // Counted in blocks of 512 bytes.
+  const written = process.resourceUsage().fsWrite * 512;
   const show = (name: string, help: string, value: number, type = "gauge"): string => family(name, type, help, [[{}, value]]);
   return [
     show("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", (user + system) / 1e6, "counter"),
     show("process_resident_memory_bytes", "Resident memory size in bytes.", rss),
     show("nodejs_heap_size_used_bytes", "Process heap size used from Node.js in bytes.", heapUsed),
+    show("hue_written_bytes_total", "Bytes that the whole process has sent to disks.", written, "counter"),
+    show("hue_store_batches_total", "Transactions of the store.", batches, "counter"),
+    show("hue_store_fsyncs_total", "Calls of fsync by the store.", syncs, "counter"),
     show("process_start_time_seconds", "Start time of the process since unix epoch in seconds.", performance.timeOrigin / 1000),
   ];
 }

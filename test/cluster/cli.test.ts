@@ -142,6 +142,7 @@ describe("beside a running server", () => {
     const status = await hue("status", "--data-dir", running.dataDir);
     expect(status).toMatchObject({ code: 0, stderr: "" });
     expect(status.stdout).toMatch(/^node\s+one: Ready, 0 pods, v1\.36/m);
+    expect(status.stdout).toMatch(/^disk\s+\d+\.\d MB written since .* wrote [1-9]\d* batches with [1-9]\d* fsyncs$/m);
     expect((await mistake("status", "--data-dir", join(folder, "nowhere"))).line).toMatch(/nowhere\/kubeconfig\.yaml is not there/);
   });
 

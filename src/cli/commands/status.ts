@@ -3,13 +3,22 @@ import type { CliCommand } from "../command.ts";
 import { connect, connectionOptions } from "../connection.ts";
 import { UsageError } from "../usage-error.ts";
 
+/** What the server has written since its start. */
+function written(metrics: ReadonlyMap<string, number>): string {
+  const of = (name: string): number => metrics.get(name) ?? 0;
+  const minutes = Math.round((Date.now() / 1000 - of("process_start_time_seconds")) / 60);
+  const bytes = (of("hue_written_bytes_total") / 1e6).toFixed(1);
+  const [batches, syncs] = [of("hue_store_batches_total"), of("hue_store_fsyncs_total")];
+  return `${bytes} MB written since the start ${minutes} minutes ago; the store wrote ${batches} batches with ${syncs} fsyncs`;
+}
+
 /** `hue status` */
 export const statusCommand: CliCommand = {
   usage: "status",
-  description: "Tell how the cluster is: server, nodes, pods",
+  description: "Tell how the cluster is: server, nodes, pods, what it writes",
   options: connectionOptions,
   async run({ options, env }) {
-    const { client, server, close } = await connect(options, env);
+    const { client, server, metrics, close } = await connect(options, env);
     try {
       const [nodes, pods] = await Promise.all([client.list(Nodes), client.list(Pods)]).catch((error) => {
         throw new UsageError(`the server at ${server} does not answer: ${error instanceof Error ? error.message : error}`, 1);
@@ -26,6 +35,7 @@ export const statusCommand: CliCommand = {
       const phases = new Map<string, number>();
       for (const pod of pods.items) phases.set(pod.status.phase ?? "Unknown", (phases.get(pod.status.phase ?? "Unknown") ?? 0) + 1);
       console.log(`pods    ${[...phases].map(([phase, count]) => `${count} ${phase}`).join(", ") || "none"}`);
+      console.log(`disk    ${written(await metrics())}`);
       return nodes.items.length > 0 &&
         nodes.items.every((node) => node.status.conditions?.some((c) => c.type === "Ready" && c.status === "True"))
         ? 0
