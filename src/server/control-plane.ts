@@ -1,7 +1,8 @@
 import { createServer, type Server } from "node:https";
 import { SignJWT } from "jose";
 import { createAdmission } from "../apiserver/admission/index.ts";
-import { webhookAdmission } from "../apiserver/admission/webhooks/webhooks.ts";
+import { policyAdmission } from "../apiserver/admission/policy/index.ts";
+import { webhookAdmission, type WebhookAdmissionOptions } from "../apiserver/admission/webhooks/webhooks.ts";
 import { type ApiServer, createApiServer } from "../apiserver/apiserver.ts";
 import { createAuthentication } from "../apiserver/authentication/index.ts";
 import { type Authorization, createAuthorization } from "../apiserver/authorization/index.ts";
@@ -148,7 +149,7 @@ function buildApi(
     },
     ...(options.tokenFile === undefined ? {} : { tokenFile: options.tokenFile }),
   });
-  const webhooks = webhookAdmission({
+  const dynamic: WebhookAdmissionOptions = {
     objects,
     registry: () => api.registry,
     authorize: (attributes) => {
@@ -156,13 +157,15 @@ function buildApi(
       return { allowed: verdict === "allow", reason };
     },
     log,
-  });
+  };
+  const webhooks = webhookAdmission(dynamic);
+  const policies = policyAdmission(dynamic);
   const admission = createAdmission({
     objects,
     clock,
     nameSuffix: () => generateName(""),
     isAllowed: (attributes) => authorization.authorize(attributes).verdict === "allow",
-    more: [...webhooks.plugins, authorization.escalationPrevention],
+    more: [...policies.plugins, ...webhooks.plugins, authorization.escalationPrevention],
   });
   const streaming = createStreaming({ objects, clock, kubeletCredentials: kubeletCredentials(pki), admission, check: authorization.check });
   const { serviceCIDR } = options;
@@ -189,6 +192,7 @@ function buildApi(
     close() {
       streaming.close();
       webhooks.close();
+      policies.close();
     },
   };
 }

@@ -1,7 +1,9 @@
+import type { Compiled } from "../cel/admission.ts";
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
-import { duplicateValue, forbiddenField, invalidValue, oneOf, requiredValue } from "../meta/field-errors.ts";
+import { duplicateValue, forbiddenField, invalidForEach, invalidValue, oneOf, requiredValue, tooMany } from "../meta/field-errors.ts";
 import { validateLabelSelector } from "../meta/labels.ts";
+import { checkPathSegment, checkQualifiedName } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
 import type {
   MatchResources,
@@ -15,23 +17,38 @@ import type {
   ValidatingAdmissionPolicySpec,
 } from "../types/admissionregistration.v1.ts";
 import type { LabelSelector } from "../types/meta.v1.ts";
+import {
+  expressionErrors,
+  type MutatingExpressions,
+  mutatingExpressions,
+  type PolicyExpressions,
+  type ValidatingExpressions,
+  validatingExpressions,
+} from "./policy-expressions.ts";
 import { validateRule } from "./webhook-configuration.ts";
 
-/** The rules of ValidatingAdmissionPolicies. Their expressions are compiled, and refused, by admission. */
+const reservedWords = new Set(
+  "true false null in as break const continue else for function if import let loop package namespace return var void while".split(" "),
+);
+
+/** The rules of ValidatingAdmissionPolicies. */
 export const validatingAdmissionPolicyRules: KindRules<ValidatingAdmissionPolicy> = {
   default: ({ spec }) => defaultPolicy(spec),
-  validate({ spec }) {
-    const errors = validatePolicy(spec);
-    const { validations = [], auditAnnotations = [] } = spec;
-    if (validations.length === 0 && auditAnnotations.length === 0)
+  validate({ metadata, spec }) {
+    const compiled = validatingExpressions(spec);
+    const errors = validatePolicy(spec, compiled);
+    if (compiled.validations.length === 0 && compiled.auditAnnotations.length === 0)
       for (const key of ["validations", "auditAnnotations"])
         errors.push(requiredValue(`spec.${key}`, "validations or auditAnnotations must contain at least one item"));
-    for (const [i, validation] of validations.entries())
-      if (!validation.expression?.trim()) errors.push(requiredValue(`spec.validations[${i}].expression`, "expression is not specified"));
-    for (const [i, { key, valueExpression }] of auditAnnotations.entries()) {
-      if (!key) errors.push(requiredValue(`spec.auditAnnotations[${i}].key`));
-      if (!valueExpression?.trim())
-        errors.push(requiredValue(`spec.auditAnnotations[${i}].valueExpression`, "valueExpression is not specified"));
+    for (const [i, validation] of compiled.validations.entries()) errors.push(...validateValidation(`spec.validations[${i}]`, validation));
+    if (compiled.auditAnnotations.length > 20)
+      errors.push(invalidValue("spec.auditAnnotations", spec.auditAnnotations, "must not have more than 20 auditAnnotations"));
+    for (const [i, annotation] of compiled.auditAnnotations.entries()) {
+      const field = `spec.auditAnnotations[${i}]`;
+      const key = `${metadata.name}/${annotation.name}`;
+      errors.push(...invalidForEach(`${field}.key`, key, checkQualifiedName(key)), ...required(`${field}.valueExpression`, annotation));
+      if (compiled.auditAnnotations.findIndex(({ name }) => name === annotation.name) < i)
+        errors.push(duplicateValue(`${field}.key`, annotation.name));
     }
     return errors;
   },
@@ -47,15 +64,10 @@ export const validatingAdmissionPolicyRules: KindRules<ValidatingAdmissionPolicy
 export const mutatingAdmissionPolicyRules: KindRules<MutatingAdmissionPolicy> = {
   default: ({ spec }) => defaultPolicy(spec),
   validate({ spec }) {
-    const errors = validatePolicy(spec);
-    const { mutations = [] } = spec;
-    if (mutations.length === 0) errors.push(requiredValue("spec.mutations", "mutations must contain at least one item"));
-    for (const [i, { patchType, applyConfiguration, jsonPatch }] of mutations.entries()) {
-      const field = `spec.mutations[${i}]`;
-      errors.push(...oneOf(`${field}.patchType`, patchType, ["ApplyConfiguration", "JSONPatch"]));
-      const [wanted, name] = patchType === "JSONPatch" ? [jsonPatch, "jsonPatch"] : [applyConfiguration, "applyConfiguration"];
-      if (!wanted?.expression?.trim()) errors.push(requiredValue(`${field}.${name}.expression`, "expression is not specified"));
-    }
+    const compiled = mutatingExpressions(spec);
+    const errors = validatePolicy(spec, compiled, ["*", "CREATE", "UPDATE"]);
+    if (compiled.mutations.length === 0) errors.push(requiredValue("spec.mutations", "mutations must contain at least one item"));
+    for (const [i, mutation] of compiled.mutations.entries()) errors.push(...validateMutation(`spec.mutations[${i}]`, mutation));
     if (!spec.reinvocationPolicy) errors.push(requiredValue("spec.reinvocationPolicy"));
     else errors.push(...oneOf("spec.reinvocationPolicy", spec.reinvocationPolicy, ["IfNeeded", "Never"]));
     return errors;
@@ -67,6 +79,42 @@ export const mutatingAdmissionPolicyRules: KindRules<MutatingAdmissionPolicy> = 
     age(metadata.creationTimestamp, now),
   ],
 };
+
+function required(field: string, { text, expression }: { text: string; expression: Compiled }): FieldError[] {
+  if (!text?.trim()) return [requiredValue(field, `${field.slice(field.lastIndexOf(".") + 1)} is not specified`)];
+  return expressionErrors(field, text, expression);
+}
+
+function validateValidation(field: string, { spec, expression, message }: ValidatingExpressions["validations"][number]): FieldError[] {
+  const { messageExpression = "", reason } = spec;
+  const errors = [
+    ...required(`${field}.expression`, { text: spec.expression, expression }),
+    ...expressionErrors(`${field}.messageExpression`, messageExpression, message),
+  ];
+  if (messageExpression && !message)
+    errors.push(invalidValue(`${field}.messageExpression`, messageExpression, "must be non-empty if specified"));
+  if (spec.message && !spec.message.trim()) errors.push(invalidValue(`${field}.message`, spec.message, "must be non-empty if specified"));
+  else if (/[\r\n]/.test(spec.message?.trim() ?? ""))
+    errors.push(invalidValue(`${field}.message`, spec.message, "must not contain line breaks"));
+  if (reason !== undefined)
+    errors.push(...oneOf(`${field}.reason`, reason, ["Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized"]));
+  return errors;
+}
+
+function validateMutation(field: string, { spec, text, expression }: MutatingExpressions["mutations"][number]): FieldError[] {
+  const { patchType } = spec;
+  if (patchType !== "JSONPatch" && patchType !== "ApplyConfiguration")
+    return patchType ? oneOf(`${field}.patchType`, patchType, ["ApplyConfiguration", "JSONPatch"]) : [requiredValue(`${field}.patchType`)];
+  const [own, other] =
+    patchType === "JSONPatch" ? (["jsonPatch", "applyConfiguration"] as const) : (["applyConfiguration", "jsonPatch"] as const);
+  const errors = !spec[own]
+    ? [requiredValue(`${field}.${own}`, `must be specified when patchType is ${patchType}`)]
+    : !text
+      ? [requiredValue(`${field}.${own}.expression`)]
+      : expressionErrors(`${field}.${own}.expression`, text, expression);
+  if (spec[other]) errors.push(invalidValue(`${field}.${other}`, `{${other}}`, `must not be specified when patchType is ${patchType}`));
+  return errors;
+}
 
 /** The rules of ValidatingAdmissionPolicyBindings. */
 export const validatingAdmissionPolicyBindingRules: KindRules<ValidatingAdmissionPolicyBinding> = {
@@ -133,21 +181,39 @@ function defaultMatch(match: MatchResources | undefined): void {
   for (const rule of [...(match.resourceRules ?? []), ...(match.excludeResourceRules ?? [])]) rule.scope ||= "*";
 }
 
-function validatePolicy(spec: ValidatingAdmissionPolicySpec | MutatingAdmissionPolicySpec): FieldError[] {
+function validatePolicy(
+  spec: ValidatingAdmissionPolicySpec | MutatingAdmissionPolicySpec,
+  compiled: PolicyExpressions,
+  operations?: readonly string[],
+): FieldError[] {
   const errors = oneOf("spec.failurePolicy", spec.failurePolicy, ["Fail", "Ignore"]);
-  const { paramKind, matchConstraints } = spec;
+  const { paramKind, matchConstraints, matchConditions = [] } = spec;
   if (paramKind)
     for (const key of ["apiVersion", "kind"] as const) if (!paramKind[key]) errors.push(requiredValue(`spec.paramKind.${key}`));
   if (!matchConstraints) errors.push(requiredValue("spec.matchConstraints"));
   else {
+    const field = "spec.matchConstraints.resourceRules";
+    const { resourceRules = [] } = matchConstraints;
     errors.push(...validateMatch("spec.matchConstraints", matchConstraints));
-    if (!matchConstraints.resourceRules?.length) errors.push(requiredValue("spec.matchConstraints.resourceRules"));
+    if (resourceRules.length === 0) errors.push(requiredValue(field));
+    for (const operation of operations ? resourceRules.flatMap((rule) => rule.operations ?? []) : [])
+      errors.push(...oneOf(`${field}.operations`, operation, operations ?? []));
   }
-  for (const key of ["variables", "matchConditions"] as const)
-    for (const [i, { name, expression }] of (spec[key] ?? []).entries()) {
-      if (!name) errors.push(requiredValue(`spec.${key}[${i}].name`, "name is not specified"));
-      if (!expression?.trim()) errors.push(requiredValue(`spec.${key}[${i}].expression`, "expression is not specified"));
-    }
+  if (matchConditions.length > 64) errors.push(tooMany("spec.matchConditions", matchConditions.length, 64));
+  for (const [i, { name, text, expression }] of compiled.matchConditions.entries()) {
+    const field = `spec.matchConditions[${i}]`;
+    errors.push(...(text ? expressionErrors(`${field}.expression`, text, expression) : [requiredValue(`${field}.expression`)]));
+    errors.push(...(name ? invalidForEach(`${field}.name`, name, checkQualifiedName(name)) : [requiredValue(`${field}.name`)]));
+    if (name && matchConditions.findIndex((condition) => condition.name === name) < i) errors.push(duplicateValue(`${field}.name`, name));
+  }
+  for (const [i, variable] of compiled.variables.entries()) {
+    const field = `spec.variables[${i}]`;
+    const { name } = variable;
+    if (!name?.trim()) errors.push(requiredValue(`${field}.name`, "name is not specified"));
+    else if (!/^[_a-zA-Z]\w*$/.test(name) || reservedWords.has(name))
+      errors.push(invalidValue(`${field}.name`, name, "must be a valid CEL identifier"));
+    errors.push(...required(`${field}.expression`, variable));
+  }
   return errors;
 }
 
@@ -156,7 +222,11 @@ function validateBinding(spec: { policyName?: string; paramRef?: ParamRef; match
   if (!spec.policyName) errors.push(requiredValue("spec.policyName"));
   const { paramRef } = spec;
   if (paramRef) {
-    if (paramRef.name && paramRef.selector) errors.push(forbiddenField("spec.paramRef.name", "name and selector are mutually exclusive"));
+    if (paramRef.name) errors.push(...invalidForEach("spec.paramRef.name", paramRef.name, checkPathSegment(paramRef.name)));
+    if (paramRef.selector) errors.push(...validateLabelSelector("spec.paramRef.selector", paramRef.selector));
+    if (paramRef.name && paramRef.selector)
+      for (const key of ["name", "selector"])
+        errors.push(forbiddenField(`spec.paramRef.${key}`, "name and selector are mutually exclusive"));
     if (!paramRef.name && !paramRef.selector) errors.push(requiredValue("spec.paramRef", "one of name or selector must be specified"));
     if (!paramRef.parameterNotFoundAction) errors.push(requiredValue("spec.paramRef.parameterNotFoundAction"));
     else errors.push(...oneOf("spec.paramRef.parameterNotFoundAction", paramRef.parameterNotFoundAction, ["Allow", "Deny"]));

@@ -5,6 +5,7 @@ import { duplicateValue, invalidForEach, invalidValue, notSupported, oneOf, requ
 import { validateLabelSelector } from "../meta/labels.ts";
 import { checkDnsSubdomain } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
+import { expressionErrors } from "./policy-expressions.ts";
 import type {
   MutatingWebhook,
   MutatingWebhookConfiguration,
@@ -93,20 +94,14 @@ function validateWebhook(field: string, webhook: ValidatingWebhook | MutatingWeb
   for (const [i, condition] of conditions.entries()) {
     if (!condition.name) errors.push(requiredValue(`${field}.matchConditions[${i}].name`));
     if (!condition.expression?.trim()) errors.push(requiredValue(`${field}.matchConditions[${i}].expression`));
-    else errors.push(...validateExpression(`${field}.matchConditions[${i}].expression`, condition.expression));
+    else {
+      const text = condition.expression;
+      errors.push(...expressionErrors(`${field}.matchConditions[${i}].expression`, text, compileMatchCondition(text)));
+    }
     if (conditions.findIndex((c) => c.name === condition.name) < i)
       errors.push(duplicateValue(`${field}.matchConditions[${i}].name`, condition.name));
   }
   return errors;
-}
-
-function validateExpression(field: string, expression: string): FieldError[] {
-  try {
-    compileMatchCondition(expression);
-    return [];
-  } catch (error) {
-    return [invalidValue(field, expression, error instanceof Error ? error.message : String(error))];
-  }
 }
 
 /** What is wrong with a rule that says which requests are looked at. */

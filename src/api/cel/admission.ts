@@ -1,7 +1,7 @@
 import type { Environment } from "@marcbachmann/cel-js";
 import { registerAuthorizer } from "./authorizer.ts";
 import { kubernetesEnvironment } from "./environment.ts";
-import { type CompiledExpression, compileExpression } from "./expression.ts";
+import { type CompiledExpression, compileExpression, evaluationText } from "./expression.ts";
 import { registerConstructions, registerJsonPatch } from "./patch-types.ts";
 
 /** Which variables an expression of admission sees, beside object, oldObject, request and namespaceObject. */
@@ -90,10 +90,34 @@ export function compileAdmission(environment: Environment, text: string, returns
   });
 }
 
+/** An expression, or why there is none: then each evaluation fails. */
+export type Compiled = CompiledExpression | Error;
+
+/** An expression that has a name: a match condition, a variable, an audit annotation. */
+export interface Named {
+  name: string;
+  text: string;
+  expression: Compiled;
+}
+
+/** The value of an expression. Throws an Error in the words of Kubernetes. */
+export function evaluate({ text, expression }: Omit<Named, "name">, variables: Readonly<Record<string, unknown>>): unknown {
+  if (expression instanceof Error) throw new Error(`compilation error: ${expression.message}`);
+  try {
+    return expression.evaluate(variables);
+  } catch (error) {
+    throw new Error(`expression '${text}' resulted in error: ${evaluationText(error)}`);
+  }
+}
+
 let matching: Environment | undefined;
 
-/** Compiles a match condition of an admission webhook (KEP-3716). Throws as compileExpression does. */
-export function compileMatchCondition(text: string): CompiledExpression {
+/** Compiles a match condition of an admission webhook (KEP-3716). */
+export function compileMatchCondition(text: string): Compiled {
   matching ??= admissionEnvironment({ authorizer: true });
-  return compileAdmission(matching, text, ["bool"]);
+  try {
+    return compileAdmission(matching, text, ["bool"]);
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
 }

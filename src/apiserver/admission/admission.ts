@@ -20,6 +20,8 @@ export interface AdmissionRequest {
   pass?: "wants second" | "second";
   /** Shows the client a warning. */
   warn(message: string): void;
+  /** Adds an annotation to the request's audit event, where such are kept. */
+  annotate?(key: string, value: string): void;
   /** Registers what is to happen when the write fails after all: gives back a reservation. */
   onFailure(undo: () => void): void;
 }

@@ -1,6 +1,4 @@
-import { compileMatchCondition } from "../../../api/cel/admission.ts";
-import type { Expression } from "../../../api/cel/expression.ts";
-import { type Selector, selectorOfLabelSelector } from "../../../api/meta/labels.ts";
+import { compileMatchCondition, type Named } from "../../../api/cel/admission.ts";
 import type { Resource } from "../../../api/resource.ts";
 import type {
   MutatingWebhook,
@@ -9,15 +7,16 @@ import type {
   ValidatingWebhookConfiguration,
 } from "../../../api/types/admissionregistration.v1.ts";
 import type { Objects } from "../../objects.ts";
+import { type Criteria, criteriaOf } from "../matching.ts";
 
 /** A webhook made ready for requests. */
 export interface Webhook {
   /** "configuration/webhook/2": tells it from all others. */
   id: string;
   spec: ValidatingWebhook & Pick<MutatingWebhook, "reinvocationPolicy">;
-  namespaces: Selector;
-  objects: Selector;
-  conditions: { name: string; expression: Expression }[];
+  criteria: Criteria;
+  /** Validation lets only expressions through that compile; one from elsewhere fails when it is evaluated. */
+  conditions: Named[];
 }
 
 type Configuration = MutatingWebhookConfiguration | ValidatingWebhookConfiguration;
@@ -57,21 +56,7 @@ function prepared(configuration: string, spec: Webhook["spec"], index: number): 
   return {
     id: `${configuration}/${spec.name}/${index}`,
     spec,
-    namespaces: selectorOfLabelSelector(spec.namespaceSelector ?? {}),
-    objects: selectorOfLabelSelector(spec.objectSelector ?? {}),
-    conditions: (spec.matchConditions ?? []).map(({ name, expression }) => ({ name, expression: compiled(expression) })),
+    criteria: criteriaOf({ ...spec, resourceRules: spec.rules ?? [] }),
+    conditions: (spec.matchConditions ?? []).map(({ name, expression: text }) => ({ name, text, expression: compileMatchCondition(text) })),
   };
-}
-
-/** Validation lets only expressions through that compile; one from elsewhere fails when it is evaluated. */
-function compiled(text: string): Expression {
-  try {
-    return compileMatchCondition(text);
-  } catch (error) {
-    return {
-      evaluate() {
-        throw error;
-      },
-    };
-  }
 }

@@ -4,7 +4,7 @@ import type { Status } from "../../../api/types/meta.v1.ts";
 import { StatusError } from "../../../api/errors.ts";
 import type { ResourceHandler } from "../../resource-handler.ts";
 import type { AdmissionRequest } from "../admission.ts";
-import { converted, type Invocation } from "./invocation.ts";
+import { converted, type Match } from "../matching.ts";
 
 /** The request of an AdmissionReview. */
 export interface ReviewRequest {
@@ -55,7 +55,7 @@ export interface Sight {
 const optionKinds = { CREATE: "CreateOptions", UPDATE: "UpdateOptions", DELETE: "DeleteOptions" } as const;
 
 /** What the webhook is shown of the objects: its version; of a subresource with a kind of its own, that (Scale). */
-export function sightOf(request: AdmissionRequest, { from, to }: Invocation): Sight {
+export function sightOf(request: AdmissionRequest, { from, to }: Match): Sight {
   const shown = (object: KubeObject | undefined): KubeObject | undefined => {
     if (!object || !from || !to || request.operation === "CONNECT") return object;
     const subresource = from.subresources.get(request.subresource);
@@ -66,19 +66,19 @@ export function sightOf(request: AdmissionRequest, { from, to }: Invocation): Si
 }
 
 /** The request that is sent, in which `sight` is what the webhook sees. */
-export function reviewRequest(request: AdmissionRequest, invocation: Invocation, sight: Sight): ReviewRequest {
+export function reviewRequest(request: AdmissionRequest, match: Match, sight: Sight): ReviewRequest {
   const { resource, subresource, operation, user, dryRun } = request;
   const namespace = resource.group === "" && resource.plural === "namespaces" ? nameOf(request) : request.namespace;
   const name = nameOf(request);
-  const kind = kindOf(sight.object ?? sight.old, invocation.to);
-  const seen = invocation.to?.info ?? resource;
+  const kind = kindOf(sight.object ?? sight.old, match.to);
+  const seen = match.to?.info ?? resource;
   const options = operation === "CONNECT" ? undefined : { kind: optionKinds[operation], apiVersion: "meta.k8s.io/v1" };
   return {
     uid: randomUUID(),
     kind,
     resource: { group: seen.group, version: seen.version, resource: seen.plural },
     ...(subresource ? { subResource: subresource } : {}),
-    requestKind: invocation.to === invocation.from ? kind : kindOf(request.object ?? request.old, invocation.from),
+    requestKind: match.to === match.from ? kind : kindOf(request.object ?? request.old, match.from),
     requestResource: { group: resource.group, version: resource.version, resource: resource.plural },
     ...(subresource ? { requestSubResource: subresource } : {}),
     ...(name ? { name } : {}),

@@ -1,21 +1,26 @@
 import { badRequest, forbidden, internalError, StatusError } from "../../../api/errors.ts";
-import { deepEqual } from "../../../api/meta/equality.ts";
 import type { KubeObject } from "../../../api/meta/object.ts";
 import { applyJsonPatch } from "../../../api/meta/patch/json.ts";
 import { MutatingWebhookConfigurations, ValidatingWebhookConfigurations } from "../../../api/types/resources.ts";
 import type { Logger } from "../../../lib/log.ts";
 import { SecureAgents } from "../../backends/secure-agents.ts";
 import type { Objects } from "../../objects.ts";
-import { copyOf, untyped } from "../../plain-data.ts";
+import { untyped } from "../../plain-data.ts";
 import type { Registry } from "../../registry.ts";
 import type { AdmissionPlugin, AdmissionRequest } from "../admission.ts";
+import { changeObject } from "../change.ts";
+import { isExempt, type Match, matchOf } from "../matching.ts";
 import { nameOf } from "../request.ts";
 import { Configurations, type Webhook } from "./configurations.ts";
-import { converted, type Invocation, invocationOf, isExempt } from "./invocation.ts";
-import { type Authorize, conditionsHold } from "./match-conditions.ts";
-import { Reinvocation } from "./reinvocation.ts";
+import { type Authorize, celVariables, conditionsHold } from "../match-conditions.ts";
+import { Reinvocation } from "../reinvocation.ts";
 import { denial, readResponse, type ReviewResponse, reviewRequest, type Sight, sightOf } from "./review.ts";
 import { callWebhook } from "./webhook-client.ts";
+
+/** A webhook that is to be called, and how it sees the request. */
+interface Invocation extends Match {
+  webhook: Webhook;
+}
 
 /** What admission webhooks work with. */
 export interface WebhookAdmissionOptions {
@@ -76,10 +81,10 @@ async function validate(caller: Caller, webhooks: readonly Webhook[], request: A
 }
 
 /** Applies the patch to what the webhook saw, and makes the request's object of it: pruned and with defaults. Returns whether it changed. */
-function mutate(request: AdmissionRequest, { webhook, from, to }: Invocation, { object }: Sight, patch: unknown): boolean {
+function mutate(request: AdmissionRequest, invocation: Invocation, { object }: Sight, patch: unknown): boolean {
   if (!object || !request.object)
     throw internalError(
-      `admission webhook ${JSON.stringify(webhook.spec.name)} attempted to modify the object, which is not supported for this operation`,
+      `admission webhook ${JSON.stringify(invocation.webhook.spec.name)} attempted to modify the object, which is not supported for this operation`,
     );
   let patched: KubeObject;
   try {
@@ -87,23 +92,7 @@ function mutate(request: AdmissionRequest, { webhook, from, to }: Invocation, { 
   } catch (error) {
     throw internalError(error instanceof Error ? error.message : String(error));
   }
-  const subresource = from?.subresources.get(request.subresource);
-  if (from && to && request.operation !== "CONNECT" && subresource?.shape !== "call") {
-    // A Scale is only a window on the object: what it says of replicas is what can be changed through it.
-    if (subresource && subresource.kind !== from.info.kind) return false;
-    patched = untyped(from.schema.prune(converted(patched, to, from)).value);
-    from.schema.applyDefaults(patched);
-    from.rules.default?.(patched);
-  }
-  if (deepEqual(patched, request.object)) return false;
-  replaceContent(request.object, copyOf<KubeObject>(patched));
-  return true;
-}
-
-/** Verbs hold on to the object that they gave: it becomes another in place. */
-function replaceContent(object: KubeObject, next: KubeObject): void {
-  for (const name of Object.keys(object)) if (!Object.hasOwn(next, name)) Reflect.deleteProperty(object, name);
-  Object.assign(object, next);
+  return changeObject(request, invocation, patched);
 }
 
 /** Calls webhooks, and turns what goes wrong into what their failurePolicy says. */
@@ -120,7 +109,8 @@ class Caller {
   }
 
   invocation(webhook: Webhook, request: AdmissionRequest): Invocation | undefined {
-    return invocationOf(webhook, request, { objects: this.options.objects, registry: this.options.registry() });
+    const match = matchOf(webhook.criteria, request, { objects: this.options.objects, registry: this.options.registry() });
+    return match && { ...match, webhook };
   }
 
   /** The answer of a webhook that allows; undefined when it was not asked, or could not be and need not. Throws its refusal. */
@@ -161,7 +151,7 @@ class Caller {
 
   private matches(webhook: Webhook, request: AdmissionRequest, review: ReturnType<typeof reviewRequest>): boolean {
     try {
-      return conditionsHold(webhook, request, review, this.options.authorize);
+      return webhook.conditions.length === 0 || conditionsHold(webhook.conditions, celVariables(request, review, this.options.authorize));
     } catch (error) {
       if (error instanceof StatusError) throw error;
       if (webhook.spec.failurePolicy === "Ignore") return false;

@@ -1,5 +1,5 @@
-import type { RuleWithOperations } from "../../../api/types/admissionregistration.v1.ts";
-import type { AdmissionRequest } from "../admission.ts";
+import type { RuleWithOperations } from "../../api/types/admissionregistration.v1.ts";
+import type { AdmissionRequest } from "./admission.ts";
 
 /** What of a request rules look at. */
 export interface RuleTarget {

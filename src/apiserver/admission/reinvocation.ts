@@ -1,8 +1,14 @@
-import { deepEqual } from "../../../api/meta/equality.ts";
-import type { KubeObject } from "../../../api/meta/object.ts";
-import { copyOf } from "../../plain-data.ts";
-import type { AdmissionRequest } from "../admission.ts";
-import type { Webhook } from "./configurations.ts";
+import { deepEqual } from "../../api/meta/equality.ts";
+import type { KubeObject } from "../../api/meta/object.ts";
+import { copyOf } from "../plain-data.ts";
+import type { AdmissionRequest } from "./admission.ts";
+
+/** A webhook, or a policy with its binding and parameters. */
+export interface Mutator {
+  /** Tells it from all others. */
+  id: string;
+  spec: { reinvocationPolicy?: string };
+}
 
 /** What has happened to one request so far. */
 interface Round {
@@ -14,7 +20,7 @@ interface Round {
   left?: KubeObject;
 }
 
-/** Decides which mutating webhooks are called once more: those that others, or the plugins' second run, have changed the object after. */
+/** Decides which mutating webhooks (or policies) are called once more: those that others, or the plugins' second run, have changed the object after. */
 export class Reinvocation {
   private readonly rounds = new WeakMap<AdmissionRequest, Round>();
 
@@ -24,12 +30,12 @@ export class Reinvocation {
     else if (!deepEqual(round.left, request.object)) moveAll(round);
   }
 
-  mayCall(request: AdmissionRequest, { id }: Webhook): boolean {
+  mayCall(request: AdmissionRequest, { id }: Mutator): boolean {
     return request.pass !== "second" || !!this.rounds.get(request)?.again.has(id);
   }
 
   /** To be told of each call. A change makes the whole of admission run once more. */
-  called(request: AdmissionRequest, { id, spec }: Webhook, changed: boolean): void {
+  called(request: AdmissionRequest, { id, spec }: Mutator, changed: boolean): void {
     const round = this.rounds.get(request);
     if (!round) return;
     if (changed) {
