@@ -102,7 +102,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     componentStatuses: () => componentStatuses(health),
   });
   for (const handler of [...builtInHandlers(rulesOf, special), ...(options.resources ?? [])]) registry.add(handler);
-  const customResources = new CustomResources({ context, registry, objects, log });
+  const customResources = new CustomResources({ context, registry, objects, log, random });
   const stopAddresses = showIPAddresses({ context, registry, objects, log });
   const aggregation = createAggregation({ context, registry, objects, log, random, proxyClient: options.proxyClient ?? (() => undefined) });
   const verbs = new Verbs(context);

@@ -76,6 +76,14 @@ export interface ResourceHooks {
   mayGo?(object: Readonly<KubeObject>): boolean;
 }
 
+/** How a version comes by its objects where a webhook converts them. */
+export interface WebhookConversion {
+  /** Converts what is in another version, all at once; undefined where nothing is left to do. Rejects with StatusErrors. */
+  prepare(stored: readonly StoredObject[]): Promise<void> | undefined;
+  /** The object in the version that is stored. */
+  toStorage(object: KubeObject): Promise<KubeObject>;
+}
+
 /** Everything the verbs need to know of one version of one resource; made once, when the resource begins to be served. */
 export interface ResourceHandler {
   info: ResourceInfo;
@@ -101,6 +109,8 @@ export interface ResourceHandler {
   view(stored: StoredObject): View;
   /** The object in the version that is stored; may change and return the same. */
   toStorage(object: KubeObject): KubeObject;
+  /** Set where a webhook converts between versions: what `view` is asked for has to be prepared, and toStorage is not used. */
+  conversion?: WebhookConversion | undefined;
   /** Resources without storage answer by themselves. */
   virtual?: VirtualResource;
 }

@@ -7,6 +7,7 @@ import { customResource } from "../../api/schema/openapi-custom.ts";
 import type { ExtraResource } from "../../api/schema/openapi-documents.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { StoreWatch } from "../../store/store.ts";
+import { SecureAgents } from "../backends/secure-agents.ts";
 import type { Call } from "../call.ts";
 import type { Objects } from "../objects.ts";
 import { copyOf, typed } from "../plain-data.ts";
@@ -16,6 +17,7 @@ import { systemUser } from "../subresources/eviction.ts";
 import { changeObject } from "../verbs/change.ts";
 import { timestamp, type VerbContext } from "../verbs/context.ts";
 import { deleteCollection } from "../verbs/delete-collection.ts";
+import { type Convert, conversionOf } from "./conversion.ts";
 import { cleanupFinalizer, completeDefinition } from "./definition-hooks.ts";
 import { customHandler } from "./handler.ts";
 import { isTrue } from "./names.ts";
@@ -26,6 +28,8 @@ export interface CustomResourceParts {
   registry: Registry;
   objects: Objects;
   log: Logger;
+  /** 0 to 1; chooses among the endpoints of a webhook's Service. */
+  random: () => number;
 }
 
 /** One served version with its part of the OpenAPI documents. */
@@ -40,6 +44,7 @@ export class CustomResources {
   private readonly served = new Map<string, Served[]>();
   private readonly terminating = new Set<string>();
   private readonly cleanups = new Map<string, StoreWatch | undefined>();
+  private readonly agents = new SecureAgents();
   private readonly stop: () => void;
 
   constructor(parts: CustomResourceParts) {
@@ -56,6 +61,7 @@ export class CustomResources {
     this.stop();
     for (const watch of this.cleanups.values()) watch?.stop();
     this.cleanups.clear();
+    this.agents.close();
   }
 
   private changed(now: CustomResourceDefinition | undefined, old: CustomResourceDefinition | undefined): void {
@@ -75,11 +81,12 @@ export class CustomResources {
     const { registry, log } = this.parts;
     const before = this.served.get(name) ?? [];
     const serving: Served[] = [];
+    const convert = definition && this.conversionOf(definition);
     if (definition && isTrue(definition, "Established"))
       for (const version of definition.spec.versions) {
         if (!version.served) continue;
         try {
-          const handler = customHandler(definition, version, () => this.terminating.has(name));
+          const handler = customHandler(definition, version, () => this.terminating.has(name), convert);
           serving.push({ handler, openapi: customResource(handler.info, handler.listKind, version.schema?.openAPIV3Schema) });
         } catch (error) {
           log.error({ definition: name, version: version.name, error: String(error) }, "a custom resource cannot be served");
@@ -89,6 +96,11 @@ export class CustomResources {
     for (const { handler } of serving) registry.add(handler);
     if (serving.length > 0) this.served.set(name, serving);
     else this.served.delete(name);
+  }
+
+  private conversionOf(definition: CustomResourceDefinition): Convert | undefined {
+    const { objects, random, context } = this.parts;
+    return conversionOf(definition, { objects, random, agents: this.agents, newUid: context.newUid });
   }
 
   /** Names of a definition that went are free: others in its group may have waited for them. */
@@ -123,8 +135,11 @@ export class CustomResources {
       if (context.store.count(storage) === 0) this.background("cleanup", this.release(name));
     };
     this.cleanups.set(name, context.store.watch({ resource: storage, from: context.store.revision }, finishWhenEmpty));
-    const handler = this.served.get(name)?.[0]?.handler;
-    const clearing = handler ? this.deleteAll(handler) : Promise.resolve();
+    // In the version that is stored: there may be nobody left who could convert to another one.
+    const version = definition.spec.versions.find((one) => one.storage);
+    const clearing = version
+      ? this.deleteAll(customHandler(definition, version, () => true, this.conversionOf(definition)))
+      : Promise.resolve();
     this.background("cleanup", clearing.then(finishWhenEmpty));
   }
 

@@ -16,6 +16,7 @@ import { customResourcePolicy } from "../resource-policy.ts";
 import { type ScaleAccess, scaleSubresource } from "../subresources/scale.ts";
 import { statusSubresource } from "../subresources/status.ts";
 import { customColumns } from "./columns.ts";
+import type { Convert } from "./conversion.ts";
 import { compileJsonPath, plainFields } from "./json-path.ts";
 
 const verbs = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
@@ -26,11 +27,12 @@ export function customHandler(
   definition: CustomResourceDefinition,
   version: CustomResourceDefinitionVersion,
   terminating: () => boolean,
+  convert?: Convert,
 ): ResourceHandler {
   const info = infoOf(definition, version);
   const { group, plural, kind, groupVersion } = info;
   const schema: ObjectSchema = compileStructural(version.schema?.openAPIV3Schema, kind, version.name);
-  const storageVersion = definition.spec.versions.find(({ storage }) => storage)?.name ?? version.name;
+  const stored = `${group}/${definition.spec.versions.find(({ storage }) => storage)?.name ?? version.name}`;
   const { columns, cells } = customColumns(version);
   const subresources = new Map<string, Subresource>();
   const handler: ResourceHandler = {
@@ -53,9 +55,9 @@ export function customHandler(
     hasStatus: !!version.subresources?.status,
     clearsStatus: !!version.subresources?.status,
     subresources,
-    view: viewer(schema, groupVersion),
+    ...viewer(schema, { shown: groupVersion, stored }, convert),
     toStorage(object) {
-      object.apiVersion = `${group}/${storageVersion}`;
+      object.apiVersion = stored;
       return object;
     },
   };
@@ -88,20 +90,48 @@ function infoOf({ spec, status }: CustomResourceDefinition, version: CustomResou
 }
 
 /** Objects as this version shows them: its apiVersion, its schema's fields and defaults, also for what was stored before them. */
-function viewer(schema: ObjectSchema, apiVersion: string): (stored: StoredObject) => View {
+function viewer(
+  schema: ObjectSchema,
+  { shown: apiVersion, stored: storedVersion }: { shown: string; stored: string },
+  convert: Convert | undefined,
+): Pick<ResourceHandler, "view" | "conversion"> {
   const views = new WeakMap<StoredObject, View>();
-  return (stored) => {
-    let view = views.get(stored);
-    if (!view) {
-      const object = untyped(schema.prune(stored.object).value);
-      object.apiVersion = apiVersion;
-      // What pruning shares with the stored object must not change with the defaults.
-      const shown = copyOf<KubeObject>(object);
-      schema.applyDefaults(shown);
-      view = deepEqual(shown, stored.object) ? stored : viewOf(shown);
-      views.set(stored, view);
-    }
+  const show = (stored: StoredObject, from: Readonly<KubeObject> = stored.object): View => {
+    const object = untyped(schema.prune(from).value);
+    object.apiVersion = apiVersion;
+    // What pruning shares with the stored object must not change with the defaults.
+    const shown = copyOf<KubeObject>(object);
+    schema.applyDefaults(shown);
+    const view = deepEqual(shown, stored.object) ? stored : viewOf(shown);
+    views.set(stored, view);
     return view;
+  };
+  const view = (stored: StoredObject): View => views.get(stored) ?? show(stored);
+  if (!convert) return { view };
+  const pending = new WeakMap<StoredObject, Promise<void>>();
+  return {
+    view,
+    conversion: {
+      prepare(stored) {
+        const others = stored.filter((one) => one.object.apiVersion !== apiVersion && !views.has(one));
+        if (others.length === 0) return undefined;
+        const fresh = others.filter((one) => !pending.has(one));
+        const converting = (async (): Promise<void> => {
+          try {
+            const objects = await convert(
+              fresh.map(({ object }) => object),
+              apiVersion,
+            );
+            for (const [i, one] of fresh.entries()) show(one, objects[i]);
+          } finally {
+            for (const one of fresh) pending.delete(one);
+          }
+        })();
+        for (const one of fresh) pending.set(one, converting);
+        return Promise.all(others.map((one) => pending.get(one))).then(() => {});
+      },
+      toStorage: async (object) => (apiVersion === storedVersion ? object : ((await convert([object], storedVersion))[0] ?? object)),
+    },
   };
 }
 

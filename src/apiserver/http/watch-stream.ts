@@ -81,7 +81,7 @@ export function streamWatch(
     stops.push(
       parts.bookmarks.add(() => {
         const revision = parts.revision();
-        if (revision > told) sink.bookmark(revision, false);
+        if (revision > told && !watch.isBehind?.()) sink.bookmark(revision, false);
       }),
     );
   stops.push(watch.start(sink));

@@ -9,14 +9,16 @@ import { applyNode, appliedToSubresource, configurationOf } from "../verbs/apply
 import { type Change, changeObject, countGeneration } from "../verbs/change.ts";
 import { keyOfCall, type VerbContext } from "../verbs/context.ts";
 import { type PatchInput, patched } from "../verbs/patch.ts";
+import { viewWhenReady } from "../verbs/ready.ts";
 import { checkSent, checkVersion } from "../verbs/update.ts";
 
 /** Shows a subresource of the newest committed state. */
-export function getSubresource(context: VerbContext, call: Call, subresource: ObjectSubresource): View {
+export function getSubresource(context: VerbContext, call: Call, subresource: ObjectSubresource): View | Promise<View> {
   if (!subresource.verbs.includes("get")) throw methodNotAllowed();
   const stored = context.store.get(keyOfCall(call));
   if (!stored) throw notFound({ ...call.handler.target, name: call.name });
-  return shown(call.handler.view(stored), subresource);
+  const view = viewWhenReady(call.handler, stored);
+  return view instanceof Promise ? view.then((ready) => shown(ready, subresource)) : shown(view, subresource);
 }
 
 /** Replaces a subresource by what was sent, which is given away. */

@@ -8,6 +8,7 @@ import type { Call } from "../call.ts";
 import { type ResourceHandler, type View, viewOf } from "../resource-handler.ts";
 import { managedAfterUpdate } from "./apply.ts";
 import { admissionRequest, keyOfCall, type VerbContext } from "./context.ts";
+import { inStorage, viewWhenReady } from "./ready.ts";
 import { refuseIfAny, showWarnings } from "./validation.ts";
 
 /** The text that every client knows for a lost race. */
@@ -56,7 +57,7 @@ async function attemptChange(
   reservations: Reservations,
 ): Promise<View> {
   const { handler } = call;
-  const old = handler.view(current).object;
+  const { object: old } = await viewWhenReady(handler, current);
   const object = change.next(old);
   const { managedFields } = object.metadata ?? {};
   carryIdentity(object, old);
@@ -84,9 +85,9 @@ async function attemptChange(
   const stored = await context.store.write({
     key: current.key,
     expect: current.revision,
-    object: goes ? undefined : handler.toStorage(object),
+    object: goes ? undefined : await inStorage(handler, object),
   });
-  return goes ? viewOf(object) : handler.view(stored);
+  return goes ? viewOf(object) : viewWhenReady(handler, stored);
 }
 
 /** Whether an object marked as deleted has nothing left that keeps it. */

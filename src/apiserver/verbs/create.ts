@@ -7,6 +7,7 @@ import { Reservations } from "../admission-chain.ts";
 import type { Call } from "../call.ts";
 import { type Reply, viewOf } from "../resource-handler.ts";
 import { admissionRequest, keyOfCall, timestamp, type VerbContext } from "./context.ts";
+import { inStorage, viewWhenReady } from "./ready.ts";
 import { refuseIfAny, showWarnings } from "./validation.ts";
 
 /** Names made from generateName that are taken already are tried again this often (KEP-4420). */
@@ -66,8 +67,8 @@ async function checkAndStore(context: VerbContext, call: Call, object: KubeObjec
     return { view: viewOf(object), code: 201 };
   }
   try {
-    const stored = await context.store.write({ key, expect: 0, object: handler.toStorage(object) });
-    return { view: handler.view(stored), code: 201 };
+    const stored = await context.store.write({ key, expect: 0, object: await inStorage(handler, object) });
+    return { view: await viewWhenReady(handler, stored), code: 201 };
   } catch (error) {
     if (error instanceof PreconditionFailed) throw alreadyExists({ ...handler.target, name: call.name });
     throw error;

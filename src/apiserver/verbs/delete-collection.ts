@@ -9,7 +9,7 @@ const width = 32;
 
 /** Deletes everything that the options select, and answers the list of it. */
 export async function deleteCollection(context: VerbContext, call: Call, options: DeleteOptions, selection: ListOptions): Promise<Listed> {
-  const listed = listObjects(context, call, selection);
+  const listed = await listObjects(context, call, selection);
   for (let from = 0; from < listed.items.length; from += width) {
     const part = listed.items.slice(from, from + width);
     const deleting = part.map(async ({ object: { metadata } }) => {

@@ -9,6 +9,7 @@ import { copyOf } from "../plain-data.ts";
 import { type Reply, type ResourceHandler, type View, viewOf } from "../resource-handler.ts";
 import { mayGo, modified } from "./change.ts";
 import { admissionRequest, keyOfCall, timestamp, type VerbContext } from "./context.ts";
+import { inStorage, viewWhenReady } from "./ready.ts";
 
 const maxAttempts = 100;
 const foregroundFinalizer = "foregroundDeletion";
@@ -61,7 +62,7 @@ async function attemptRemove(
   reservations: Reservations,
 ): Promise<Deleted> {
   const { handler } = call;
-  const old = handler.view(current).object;
+  const { object: old } = await viewWhenReady(handler, current);
   checkPreconditions(call, options, old);
   const request = admissionRequest(call, "DELETE", { object: undefined, old }, reservations);
   await context.admission.admit(request);
@@ -74,11 +75,11 @@ async function attemptRemove(
   }
   if (gone) {
     const stored = await context.store.write({ key: current.key, expect: current.revision, object: undefined });
-    return { view: handler.view(stored), gone };
+    return { view: await viewWhenReady(handler, stored), gone };
   }
   if (deepEqual(next, old) && current.revision <= context.store.revision) return { view: handler.view(current), gone };
-  const stored = await context.store.write({ key: current.key, expect: current.revision, object: handler.toStorage(next) });
-  return { view: handler.view(stored), gone };
+  const stored = await context.store.write({ key: current.key, expect: current.revision, object: await inStorage(handler, next) });
+  return { view: await viewWhenReady(handler, stored), gone };
 }
 
 /** The object as a delete at that time leaves it: its deletionTimestamp, grace period and finalizers set. */

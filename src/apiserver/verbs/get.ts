@@ -2,10 +2,11 @@ import { notFound } from "../../api/errors.ts";
 import type { Call } from "../call.ts";
 import type { View } from "../resource-handler.ts";
 import { keyOfCall, type VerbContext } from "./context.ts";
+import { viewWhenReady } from "./ready.ts";
 
 /** The newest committed state of one object. Throws notFound. */
-export function getObject(context: VerbContext, call: Call): View {
+export function getObject(context: VerbContext, call: Call): View | Promise<View> {
   const stored = context.store.get(keyOfCall(call));
   if (!stored) throw notFound({ ...call.handler.target, name: call.name });
-  return call.handler.view(stored);
+  return viewWhenReady(call.handler, stored);
 }

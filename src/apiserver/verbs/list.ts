@@ -21,9 +21,8 @@ const tooOldToken =
   "now may show up in the list.";
 
 /** Lists a collection; see "Kubernetes API Concepts": resourceVersion semantics and chunked lists. */
-export function listObjects(context: VerbContext, call: Call, options: ListOptions): Listed {
+export function listObjects(context: VerbContext, call: Call, options: ListOptions): Listed | Promise<Listed> {
   const { handler } = call;
-  const { listKind: kind, info } = handler;
   validateListOptions(options);
   const selection = selectionOf(handler, options);
   const limit = options.limit && options.limit > 0 && options.resourceVersion !== "0" ? options.limit : undefined;
@@ -33,14 +32,36 @@ export function listObjects(context: VerbContext, call: Call, options: ListOptio
     query.after = token.after;
     if (token.revision > 0) query.revision = token.revision;
   } else query.revision = revisionToList(context, options);
-  const result = readPage(context, call, query, !!token);
+  const shown = (result: ListResult): Listed => listed(call, result, limit, !selection.match);
+  if (handler.conversion) return listConverted(context, call, query, { continued: !!token, byField: !!options.fieldSelector }).then(shown);
+  return shown(readPage(context, call, query, !!token));
+}
+
+/** What a selector of fields looks at has to be converted first; otherwise only what is shown. */
+async function listConverted(
+  context: VerbContext,
+  call: Call,
+  query: ListQuery,
+  { continued, byField }: { continued: boolean; byField: boolean },
+): Promise<ListResult> {
+  const { conversion } = call.handler;
+  const { resource, namespace, after, revision = context.store.revision } = query;
+  const atRevision = { ...query, revision };
+  if (byField) await conversion?.prepare(readPage(context, call, { resource, namespace, after, revision }, continued).objects);
+  const result = readPage(context, call, atRevision, continued);
+  await conversion?.prepare(result.objects);
+  return result;
+}
+
+function listed(call: Call, result: ListResult, limit: number | undefined, countsRest: boolean): Listed {
+  const { listKind: kind, info, view } = call.handler;
   const metadata: Listed["metadata"] = { resourceVersion: String(result.revision) };
   const last = result.objects.at(-1);
   if (limit && last && result.remaining > 0) {
     metadata.continue = encodeContinue(result.revision, last.key, call.namespace);
-    if (!selection.match) metadata.remainingItemCount = result.remaining;
+    if (countsRest) metadata.remainingItemCount = result.remaining;
   }
-  return { kind, apiVersion: info.groupVersion, items: result.objects.map(handler.view), metadata };
+  return { kind, apiVersion: info.groupVersion, items: result.objects.map(view), metadata };
 }
 
 /** How many texts are joined at once, and about how long a piece may get: long enough to be cheap to send, short enough to be forgotten. */

@@ -1,9 +1,9 @@
-import { expired, type FieldError, invalid, type StatusError } from "../../api/errors.ts";
+import { expired, type FieldError, internalError, invalid, StatusError } from "../../api/errors.ts";
 import { notSupported } from "../../api/meta/field-errors.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
 import { Compacted, type StoredObject, type StoreEvent } from "../../store/store.ts";
 import type { Call, WatchOptions } from "../call.ts";
-import { type View, viewOf } from "../resource-handler.ts";
+import { type View, viewOf, type WebhookConversion } from "../resource-handler.ts";
 import { type Selection, selectionOf } from "../selection.ts";
 import type { VerbContext } from "../verbs/context.ts";
 import { parseRevision, refuseFuture } from "../verbs/list.ts";
@@ -21,6 +21,8 @@ export interface WatchSink {
 export interface Watch {
   /** Sends the initial events, and then every change, until the returned function is called. */
   start(sink: WatchSink): () => void;
+  /** Whether events wait to be sent: bookmarks then would say too much. */
+  isBehind?(): boolean;
 }
 
 /**
@@ -35,22 +37,74 @@ export function prepareWatch(context: VerbContext, call: Call, options: WatchOpt
   const asked = parseRevision(options.resourceVersion);
   if (options.sendInitialEvents) refuseFuture(context, asked);
   const initial = options.sendInitialEvents ?? asked === 0;
+  const query = { resource: handler.storage, namespace: call.namespace || undefined };
+  const begin = (sink: WatchSink): number => {
+    if (!initial && asked !== 0) return asked;
+    const { objects, revision } = initial
+      ? context.store.list({ ...query, match: selection.match })
+      : { objects: [], revision: context.store.revision };
+    for (const stored of objects) sink.event("ADDED", handler.view(stored));
+    if (options.sendInitialEvents) sink.bookmark(revision, true);
+    return revision;
+  };
+  const { conversion } = handler;
+  if (!conversion) return { start: (sink) => follow(context, call, selection, begin(sink), sink) };
+  return convertedWatch(conversion, {
+    before: () => (initial ? context.store.list(query).objects : []),
+    begin,
+    follow: (from, sink, prepared) => follow(context, call, selection, from, sink, prepared),
+  });
+}
+
+/** A watch that waits for a conversion webhook: events keep their order. */
+function convertedWatch(
+  conversion: WebhookConversion,
+  steps: {
+    before(): StoredObject[];
+    begin(sink: WatchSink): number;
+    follow(from: number, sink: WatchSink, prepared: (objects: StoredObject[], then: () => void) => void): () => void;
+  },
+): Watch {
+  let waiting = 0;
   return {
+    isBehind: () => waiting > 0,
     start(sink) {
-      let from = asked;
-      if (initial || asked === 0) {
-        const query = { resource: handler.storage, namespace: call.namespace || undefined, match: selection.match };
-        const { objects, revision } = initial ? context.store.list(query) : { objects: [], revision: context.store.revision };
-        for (const stored of objects) sink.event("ADDED", handler.view(stored));
-        if (options.sendInitialEvents) sink.bookmark(revision, true);
-        from = revision;
-      }
-      return follow(context, call, selection, from, sink);
+      let stopped = false;
+      let stop = (): void => {};
+      let last: Promise<void> = Promise.resolve();
+      const prepared = (objects: StoredObject[], then: () => void): void => {
+        waiting++;
+        const ready = conversion.prepare(objects);
+        ready?.catch(() => {}); // Told below, in its turn.
+        last = last
+          .then(() => ready)
+          .then(() => (stopped ? undefined : then()))
+          .catch((error: unknown) => {
+            if (!stopped) sink.failed(error instanceof StatusError ? error : internalError(String(error)));
+            stopped = true;
+            stop();
+          })
+          .finally(() => waiting--);
+      };
+      prepared(steps.before(), () => {
+        stop = steps.follow(steps.begin(sink), sink, prepared);
+      });
+      return () => {
+        stopped = true;
+        stop();
+      };
     },
   };
 }
 
-function follow(context: VerbContext, call: Call, selection: Selection, from: number, sink: WatchSink): () => void {
+function follow(
+  context: VerbContext,
+  call: Call,
+  selection: Selection,
+  from: number,
+  sink: WatchSink,
+  prepared?: (objects: StoredObject[], then: () => void) => void,
+): () => void {
   const { handler } = call;
   const { match, name } = selection;
   const deliver = (event: StoreEvent): void => {
@@ -65,7 +119,10 @@ function follow(context: VerbContext, call: Call, selection: Selection, from: nu
     else if (was) sink.event("DELETED", event.type === "DELETED" ? handler.view(event.object) : lastState(call, event));
   };
   try {
-    const watch = context.store.watch({ resource: handler.storage, namespace: call.namespace || undefined, from }, deliver);
+    const receive = prepared
+      ? (event: StoreEvent): void => prepared([event.object, ...(match && event.previous ? [event.previous] : [])], () => deliver(event))
+      : deliver;
+    const watch = context.store.watch({ resource: handler.storage, namespace: call.namespace || undefined, from }, receive);
     return () => watch.stop();
   } catch (error) {
     if (!(error instanceof Compacted)) throw error;

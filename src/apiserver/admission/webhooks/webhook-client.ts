@@ -5,7 +5,7 @@ import { networkError } from "../../backends/network-error.ts";
 import type { SecureAgents } from "../../backends/secure-agents.ts";
 import { resolveService } from "../../backends/service-endpoint.ts";
 import type { Objects } from "../../objects.ts";
-import type { Webhook } from "./configurations.ts";
+import type { WebhookClientConfig } from "../../../api/types/apiextensions.v1.ts";
 
 /** What calling webhooks needs. */
 export interface WebhookClientParts {
@@ -15,8 +15,13 @@ export interface WebhookClientParts {
   random: () => number;
 }
 
+/** The part of a webhook that says how to call it. */
+interface Target {
+  spec: { clientConfig: WebhookClientConfig; timeoutSeconds?: number };
+}
+
 /** Posts the review to the webhook and gives its answer. Throws an Error whose message begins with `Post "https://...": `. */
-export async function callWebhook(parts: WebhookClientParts, { spec }: Webhook, review: object): Promise<string> {
+export async function callWebhook(parts: WebhookClientParts, { spec }: Target, review: object): Promise<string> {
   const { url, service, caBundle } = spec.clientConfig;
   const seconds = spec.timeoutSeconds ?? 10;
   const serverName = service ? `${service.name}.${service.namespace}.svc` : "";
