@@ -1,13 +1,19 @@
+import type { ResourceInfo } from "../api/resource.ts";
 import type { AdmissionPlugin, AdmissionRequest } from "./admission/admission.ts";
+
+/** What there is to do for the writes of one resource. */
+interface Steps {
+  readonly mutating: readonly AdmissionPlugin[];
+  readonly validating: readonly AdmissionPlugin[];
+}
 
 /** All admission plugins in order: first everything that changes the object, then everything that checks it. */
 export class AdmissionChain {
-  private readonly mutating: readonly AdmissionPlugin[];
-  private readonly validating: readonly AdmissionPlugin[];
+  private readonly plugins: readonly AdmissionPlugin[];
+  private readonly known = new WeakMap<ResourceInfo, Steps>();
 
   constructor(plugins: readonly AdmissionPlugin[]) {
-    this.mutating = plugins.filter((plugin) => plugin.admit);
-    this.validating = plugins.filter((plugin) => plugin.validate);
+    this.plugins = plugins;
   }
 
   async admit(request: AdmissionRequest): Promise<void> {
@@ -18,17 +24,28 @@ export class AdmissionChain {
   }
 
   private async mutate(request: AdmissionRequest): Promise<void> {
-    for (const plugin of this.mutating) {
+    for (const plugin of this.stepsFor(request.resource).mutating) {
       const waiting = plugin.admit?.(request);
       if (waiting) await waiting;
     }
   }
 
   async validate(request: AdmissionRequest): Promise<void> {
-    for (const plugin of this.validating) {
+    for (const plugin of this.stepsFor(request.resource).validating) {
       const waiting = plugin.validate?.(request);
       if (waiting) await waiting;
     }
+  }
+
+  private stepsFor(resource: ResourceInfo): Steps {
+    let steps = this.known.get(resource);
+    if (!steps) {
+      const name = resource.group ? `${resource.plural}.${resource.group}` : resource.plural;
+      const plugins = this.plugins.filter(({ resources }) => !resources || resources.includes(name));
+      steps = { mutating: plugins.filter(({ admit }) => admit), validating: plugins.filter(({ validate }) => validate) };
+      this.known.set(resource, steps);
+    }
+    return steps;
   }
 }
 

@@ -16,8 +16,12 @@ export function storeObjects(store: Store): Objects {
       const stored = store.get({ resource: storageOf(resource), namespace: namespace ?? "", name });
       return stored && typed<T>(stored.object);
     },
-    list: <T extends KubeObject>(resource: Resource<T>, namespace?: string) =>
-      store.list({ resource: storageOf(resource), namespace }).objects.map((stored) => typed<T>(stored.object)),
+    list<T extends KubeObject>(resource: Resource<T>, namespace?: string) {
+      const name = storageOf(resource);
+      // Asked with every write: of LimitRanges and quotas there are mostly none.
+      if (store.count(name) === 0) return [];
+      return store.list({ resource: name, namespace }).objects.map((stored) => typed<T>(stored.object));
+    },
     onChange<T extends KubeObject>(resource: Resource<T>, handler: (object: T | undefined, old: T | undefined) => void) {
       const name = storageOf(resource);
       const { objects, revision } = store.list({ resource: name });

@@ -44,7 +44,7 @@ export function selectorOfLabels(labels: Labels): Selector {
 const operators: Record<string, Requirement["operator"]> = { In: "in", NotIn: "notin", Exists: "exists", DoesNotExist: "!" };
 const compiled = new WeakMap<LabelSelector, Selector>();
 
-/** The selector of a LabelSelector: an absent one selects nothing, an empty one everything. Compiled once for each frozen object. */
+/** The selector of a LabelSelector: an absent one selects nothing, an empty one everything. Compiled once: it must not change afterwards. */
 export function selectorOfLabelSelector(selector: LabelSelector | undefined | null): Selector {
   if (!selector) return nothing;
   const known = compiled.get(selector);
@@ -53,7 +53,7 @@ export function selectorOfLabelSelector(selector: LabelSelector | undefined | nu
   for (const { key, operator, values } of selector.matchExpressions ?? [])
     requirements.push({ key, operator: operators[operator] ?? "in", values: values ?? [] });
   const result = selectorOf(requirements);
-  if (Object.isFrozen(selector)) compiled.set(selector, result);
+  compiled.set(selector, result);
   return result;
 }
 

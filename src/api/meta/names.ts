@@ -69,6 +69,18 @@ export function checkDns1035Label(name: string): string[] {
 
 /** "name" or "prefix.example.com/name": keys of labels and annotations, names of resources and conditions. */
 export function checkQualifiedName(name: string): string[] {
+  if (wellFormed.has(name)) return [];
+  const errors = qualifiedNameErrors(name);
+  if (errors.length > 0) return errors;
+  if (wellFormed.size >= 10_000) wellFormed.clear();
+  wellFormed.add(name);
+  return errors;
+}
+
+/** The keys of labels come again and again. */
+const wellFormed = new Set<string>();
+
+function qualifiedNameErrors(name: string): string[] {
   const parts = name.split("/");
   if (parts.length > 2) {
     const form = regexText(

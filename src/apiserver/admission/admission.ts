@@ -30,6 +30,8 @@ export interface AdmissionRequest {
 export interface AdmissionPlugin {
   /** As upstream names it: NamespaceLifecycle, ServiceAccount, ... */
   name: string;
+  /** The only resources that it looks at, as "pods" or "ingresses.networking.k8s.io"; writes of others do not come by it. Default: all. */
+  resources?: readonly string[];
   admit?(request: AdmissionRequest): Promise<void> | void;
   validate?(request: AdmissionRequest): Promise<void> | void;
 }

@@ -6,6 +6,7 @@ import type { AdmissionPlugin, AdmissionRequest } from "./admission.ts";
 import { refuse } from "./request.ts";
 
 const group = "certificates.k8s.io";
+const resources = [`certificatesigningrequests.${group}`];
 
 /** Who may approve and sign which certificate requests: the verbs approve and sign on the signer's name. */
 export function certificateAdmission(isAllowed: (attributes: RequestAttributes) => boolean): AdmissionPlugin[] {
@@ -28,6 +29,7 @@ export function certificateAdmission(isAllowed: (attributes: RequestAttributes) 
     {
       // Who asks is what authentication says, not what the request claims.
       name: "CertificateRequester",
+      resources,
       admit(request) {
         if (request.operation !== "CREATE" || request.resource.plural !== "certificatesigningrequests" || request.subresource) return;
         const { spec } = request.object as CertificateSigningRequest; // The resource says so.
@@ -42,6 +44,7 @@ export function certificateAdmission(isAllowed: (attributes: RequestAttributes) 
     },
     {
       name: "CertificateApproval",
+      resources,
       validate(request) {
         const old = certificateUpdate(request, "approval");
         if (old && !may(request, "approve", old.spec.signerName))
@@ -50,6 +53,7 @@ export function certificateAdmission(isAllowed: (attributes: RequestAttributes) 
     },
     {
       name: "CertificateSigning",
+      resources,
       validate(request) {
         const old = certificateUpdate(request, "status");
         if (!old) return;
@@ -61,6 +65,7 @@ export function certificateAdmission(isAllowed: (attributes: RequestAttributes) 
     },
     {
       name: "CertificateSubjectRestriction",
+      resources,
       async validate(request) {
         if (request.operation !== "CREATE" || request.resource.plural !== "certificatesigningrequests" || request.subresource) return;
         const { spec } = request.object as CertificateSigningRequest; // The resource says so.

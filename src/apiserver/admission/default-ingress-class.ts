@@ -9,6 +9,7 @@ import { isFor } from "./request.ts";
 export function defaultIngressClass(objects: Objects): AdmissionPlugin {
   return {
     name: "DefaultIngressClass",
+    resources: ["ingresses.networking.k8s.io"],
     admit(request) {
       if (request.operation !== "CREATE" || !isFor(request, "ingresses.networking.k8s.io")) return;
       const ingress = request.object as Ingress; // The resource says so.

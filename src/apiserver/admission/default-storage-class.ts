@@ -9,6 +9,7 @@ import { isFor } from "./request.ts";
 export function defaultStorageClass(objects: Objects): AdmissionPlugin {
   return {
     name: "DefaultStorageClass",
+    resources: ["persistentvolumeclaims"],
     admit(request) {
       if (request.operation !== "CREATE" || !isFor(request, "persistentvolumeclaims")) return;
       const claim = request.object as PersistentVolumeClaim; // The resource says so.

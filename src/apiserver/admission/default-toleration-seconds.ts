@@ -7,6 +7,7 @@ const keys = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
 /** A pod stays five minutes on a node that is not ready or not reachable, unless it says otherwise. */
 export const defaultTolerationSeconds: AdmissionPlugin = {
   name: "DefaultTolerationSeconds",
+  resources: ["pods"],
   admit(request) {
     const pod = writtenPod(request);
     if (!pod) return;

@@ -19,6 +19,7 @@ type Amounts = Readonly<Record<string, string>>;
 export function limitRanger(objects: Objects): AdmissionPlugin {
   return {
     name: "LimitRanger",
+    resources: ["pods", "persistentvolumeclaims"],
     admit(request) {
       const pod = createdPod(request);
       if (!pod) return;

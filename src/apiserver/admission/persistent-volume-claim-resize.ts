@@ -9,6 +9,7 @@ import { isFor, refuse } from "./request.ts";
 export function persistentVolumeClaimResize(objects: Objects): AdmissionPlugin {
   return {
     name: "PersistentVolumeClaimResize",
+    resources: ["persistentvolumeclaims"],
     validate(request) {
       if (request.operation !== "UPDATE" || !isFor(request, "persistentvolumeclaims")) return;
       const claim = request.object as PersistentVolumeClaim; // The resource says so, as for the old one.

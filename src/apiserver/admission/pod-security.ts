@@ -26,6 +26,7 @@ export function podSecurity(objects: Objects): AdmissionPlugin {
       if (request.operation !== "CREATE" && request.operation !== "UPDATE") return;
       if (isFor(request, "namespaces")) return checkNamespace(objects, request);
       const labels = objects.get(Namespaces, undefined, request.namespace)?.metadata.labels;
+      if (!labels || !hasPolicy(labels)) return;
       const enforce = policyOf(labels, "enforce");
       const warn = policyOf(labels, "warn");
       if (enforce.level === "privileged" && warn.level === "privileged") return;
@@ -44,6 +45,11 @@ export function podSecurity(objects: Objects): AdmissionPlugin {
 interface Policy {
   level: SecurityLevel;
   version: string;
+}
+
+function hasPolicy(labels: Record<string, string>): boolean {
+  for (const label in labels) if (label.startsWith(prefix)) return true;
+  return false;
 }
 
 function policyOf(labels: Record<string, string> | undefined, mode: "enforce" | "warn"): Policy {

@@ -7,11 +7,19 @@ import { createdPod, isFor, refuse } from "./request.ts";
 
 /** Resolves a pod's priorityClassName to its priority; at most one PriorityClass is the global default. */
 export function priority(objects: Objects): AdmissionPlugin {
+  const defaults = new Map<string, PriorityClass>();
+  objects.onChange<PriorityClass>(PriorityClasses, (now, old) => {
+    const { name } = (now ?? old)?.metadata ?? {};
+    if (!name) return;
+    if (now?.globalDefault) defaults.set(name, now);
+    else defaults.delete(name);
+  });
   return {
     name: "Priority",
+    resources: ["pods", "priorityclasses.scheduling.k8s.io"],
     admit(request) {
       const pod = createdPod(request);
-      if (pod) resolve(objects, request, pod);
+      if (pod) resolve(objects, defaults.values(), request, pod);
       else keep(request);
     },
     validate(request) {
@@ -24,15 +32,14 @@ export function priority(objects: Objects): AdmissionPlugin {
   };
 }
 
-function resolve(objects: Objects, request: AdmissionRequest, { spec }: Pod): void {
+function resolve(objects: Objects, defaults: Iterable<PriorityClass>, request: AdmissionRequest, { spec }: Pod): void {
   let found: PriorityClass | undefined;
   if (spec.priorityClassName) {
     found = objects.get(PriorityClasses, undefined, spec.priorityClassName);
     if (!found) throw refuse(request, `no PriorityClass with name ${spec.priorityClassName} was found`);
   } else {
     // Several can be there when the default was moved a moment ago: the lowest counts.
-    for (const one of objects.list(PriorityClasses))
-      if (one.globalDefault && (!found || (one.value ?? 0) < (found.value ?? 0))) found = one;
+    for (const one of defaults) if (!found || (one.value ?? 0) < (found.value ?? 0)) found = one;
     if (found) spec.priorityClassName = found.metadata.name;
   }
   const computed = found?.value ?? 0;

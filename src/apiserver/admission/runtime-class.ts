@@ -17,6 +17,7 @@ export function runtimeClass(objects: Objects): AdmissionPlugin {
   };
   return {
     name: "RuntimeClass",
+    resources: ["pods"],
     admit(request) {
       const pod = createdPod(request);
       const found = pod && classOf(request, pod);

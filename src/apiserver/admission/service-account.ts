@@ -14,6 +14,7 @@ const patience = 2_000;
 export function serviceAccount(options: { objects: Objects; clock: Clock; nameSuffix: () => string }): AdmissionPlugin {
   return {
     name: "ServiceAccount",
+    resources: ["pods"],
     async admit(request) {
       const pod = createdPod(request);
       if (!pod) return;

@@ -10,6 +10,7 @@ const finalizers: Readonly<Record<string, string>> = {
 /** Claims and volumes stay until nobody uses them: controllers take these finalizers away. */
 export const storageObjectInUseProtection: AdmissionPlugin = {
   name: "StorageObjectInUseProtection",
+  resources: Object.keys(finalizers),
   admit(request) {
     if (request.operation !== "CREATE" || !request.object) return;
     for (const [resource, finalizer] of Object.entries(finalizers)) {

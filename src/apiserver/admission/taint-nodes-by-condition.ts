@@ -7,6 +7,7 @@ const key = "node.kubernetes.io/not-ready";
 /** A new node gets no pods before it has said that it is ready. */
 export const taintNodesByCondition: AdmissionPlugin = {
   name: "TaintNodesByCondition",
+  resources: ["nodes"],
   admit(request) {
     if (request.operation !== "CREATE" || !isFor(request, "nodes")) return;
     const node = request.object as Node; // The resource says so.

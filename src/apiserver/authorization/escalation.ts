@@ -19,6 +19,7 @@ export interface EscalationOptions {
 export function escalationPrevention(options: EscalationOptions): AdmissionPlugin {
   return {
     name: "RBACEscalation",
+    resources: ["roles", "clusterroles", "rolebindings", "clusterrolebindings"].map((plural) => `${plural}.${group}`),
     validate(request) {
       if (request.resource.group !== group || request.subresource !== "" || !request.object) return;
       if (request.operation !== "CREATE" && request.operation !== "UPDATE") return;

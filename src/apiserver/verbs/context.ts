@@ -21,9 +21,13 @@ export function keyOfCall(call: Call): Key {
   return { resource: call.handler.storage, namespace: call.namespace, name: call.name };
 }
 
-/** The time now as metadata writes it: "2026-01-01T00:00:00Z". */
+let last = { second: Number.NaN, text: "" };
+
+/** The time now as metadata writes it: "2026-01-01T00:00:00Z". Made once a second. */
 export function timestamp(milliseconds: number): string {
-  return new Date(milliseconds).toISOString().replace(/\.\d+Z$/, "Z");
+  const second = Math.floor(milliseconds / 1000);
+  if (second !== last.second) last = { second, text: new Date(second * 1000).toISOString().replace(".000Z", "Z") };
+  return last.text;
 }
 
 /** The call as admission sees it. */
