@@ -2,7 +2,7 @@
  * hue beside the reference, in one run: `npm run bench`, under five minutes; `npm run bench -- --full` for all of it. docs/performance.md
  * tells how. One server runs at a time; each piece of work is done on hue, then on the reference, and again.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -34,7 +34,7 @@ const { values } = parseArgs({
     from: { type: "string", multiple: true },
   },
 });
-const short: Form = { runs: 3, requests: 3000, boundPods: 1000, settle: 4, rest: 20, pods: 5 };
+const short: Form = { runs: 2, requests: 3000, boundPods: 1000, settle: 4, rest: 10, pods: 5 };
 const full: Form = { runs: 5, requests: 10_000, boundPods: 3000, settle: 15, rest: 300, pods: 15 };
 const scenarios: readonly Scenario[] = [requests, podList, bound, deployment, writes, rest, dns, running, library];
 
@@ -64,6 +64,13 @@ function possible(place: Place, results: Results): (scenario: Scenario, side: Si
   return (scenario, side) => (side === "hue" || !noReference) && !(noDocker && (scenario === dns || scenario === running));
 }
 
+/** How often a scenario is run: what takes long once in the short form, and what is named by --only as often as everything else. */
+function runsOf({ once, long }: Scenario, { runs }: Form): number {
+  if (once === "always") return 1;
+  if (values.full || only.length > 0) return runs;
+  return long ? 0 : once ? 1 : runs;
+}
+
 async function measure(form: Form): Promise<Results> {
   await run(process.execPath, ["build.ts", "--if-changed"], { cwd: root });
   const place = await findPlace();
@@ -78,17 +85,31 @@ async function measure(form: Form): Promise<Results> {
   if (can(requests, "reference")) await buildReference(place.reference);
   try {
     for (let i = 0; i < form.runs; i++) {
-      for (const scenario of scenarios.filter(({ works, once }) => works.some(wants) && !(i > 0 && once))) {
-        for (const side of scenario.sides.filter((each) => can(scenario, each))) {
+      for (const scenario of scenarios.filter((each) => each.works.some(wants) && i < runsOf(each, form))) {
+        for (const side of scenario.sides.filter((each) => !stopped && can(scenario, each))) {
           process.stderr.write(`run ${i + 1} of ${form.runs}: ${scenario.works.filter(wants).join(", ")} on ${side}\n`);
           await attempt(scenario, benchOf(side, form, place, results), results);
         }
       }
     }
+    if (values.full && only.length === 0 && !stopped) results.scale = await scale();
   } finally {
     rmSync(place.folder, { recursive: true, force: true });
   }
   return results;
+}
+
+/** The curve of many nodes, by the program that draws it; it prints its table itself. */
+async function scale(): Promise<unknown[]> {
+  const program = join(root, "test/bench/scale.ts");
+  if (!existsSync(program)) return [];
+  const text = await run(process.execPath, [program, "--port", values.port], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  return text
+    .trim()
+    .split("\n")
+    .map((line): unknown => JSON.parse(line));
 }
 
 function benchOf(side: Side, form: Form, place: Place, results: Results): Bench {
@@ -122,7 +143,7 @@ async function attempt(scenario: Scenario, bench: Bench, results: Results): Prom
   } catch (error) {
     const text = `${scenario.works.filter(wants).join(", ")} on ${bench.side} failed: ${error instanceof Error ? error.message : error}`;
     console.error(text);
-    results.notes.push(text);
+    if (!stopped) results.notes.push(text);
   } finally {
     clearTimeout(timer);
     await endAll();
@@ -132,7 +153,7 @@ async function attempt(scenario: Scenario, bench: Bench, results: Results): Prom
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.once(signal, () => {
     stopped = true;
-    void endAll().then(() => process.exit(130));
+    void endAll();
   });
 }
 const unknown = only.filter((work) => !rows.some((row) => row.work === work));

@@ -14,18 +14,33 @@ import { isTrue, until } from "./wait.ts";
 /** The repository. */
 export const root = new URL("../..", import.meta.url).pathname;
 
-/** Starts hue's bundle on an empty folder; resolves when /readyz answers, which it asks every 5 ms. */
-export async function startHue(place: Place, { runtime = place.runtime, nodes = 0 }: Shape = {}): Promise<Running> {
+/** Starts hue (its bundle, unless another command is named) on an empty folder; resolves when /readyz answers, which it asks every 5 ms. */
+export async function startHue(
+  place: Place,
+  { runtime = place.runtime, nodes = 0 }: Shape = {},
+  [program = "", ...flags]: readonly string[] = [join(root, "bin/hue")],
+): Promise<Running> {
   const { port, cidr } = place;
   if (await isReady(port)) throw new Error(`at port ${port} a server answers already: name ten free ports with --port`);
   const dataDir = mkdtempSync(join(place.folder, "hue-"));
-  const args = ["server", "--data-dir", dataDir, "--https-listen-port", String(port), "--kubelet-port", "0", "--node-name", "bench"];
+  const args = [
+    ...flags,
+    "server",
+    "--data-dir",
+    dataDir,
+    "--https-listen-port",
+    String(port),
+    "--kubelet-port",
+    "0",
+    "--node-name",
+    "bench",
+  ];
   args.push("--cluster-cidr", `10.${cidr}.0.0/16`, "--service-cidr", `10.${cidr + 1}.0.0/16`, "--cluster-dns", `10.${cidr + 1}.0.10`);
   args.push("--ingress-http-port", String(port + 1), "--ingress-https-port", String(port + 2), `--runtime=${runtime}`);
   if (nodes) args.push("--simulated-nodes", String(nodes));
   const started = performance.now();
   const log = `${dataDir}.log`;
-  const child = spawn(join(root, "bin/hue"), args, { stdio: ["ignore", openSync(log, "w"), openSync(log, "a")] });
+  const child = spawn(program, args, { stdio: ["ignore", openSync(log, "w"), openSync(log, "a")] });
   const exited = once(child, "exit");
   const pid = child.pid ?? 0;
   let transport: ReturnType<typeof connect>["transport"] | undefined;

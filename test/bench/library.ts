@@ -18,7 +18,7 @@ const program = `
 export const library: Scenario = {
   works: ["library"],
   sides: ["hue"],
-  once: true,
+  once: "always",
   async run(bench) {
     const child = spawn(process.execPath, ["--input-type=module", "--eval", program], { cwd: root, stdio: ["ignore", "pipe", "inherit"] });
     let text = "";

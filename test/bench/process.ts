@@ -1,6 +1,6 @@
-import { spawn } from "node:child_process";
+import { type SpawnOptions, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { pause } from "./system.ts";
 
 /** What the kernel knows of some processes together: milliseconds of CPU, MiB resident, bytes written to disk. */
@@ -23,6 +23,18 @@ export function usage(pids: readonly number[]): Usage {
     sum.written += line(file("io"), "write_bytes");
   }
   return sum;
+}
+
+/** Milliseconds of CPU of a process by thread: the main one as "main", the others by the names that the kernel has for them. */
+export function threads(pid: number): Map<string, number> {
+  const sums = new Map<string, number>();
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, "utf8");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    const name = thread === String(pid) ? "main" : stat.slice(stat.indexOf("(") + 1, stat.lastIndexOf(")"));
+    sums.set(name, (sums.get(name) ?? 0) + (Number(fields[11]) + Number(fields[12])) * 10);
+  }
+  return sums;
 }
 
 /** The process and all that descend from it. */
@@ -53,16 +65,12 @@ export async function countSyncs(pid: number, seconds: number): Promise<number |
 }
 
 /** Runs a program to its end and gives what it printed. Throws with its errors when it fails. */
-export async function run(
-  program: string,
-  args: readonly string[],
-  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
-): Promise<string> {
+export async function run(program: string, args: readonly string[], options: SpawnOptions = {}): Promise<string> {
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
   let stdout = "";
   let stderr = "";
-  child.stdout.on("data", (data) => (stdout += data));
-  child.stderr.on("data", (data) => (stderr += data));
+  child.stdout?.on("data", (data) => (stdout += data));
+  child.stderr?.on("data", (data) => (stderr += data));
   const [code] = await once(child, "close");
   if (code !== 0) throw new Error(`${program} ${args.join(" ")} ended with ${code}: ${stderr.trim() || stdout.trim()}`);
   return stdout;

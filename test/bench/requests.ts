@@ -48,6 +48,7 @@ function record(bench: Bench, work: string, { perSecond, serverCpuUsPerOp = 0, p
 export const podList: Scenario = {
   works: ["list-pods"],
   sides: ["hue", "reference"],
+  once: "short",
   async run(bench) {
     const server = await bench.start({ runtime: "none" });
     const [, listed] = await load(server, ["create", "list"], { n: objects, kind: "pod" });

@@ -12,7 +12,7 @@ const leasesPerMinute = 6;
 export const rest: Scenario = {
   works: ["rest"],
   sides: ["hue"],
-  once: true,
+  once: "short",
   async run(bench) {
     const server = await bench.start();
     await nodesReady(server.client, 1);

@@ -14,6 +14,8 @@ export interface Results {
   form: "short" | "full";
   samples: Samples;
   notes: string[];
+  /** What scale.ts tells of each size of cluster. */
+  scale?: unknown[];
 }
 
 /** Minimum, median and maximum. */

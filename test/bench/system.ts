@@ -78,19 +78,18 @@ export interface Scenario {
   sides: readonly Side[];
   /** Left out of the short form. */
   long?: true;
-  /** How often in the short form; left out: each run. */
-  once?: true;
+  /** Only once: in the short form, or always. */
+  once?: "short" | "always";
   run(bench: Bench): Promise<void>;
 }
 
 /** What has to be ended when the run ends, however it ends; the last first. */
 const endings = new Set<() => Promise<void>>();
 
-/** Registers what ends something; the function that comes back does so once, and forgets it. */
+/** Registers what ends something; the function that comes back does so once, and whoever calls it again waits for the same end. */
 export function ending(end: () => Promise<void>): () => Promise<void> {
-  const once = async (): Promise<void> => {
-    if (endings.delete(once)) await end();
-  };
+  let ended: Promise<void> | undefined;
+  const once = (): Promise<void> => (ended ??= end().finally(() => endings.delete(once)));
   endings.add(once);
   return once;
 }

@@ -9,6 +9,7 @@ import { isTrue, until } from "./wait.ts";
 export const writes: Scenario = {
   works: ["apply", "custom", "policy"],
   sides: ["hue", "reference"],
+  long: true,
   async run(bench) {
     const server = await bench.start({ runtime: "none" });
     if (bench.wants("apply")) await apply(bench, server);
