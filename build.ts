@@ -7,16 +7,13 @@ import { spawnSync } from "node:child_process";
 import { existsSync, globSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { build, type Plugin } from "esbuild";
 
-/** What dependencies load at their start and hue never calls: Docker builds by BuildKit, engines behind SSH, OpenTelemetry. */
-const neverCalled = /(^|[\\/])(ssh|session|buildkit)(\.js)?$|^@opentelemetry\/api$/;
-const neverCalledBy = /node_modules[\\/](dockerode|docker-modem|prom-client)[\\/]/;
+/** What a dependency loads at its start and hue never calls. */
+const neverCalled = /^@opentelemetry\/api$/;
 
 const leaveOutUnused: Plugin = {
   name: "leave-out-unused",
   setup(build) {
-    build.onResolve({ filter: neverCalled }, ({ path, importer }) =>
-      neverCalledBy.test(importer) ? { path, namespace: "unused" } : undefined,
-    );
+    build.onResolve({ filter: neverCalled }, ({ path }) => ({ path, namespace: "unused" }));
     build.onLoad({ filter: /.*/, namespace: "unused" }, () => ({ contents: "module.exports = {};", loader: "js" }));
   },
 };

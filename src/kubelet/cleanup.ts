@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { calling, connect, idempotent, label } from "./runtime/docker/engine.ts";
+import { Engine, idempotent, label } from "./runtime/docker/engine.ts";
 import { linuxMounts } from "./volumes/host-mounts.ts";
 
 /** What a cleanup has removed. */
@@ -13,12 +13,13 @@ export interface Removed {
  * persistent volumes stay. Works without a running hue; an engine that does not answer is an error.
  */
 export async function cleanup(dataDir: string, socketPath?: string): Promise<Removed> {
-  const docker = connect(socketPath);
-  const filters = { label: [`${label.dataDir}=${dataDir}`] };
-  const containers = await calling(docker.listContainers({ all: true, filters }));
+  const engine = new Engine(socketPath);
+  const query = { all: true, filters: { label: [`${label.dataDir}=${dataDir}`] } };
+  const containers = await engine.call<{ Id: string; Labels: Record<string, string> }[]>("GET", "/containers/json", { query });
   // Sandboxes last: containers live in their namespaces.
   containers.sort((a, b) => Number(a.Labels[label.kind] === "sandbox") - Number(b.Labels[label.kind] === "sandbox"));
-  for (const { Id } of containers) await idempotent(docker.getContainer(Id).remove({ force: true, v: true }));
+  for (const { Id } of containers) await idempotent(engine.call("DELETE", `/containers/${Id}`, { query: { force: true, v: true } }));
+  engine.close();
   for (const folder of ["pods", "images"]) {
     await linuxMounts.unmountBelow(join(dataDir, folder));
     await rm(join(dataDir, folder), { recursive: true, force: true });

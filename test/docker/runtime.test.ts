@@ -2,11 +2,13 @@ import { mkdtempSync, readFileSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import Docker from "dockerode";
+import { buffer } from "node:stream/consumers";
 import { pack } from "tar-stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { cleanup } from "../../src/kubelet/cleanup.ts";
 import { createDockerRuntime } from "../../src/kubelet/runtime/docker/docker-runtime.ts";
+import { Engine } from "../../src/kubelet/runtime/docker/engine.ts";
+import type { EngineContainer } from "../../src/kubelet/runtime/docker/states.ts";
 import { pauseProgram } from "../../src/kubelet/runtime/docker/pause.ts";
 import type { ContainerSpec, Runtime, SandboxSpec } from "../../src/kubelet/runtime/runtime.ts";
 import { linuxHost } from "../../src/network/host/host.ts";
@@ -14,7 +16,7 @@ import { BridgeNetwork, bridgeName } from "../../src/network/pod-network.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { runtimeContract } from "../unit/kubelet/runtime-contract.ts";
 
-const docker = new Docker();
+const engine = new Engine();
 const image = "hue-test/runtime:1";
 
 /** An image with nothing but busybox, made from this machine's own. */
@@ -27,8 +29,9 @@ async function buildImage(): Promise<void> {
   files.entry({ name: "tmp", type: "directory", mode: 0o1777 });
   files.finalize();
   const [repo, tag] = image.split(":");
-  const reply = await docker.importImage(files as unknown as NodeJS.ReadableStream, { repo, tag, changes: ["ENV PATH=/bin"] });
-  await new Promise((resolve) => docker.modem.followProgress(reply, resolve));
+  const query = { fromSrc: "-", repo, tag, changes: "ENV PATH=/bin" };
+  const reply = await engine.stream("POST", "/images/create", { query, body: await buffer(files) });
+  await buffer(reply);
 }
 
 const bridges = new Set<string>();
@@ -45,7 +48,7 @@ function temporary(): string {
 
 beforeAll(buildImage);
 afterAll(async () => {
-  await docker.getImage(image).remove({ force: true });
+  await engine.call("DELETE", `/images/${image}`, { query: { force: true } });
   for (const bridge of bridges) await linuxHost.ip("link", "del", bridge).catch(() => "");
 });
 
@@ -211,7 +214,8 @@ describe("pods on Docker Engine", () => {
     const id = await start("exec", "sleep 1000");
     const session = await runtime.exec(id, ["sleep", "999"], { stdin: false, stdout: true, stderr: true, tty: false });
     const count = async (): Promise<number> =>
-      ((await docker.getContainer(id).top()) as { Processes: string[][] }).Processes.filter((p) => p.join(" ").includes("999")).length;
+      (await engine.call<{ Processes: string[][] }>("GET", `/containers/${id}/top`)).Processes.filter((p) => p.join(" ").includes("999"))
+        .length;
     await expect.poll(count).toBe(1);
     session.close();
     await expect.poll(count).toBe(0);
@@ -248,7 +252,7 @@ describe("pods on Docker Engine", () => {
     expect(pauseProgram("x64").length).toBeLessThan(300);
     expect(pauseProgram("arm64").length).toBeLessThan(300);
     await runtime.stopSandbox(sandbox);
-    expect((await docker.getContainer(sandbox).inspect()).State.ExitCode).toBe(0); // SIGKILL would be 137
+    expect((await engine.call<EngineContainer>("GET", `/containers/${sandbox}/json`)).State.ExitCode).toBe(0); // SIGKILL would be 137
   });
 
   test("leave nothing behind after a cleanup, and it takes nothing from others", async () => {

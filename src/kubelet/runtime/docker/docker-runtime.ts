@@ -1,5 +1,4 @@
 import type { Readable } from "node:stream";
-import type Docker from "dockerode";
 import type { Clock } from "../../../lib/clock.ts";
 import type {
   ContainerSpec,
@@ -13,12 +12,12 @@ import type {
 } from "../runtime.ts";
 import { NotFoundError } from "../runtime.ts";
 import { dialPod } from "./dial.ts";
-import { calling, connect, engineError, idempotent, label, statusOf } from "./engine.ts";
+import { Engine, EngineError, idempotent, ifFound, label } from "./engine.ts";
 import { watchEngine } from "./events.ts";
 import { ensurePauseImage, findImage, listImages, pauseImage, pullImage, unpackImage } from "./images.ts";
-import { attach, exec } from "./sessions.ts";
-import { type Owner, containerOptions, engineResources, ownerLabels, sandboxOptions } from "./specs.ts";
-import { containerState, podOf, sandboxState, unlimitedMemory } from "./states.ts";
+import { attach, exec, type ExecEnds } from "./sessions.ts";
+import { type NewContainer, type Owner, containerOptions, engineResources, ownerLabels, sandboxOptions } from "./specs.ts";
+import { type EngineContainer, containerState, podOf, sandboxState, unlimitedMemory } from "./states.ts";
 import { readStats } from "./stats.ts";
 import { withoutHeaders } from "./streams.ts";
 
@@ -39,10 +38,11 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
 class DockerRuntime implements Runtime {
   readonly usesHost = true;
   readonly network: HostPodNetwork;
-  private readonly docker: Docker;
+  private readonly engine: Engine;
   private readonly owner: Owner;
   private readonly clock: Clock;
   private readonly closing = new AbortController();
+  private readonly execEnds: ExecEnds = new Map();
   private pause: Promise<void> | undefined;
   /** The addresses of sandboxes, by their ids. */
   private readonly addressOf = new Map<string, string>();
@@ -50,14 +50,14 @@ class DockerRuntime implements Runtime {
   private readonly statusIds = new Map<string, string>();
 
   constructor({ nodeName, dataDir, clock, socketPath, network }: DockerRuntimeOptions) {
-    this.docker = connect(socketPath);
+    this.engine = new Engine(socketPath);
     this.owner = { nodeName, dataDir };
     this.clock = clock;
     this.network = network;
   }
 
   async version(): Promise<string> {
-    return `docker://${(await calling(this.docker.version())).Version}`;
+    return `docker://${(await this.engine.call<{ Version: string }>("GET", "/version")).Version}`;
   }
 
   pods(): Promise<PodState[]> {
@@ -71,9 +71,10 @@ class DockerRuntime implements Runtime {
 
   private async list(labels: string[]): Promise<PodState[]> {
     const mine = Object.entries(ownerLabels(this.owner)).map(([k, v]) => `${k}=${v}`);
-    const found = await calling(this.docker.listContainers({ all: true, filters: { label: [...mine, ...labels] } }));
+    const query = { all: true, filters: { label: [...mine, ...labels] } };
+    const found = await this.engine.call<{ Id: string; Labels: Record<string, string> }[]>("GET", "/containers/json", { query });
     const pods = new Map<string, PodState>();
-    const infos = await Promise.all(found.filter((c) => c.Labels[label.podUid]).map((c) => this.inspect(c.Id)));
+    const infos = await Promise.all(found.filter((c) => c.Labels[label.podUid]).map((c) => ifFound(this.inspect(c.Id))));
     for (const info of infos) {
       if (!info) continue;
       const pod = podOf(info.Config.Labels);
@@ -89,47 +90,43 @@ class DockerRuntime implements Runtime {
     return [...pods.values()];
   }
 
-  private async inspect(id: string): Promise<Docker.ContainerInspectInfo | undefined> {
-    try {
-      return await this.docker.getContainer(id).inspect();
-    } catch (error) {
-      if (statusOf(error) === 404) return undefined;
-      throw engineError(error);
-    }
+  private inspect(id: string): Promise<EngineContainer> {
+    return this.engine.call("GET", `/containers/${id}/json`);
   }
 
   private async statusId(image: string): Promise<string> {
     let id = this.statusIds.get(image);
-    if (!id) this.statusIds.set(image, (id = (await findImage(this.docker, image))?.statusId ?? `docker://${image}`));
+    if (!id) this.statusIds.set(image, (id = (await findImage(this.engine, image))?.statusId ?? `docker://${image}`));
     return id;
   }
 
   watch(changed: (uid: string | undefined) => void): () => void {
-    return watchEngine(this.docker, this.owner, this.clock, changed);
+    const execEnded = (id: string, exitCode: number): void => this.execEnds.get(id)?.(exitCode);
+    return watchEngine(this.engine, this.owner, this.clock, { changed, execEnded });
   }
 
   async createSandbox(spec: SandboxSpec): Promise<string> {
-    this.pause ??= ensurePauseImage(this.docker);
+    this.pause ??= ensurePauseImage(this.engine);
     await this.pause.catch((error) => {
       this.pause = undefined;
-      throw engineError(error);
+      throw error;
     });
     const ip = spec.hostNetwork ? "" : this.network.reserve();
-    let container: Docker.Container | undefined;
+    let id: string | undefined;
     try {
-      container = await this.create(sandboxOptions(spec, this.owner, { image: pauseImage, ip }));
-      await calling(container.start());
-      if (ip) await this.network.attach(ip, (await calling(container.inspect())).State.Pid);
+      id = await this.create(sandboxOptions(spec, this.owner, { image: pauseImage, ip }));
+      await this.startContainer(id);
+      if (ip) await this.network.attach(ip, (await this.inspect(id)).State.Pid);
+      return id;
     } catch (error) {
-      await idempotent(container?.remove({ force: true }) ?? Promise.resolve());
+      if (id) await this.remove(id, {});
       if (ip) this.network.release(ip);
       throw error;
     }
-    return container.id;
   }
 
   /** A sandbox that was left between its start and its joining of the network does not count as running: it is made anew. */
-  private sandboxOf(info: Docker.ContainerInspectInfo): SandboxState {
+  private sandboxOf(info: EngineContainer): SandboxState {
     const state = sandboxState(info);
     if (!state.ip) return state;
     this.network.take(state.ip);
@@ -138,19 +135,25 @@ class DockerRuntime implements Runtime {
   }
 
   /** A name is taken when an earlier create went through without hue hearing of it: what has it was never started, and is removed. */
-  private async create(options: Docker.ContainerCreateOptions & { name: string }): Promise<Docker.Container> {
+  private async create({ name, ...body }: NewContainer): Promise<string> {
+    const attempt = async (): Promise<string> =>
+      (await this.engine.call<{ Id: string }>("POST", "/containers/create", { query: { name }, body })).Id;
     try {
-      return await this.docker.createContainer(options);
+      return await attempt();
     } catch (error) {
-      if (statusOf(error) === 404 && options.Image === pauseImage) this.pause = undefined; // someone has removed it
-      if (statusOf(error) !== 409) throw engineError(error);
-      await idempotent(this.docker.getContainer(options.name).remove({ force: true }));
-      return calling(this.docker.createContainer(options));
+      if (error instanceof NotFoundError && body.Image === pauseImage) this.pause = undefined; // someone has removed it
+      if (!(error instanceof EngineError) || error.status !== 409) throw error;
+      await this.remove(name, {});
+      return attempt();
     }
   }
 
+  private remove(id: string, query: object): Promise<void> {
+    return idempotent(this.engine.call("DELETE", `/containers/${id}`, { query: { force: true, ...query } }));
+  }
+
   async stopSandbox(id: string): Promise<void> {
-    await idempotent(this.docker.getContainer(id).stop({ t: 2 }));
+    await this.stopContainer(id, 2);
   }
 
   async removeSandbox(id: string): Promise<void> {
@@ -161,24 +164,24 @@ class DockerRuntime implements Runtime {
   }
 
   async createContainer(spec: ContainerSpec): Promise<string> {
-    return (await this.create(containerOptions(spec, this.owner))).id;
+    return this.create(containerOptions(spec, this.owner));
   }
 
   async startContainer(id: string): Promise<void> {
-    await calling(this.docker.getContainer(id).start());
+    await this.engine.call("POST", `/containers/${id}/start`);
   }
 
   async stopContainer(id: string, graceSeconds: number): Promise<void> {
     if (graceSeconds <= 0) return this.killContainer(id);
-    await idempotent(this.docker.getContainer(id).stop({ t: Math.ceil(graceSeconds) }));
+    await idempotent(this.engine.call("POST", `/containers/${id}/stop`, { query: { t: Math.ceil(graceSeconds) } }));
   }
 
   async killContainer(id: string): Promise<void> {
-    await idempotent(this.docker.getContainer(id).kill({ signal: "SIGKILL" }));
+    await idempotent(this.engine.call("POST", `/containers/${id}/kill`, { query: { signal: "SIGKILL" } }));
   }
 
   async removeContainer(id: string): Promise<void> {
-    await idempotent(this.docker.getContainer(id).remove({ force: true, v: true }));
+    await this.remove(id, { v: true });
   }
 
   async updateResources(id: string, resources: LinuxResources): Promise<void> {
@@ -189,54 +192,38 @@ class DockerRuntime implements Runtime {
       Memory: r["Memory"] || unlimitedMemory,
       MemorySwap: r["MemorySwap"] || unlimitedMemory,
     };
-    await calling(this.docker.getContainer(id).update({ ...r, ...unlimited }));
+    await this.engine.call("POST", `/containers/${id}/update`, { body: { ...r, ...unlimited } });
   }
 
-  exec: Runtime["exec"] = (id, command, options) => exec(this.docker, id, command, options);
-  attach: Runtime["attach"] = (id, options) => attach(this.docker, id, options);
-  stats: Runtime["stats"] = (id) => readStats(this.docker, id, this.clock.now());
+  exec: Runtime["exec"] = (id, command, options) => exec(this.engine, this.execEnds, { id, command, options });
+  attach: Runtime["attach"] = (id, options) => attach(this.engine, id, options);
+  stats: Runtime["stats"] = (id) => readStats(this.engine, id, this.clock.now());
   dial: Runtime["dial"] = dialPod;
 
   async logs(id: string, { follow, tail, since, timestamps, signal }: LogOptions): Promise<Readable> {
     const info = await this.inspect(id);
-    if (!info) throw new NotFoundError(`No such container: ${id}`);
-    const query = {
-      ...{ stdout: true, stderr: true, follow, timestamps },
-      ...(tail === undefined ? {} : { tail: String(tail) }),
-      ...(since === undefined ? {} : { since: since / 1000 }),
-    };
-    const stream = await this.stream(`/containers/${id}/logs?`, query, signal);
+    const query = { stdout: true, stderr: true, follow, timestamps, tail, since: since === undefined ? undefined : since / 1000 };
+    const stream = await this.engine.stream("GET", `/containers/${id}/logs`, { query, signal: signal ?? this.closing.signal });
     return info.Config.Tty ? stream : stream.pipe(withoutHeaders());
   }
 
-  /** A reply as a stream: dockerode collects a log that is not followed, and it may be 50 MB. */
-  private stream(path: string, query: object, signal: AbortSignal = this.closing.signal): Promise<Readable> {
-    const statusCodes = { 200: true, 101: true, 404: "no such container", 500: "server error" };
-    return new Promise((resolve, reject) => {
-      const options = { path, options: query, method: "GET", isStream: true, abortSignal: signal, statusCodes };
-      this.docker.modem.dial(options, (error: unknown, reply: unknown) => {
-        if (error) reject(engineError(error));
-        else resolve(reply as Readable); // isStream gives the reply itself
-      });
-    });
-  }
-
-  images: Runtime["images"] = () => listImages(this.docker);
-  image: Runtime["image"] = (reference) => findImage(this.docker, reference);
+  images: Runtime["images"] = () => listImages(this.engine);
+  image: Runtime["image"] = (reference) => findImage(this.engine, reference);
 
   async pull(...[reference, credentials, signal]: Parameters<Runtime["pull"]>): Promise<void> {
-    await pullImage(this.docker, reference, credentials, signal);
+    await pullImage(this.engine, reference, credentials, signal);
     this.statusIds.clear();
   }
 
   async removeImage(id: string): Promise<void> {
-    await idempotent(this.docker.getImage(id).remove());
+    await idempotent(this.engine.call("DELETE", `/images/${id}`));
     this.statusIds.delete(id);
   }
 
-  unpackImage: Runtime["unpackImage"] = (id) => unpackImage(this.docker, this.owner, id);
+  unpackImage: Runtime["unpackImage"] = (id) => unpackImage(this.engine, this.owner, id);
 
   close(): void {
     this.closing.abort();
+    this.engine.close();
   }
 }

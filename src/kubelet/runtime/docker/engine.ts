@@ -1,4 +1,7 @@
-import Docker from "dockerode";
+import { Agent, type IncomingMessage, request } from "node:http";
+import { connect, type Socket } from "node:net";
+import { text } from "node:stream/consumers";
+import { sendRequest } from "../../http-head.ts";
 import { NotFoundError } from "../runtime.ts";
 
 /** What hue writes on everything that it makes in the engine, and finds it by again. */
@@ -21,44 +24,127 @@ export const label = {
   container: "io.kubernetes.container.name",
 } as const;
 
-/** A connection to the Docker Engine of this machine (or of DOCKER_HOST). */
-export function connect(socketPath?: string): Docker {
-  return socketPath ? new Docker({ socketPath }) : new Docker();
+/** The engine has refused something, in its own words; a 404 is a NotFoundError instead. */
+export class EngineError extends Error {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
 }
 
-/** The HTTP status of an error of the engine; undefined when it did not come from there. */
-export function statusOf(error: unknown): number | undefined {
-  const code = (error as { statusCode?: unknown } | undefined)?.statusCode; // dockerode's errors carry it untyped
-  return typeof code === "number" ? code : undefined;
+/** What goes with a request: filters and other objects of the query, and a body that is no Buffer, are sent as JSON. */
+export interface EngineRequest {
+  query?: Record<string, string | number | boolean | object | undefined>;
+  body?: object;
+  headers?: Record<string, string>;
+  signal?: AbortSignal;
 }
 
-/** The engine's error as users of Docker know it; NotFoundError for a 404. */
-export function engineError(error: unknown): Error {
-  const status = statusOf(error);
-  if (status === undefined) return error instanceof Error ? error : new Error(String(error));
-  const { json, message: text } = error as { json?: { message?: string }; message: string }; // dockerode's errors carry the reply untyped
-  // For a reply that would have been a stream the engine's own words are only in the text: "(HTTP code 404) reason - words".
-  const message = `Error response from daemon: ${json?.message ?? text.replace(/^\(HTTP code \d+\) .*? - /, "").trim()}`;
-  return status === 404 ? new NotFoundError(message) : new Error(message);
+const defaultSocket = "/var/run/docker.sock";
+
+/** The API of a Docker Engine (20.10 or later), over few connections that stay open. All calls reject with EngineError or NotFoundError. */
+export class Engine {
+  private readonly agent = new Agent({ keepAlive: true, maxFreeSockets: 8 });
+  private readonly at: { socketPath: string } | { host: string; port: number };
+
+  /** A socket's path, or unix:// or tcp://; default: DOCKER_HOST, else this machine's. */
+  constructor(host = process.env["DOCKER_HOST"] || defaultSocket) {
+    const url = /^(tcp|http):\/\//.test(host) ? new URL(host) : undefined;
+    this.at = url
+      ? { host: url.hostname, port: Number(url.port || 2375) }
+      : { socketPath: host.replace(/^unix:\/\//, "") || defaultSocket };
+  }
+
+  /** The reply's JSON, undefined when it is empty. T is what the engine's API documents for the path. */
+  async call<T = unknown>(method: string, path: string, options: EngineRequest = {}): Promise<T> {
+    const reply = await text(await this.stream(method, path, options));
+    return (reply === "" ? undefined : JSON.parse(reply)) as T; // the engine's documented reply
+  }
+
+  /** The reply as it comes. */
+  stream(method: string, path: string, options: EngineRequest = {}): Promise<IncomingMessage> {
+    return new Promise((resolve, reject) => {
+      this.send(method, path, options, reject).on("response", (reply) => settle(reply, resolve, reject));
+    });
+  }
+
+  /** Sends, and takes over the connection: what is written goes to a process, what comes is its output. */
+  async hijack(path: string, { query, body }: Pick<EngineRequest, "query" | "body"> = {}): Promise<Socket> {
+    const data = body ? JSON.stringify(body) : "";
+    const socket = connect("socketPath" in this.at ? { path: this.at.socketPath } : this.at);
+    const head = `POST ${path}${queryText(query)} HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n`;
+    const length = Buffer.byteLength(data);
+    const { status } = await sendRequest(socket, `${head}Content-Type: application/json\r\nContent-Length: ${length}\r\n\r\n${data}`);
+    if (status === 101) return socket;
+    const reply = await text(socket.end());
+    throw refusal(status, reply);
+  }
+
+  private send(method: string, path: string, { query, body, headers, signal }: EngineRequest, failed: (error: Error) => void) {
+    const data = Buffer.isBuffer(body) ? body : Buffer.from(body ? JSON.stringify(body) : "");
+    const type = Buffer.isBuffer(body) ? "application/x-tar" : "application/json";
+    const sent = request({
+      ...this.at,
+      agent: this.agent,
+      method,
+      path: path + queryText(query),
+      headers: { Host: "docker", ...(body ? { "Content-Type": type } : {}), "Content-Length": data.length, ...headers },
+      ...(signal ? { signal } : {}),
+    });
+    sent.on("error", failed);
+    sent.end(data);
+    return sent;
+  }
+
+  /** Closes the connections that nobody uses. */
+  close(): void {
+    this.agent.destroy();
+  }
 }
 
-/** Does it, with the engine's errors translated. */
-export async function calling<T>(call: Promise<T>): Promise<T> {
+function queryText(query: EngineRequest["query"] = {}): string {
+  const pairs = Object.entries(query).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}=${encodeURIComponent(typeof value === "object" ? JSON.stringify(value) : String(value))}`],
+  );
+  return pairs.length > 0 ? `?${pairs.join("&")}` : "";
+}
+
+function settle(reply: IncomingMessage, resolve: (reply: IncomingMessage) => void, reject: (error: Error) => void): void {
+  const status = reply.statusCode ?? 0;
+  if (status >= 200 && status < 300) resolve(reply);
+  else text(reply).then((body) => reject(refusal(status, body)), reject);
+}
+
+/** In the words that users of Docker know. */
+function refusal(status: number, body: string): Error {
+  let words = body.trim();
+  try {
+    words = (JSON.parse(body) as { message?: string }).message ?? words; // the engine's documented reply
+  } catch {
+    // What stands between hue and the engine need not speak JSON.
+  }
+  const message = `Error response from daemon: ${words}`;
+  return status === 404 ? new NotFoundError(message) : new EngineError(status, message);
+}
+
+/** The value, or undefined when the engine has no such thing. */
+export async function ifFound<T>(call: Promise<T>): Promise<T | undefined> {
   try {
     return await call;
   } catch (error) {
-    throw engineError(error);
+    if (error instanceof NotFoundError) return undefined;
+    throw error;
   }
 }
 
 /** Does it; that the thing is not there, or is already in the wanted state (304, or 409 "is already in progress"), is fine. */
 export async function idempotent(call: Promise<unknown>): Promise<void> {
   try {
-    await call;
+    await ifFound(call);
   } catch (error) {
-    const status = statusOf(error);
-    if (status === 404 || status === 304) return;
-    if (status === 409 && /already in progress|is not running/.test((error as Error).message)) return;
-    throw engineError(error);
+    if (!(error instanceof EngineError)) throw error;
+    if (error.status !== 304 && !(error.status === 409 && /already in progress|is not running/.test(error.message))) throw error;
   }
 }

@@ -1,24 +1,33 @@
-import type Docker from "dockerode";
 import type { Clock } from "../../../lib/clock.ts";
-import { label } from "./engine.ts";
+import { type Engine, label } from "./engine.ts";
 import { type Owner, ownerLabels } from "./specs.ts";
 import { jsonLines } from "./streams.ts";
 
+/** Who wants to know what the engine tells. */
+export interface EngineListener {
+  /** A container of that pod has changed; undefined: changes may have been missed. */
+  changed(podUid: string | undefined): void;
+  /** A command in a container has ended. */
+  execEnded(execId: string, exitCode: number): void;
+}
+
 /** Follows the engine's event stream; after a break it connects again, and says that changes may have been missed. */
-export function watchEngine(docker: Docker, owner: Owner, clock: Clock, changed: (uid: string | undefined) => void): () => void {
+export function watchEngine(engine: Engine, owner: Owner, clock: Clock, { changed, execEnded }: EngineListener): () => void {
   const stop = new AbortController();
   const filters = {
     type: ["container"],
-    event: ["start", "die", "destroy", "oom"],
+    event: ["start", "die", "destroy", "oom", "exec_die"],
     label: Object.entries(ownerLabels(owner)).map(([k, v]) => `${k}=${v}`),
   };
   const follow = async (): Promise<void> => {
     try {
-      const stream = await docker.getEvents({ filters: JSON.stringify(filters), abortSignal: stop.signal } as Docker.GetEventsOptions);
+      const stream = await engine.stream("GET", "/events", { query: { filters }, signal: stop.signal });
       if (!stop.signal.aborted) changed(undefined);
       await jsonLines(stream, (line) => {
-        const uid = (line as Event).Actor?.Attributes?.[label.podUid]; // one event of the engine
-        if (uid) changed(uid);
+        const { Action, Actor } = line as Event; // one event of the engine
+        const { execID, exitCode, [label.podUid]: uid } = Actor?.Attributes ?? {};
+        if (Action === "exec_die" && execID) execEnded(execID, Number(exitCode));
+        else if (uid) changed(uid);
       });
     } catch {
       // Said by whoever talks to the engine next; here only the next attempt counts.
@@ -30,5 +39,6 @@ export function watchEngine(docker: Docker, owner: Owner, clock: Clock, changed:
 }
 
 interface Event {
+  Action?: string;
   Actor?: { Attributes?: Record<string, string> };
 }

@@ -1,5 +1,4 @@
 import { readdirSync, statSync } from "node:fs";
-import type { ContainerCreateOptions, HostConfig, MountSettings } from "dockerode";
 import type { ContainerSpec, LinuxResources, Mount, PodRef, SandboxSpec } from "../runtime.ts";
 import { label } from "./engine.ts";
 import { type HostCapabilities, hostCapabilities } from "./host-capabilities.ts";
@@ -8,6 +7,13 @@ import { type HostCapabilities, hostCapabilities } from "./host-capabilities.ts"
 export interface Owner {
   nodeName: string;
   dataDir: string;
+}
+
+/** What the engine is asked to create: a name, and the rest as its API documents it. */
+export interface NewContainer {
+  name: string;
+  Image: string;
+  [field: string]: unknown;
 }
 
 /** The labels that say whose a thing is. */
@@ -33,7 +39,7 @@ export function sandboxOptions(
   owner: Owner,
   { image, ip }: { image: string; ip: string },
   host = hostCapabilities(),
-): ContainerCreateOptions & { name: string } {
+): NewContainer {
   return {
     name: containerName(spec.pod, "POD", spec.attempt),
     Image: image,
@@ -62,7 +68,7 @@ export function sandboxOptions(
 }
 
 /** What the engine is asked to create for a container. */
-export function containerOptions(spec: ContainerSpec, owner: Owner, host = hostCapabilities()): ContainerCreateOptions & { name: string } {
+export function containerOptions(spec: ContainerSpec, owner: Owner, host = hostCapabilities()): NewContainer {
   const { security, resources } = spec;
   const annotations = Object.entries(spec.annotations).map(([k, v]) => [label.annotation + k, v]);
   return {
@@ -128,7 +134,7 @@ function capabilities(add: string[], host: HostCapabilities): string[] {
 }
 
 /** All that the machine has to give: where it withholds capabilities, the engine's own flag would fail. */
-function privileges(host: HostCapabilities): HostConfig {
+function privileges(host: HostCapabilities): object {
   if (host.complete) return { Privileged: true };
   return {
     CapAdd: [...host.available],
@@ -153,7 +159,7 @@ function pidMode(spec: ContainerSpec): string {
   return `container:${spec.pidNamespace === "sandbox" ? spec.sandboxId : spec.pidNamespace}`;
 }
 
-function mountOf(mount: Mount): MountSettings {
+function mountOf(mount: Mount): object {
   return {
     Type: "bind",
     Source: mount.source,

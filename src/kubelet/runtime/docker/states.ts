@@ -1,6 +1,27 @@
-import type { ContainerInspectInfo } from "dockerode";
 import type { ContainerState, PodRef, SandboxState } from "../runtime.ts";
 import { label } from "./engine.ts";
+
+/** What hue reads of a container in the engine's replies. */
+export interface EngineContainer {
+  Id: string;
+  Created: string;
+  /** By id. */
+  Image: string;
+  Config: { Labels: Record<string, string>; Image: string; Tty: boolean };
+  State: {
+    Status: string;
+    Running: boolean;
+    Paused: boolean;
+    Restarting: boolean;
+    OOMKilled: boolean;
+    Pid: number;
+    ExitCode: number;
+    Error: string;
+    StartedAt: string;
+    FinishedAt: string;
+  };
+  HostConfig: { CpuShares?: number; CpuQuota?: number; CpuPeriod?: number; Memory?: number };
+}
 
 /** A limit that no machine reaches, in place of none: bytes. */
 export const unlimitedMemory = 2 ** 52;
@@ -11,7 +32,7 @@ export function podOf(labels: Record<string, string>): PodRef {
 }
 
 /** A sandbox as the engine tells of it. */
-export function sandboxState(info: ContainerInspectInfo): SandboxState {
+export function sandboxState(info: EngineContainer): SandboxState {
   return {
     id: info.Id,
     attempt: Number(info.Config.Labels[label.attempt] ?? 0),
@@ -23,7 +44,7 @@ export function sandboxState(info: ContainerInspectInfo): SandboxState {
 }
 
 /** A container as the engine tells of it. */
-export function containerState(info: ContainerInspectInfo, imageId: string): ContainerState {
+export function containerState(info: EngineContainer, imageId: string): ContainerState {
   const labels = info.Config.Labels;
   const annotations: Record<string, string> = {};
   for (const [name, value] of Object.entries(labels))
