@@ -23,6 +23,12 @@ export const createEventTTL: ControllerFactory = ({ client, caches, clock }) => 
   /** Since when each event is old, in the order of time: a change moves it to the end. */
   const expiry = new Map<string, number>();
   let armed = false;
+  async function forget(key: string): Promise<void> {
+    const { metadata } = events.byKey(key) ?? {};
+    if (metadata)
+      await client.delete(Events, metadata, { preconditions: { resourceVersion: metadata.resourceVersion } }).catch(ignoreMissing);
+    expiry.delete(key);
+  }
   return {
     name: "event-ttl",
     watches: [
@@ -40,16 +46,11 @@ export const createEventTTL: ControllerFactory = ({ client, caches, clock }) => 
         expiry.set(keyOf(event), lastOccurrence(event) + lifetime);
     },
     async reconcile() {
-      for (const [key, time] of [...expiry]) {
-        const left = time - clock.now();
-        if (left > 0) return Math.max(left, coalesce);
-        const event = events.byKey(key);
-        if (event)
-          await client
-            .delete(Events, event.metadata, { preconditions: { resourceVersion: event.metadata.resourceVersion } })
-            .catch(ignoreMissing);
-        expiry.delete(key);
-      }
+      const now = clock.now();
+      const due = [...expiry].filter(([, time]) => time <= now).map(([key]) => key);
+      // Together, so that the store makes one batch of many.
+      while (due.length > 0) await Promise.all(due.splice(0, 200).map(forget));
+      for (const [, time] of expiry) return Math.max(time - clock.now(), coalesce);
       armed = false;
     },
   };

@@ -33,7 +33,7 @@ export interface RevisionStoreOptions {
   lazy?: ((key: Key) => boolean) | undefined;
   /** How long a lazy write may stay away from the disk, in milliseconds; default 5 minutes. */
   lazyDelay?: number;
-  /** How many characters of replaced texts are kept before the older half of history is forgotten, whatever its age. */
+  /** About how many bytes of history, and half the size of what is there, are kept before its older half is forgotten, whatever its age. */
   maxHistory?: number;
 }
 
@@ -69,7 +69,7 @@ export class RevisionStore implements Store {
   private closing: Promise<void> | undefined;
 
   private constructor(log: Log, options: RevisionStoreOptions) {
-    const { clock = systemClock, lazy = () => false, lazyDelay = 5 * 60_000, maxHistory = 256 * 2 ** 20 } = options;
+    const { clock = systemClock, lazy = () => false, lazyDelay = 5 * 60_000, maxHistory = 32 * 2 ** 20 } = options;
     this.log = log;
     this.isLazy = lazy;
     this.maxHistory = maxHistory;
@@ -208,7 +208,7 @@ export class RevisionStore implements Store {
       write.resolve(event.object);
     }
     // A process without memory serves nobody: under a storm of updates the window of history gets shorter.
-    if (this.tables.historyLength > this.maxHistory) this.compact(Math.ceil((this.oldest + this.committed) / 2)).catch(() => {});
+    if (this.tables.historyExceeds(this.maxHistory)) this.compact(Math.ceil((this.oldest + this.committed) / 2)).catch(() => {});
   }
 
   private fail(error: unknown, lost: readonly PendingWrite[]): void {

@@ -30,6 +30,8 @@ export class SqliteFile {
   private readonly modules: Modules;
   private readonly path: string;
   private readonly db: Sqlite.Database;
+  private readonly begin: Sqlite.Statement<[]>;
+  private readonly commit: Sqlite.Statement<[]>;
   private readonly insert: Sqlite.Statement<[...Row, number]>;
   /** About how many bytes came to the write-ahead log since it was last brought into the file. */
   private uncheckpointed = 0;
@@ -59,6 +61,8 @@ export class SqliteFile {
           PRAGMA user_version = 2;
           COMMIT`);
       if (options.maxBytes !== undefined) db.pragma(`max_page_count = ${Math.ceil(options.maxBytes / 4096)}`);
+      this.begin = db.prepare("BEGIN IMMEDIATE");
+      this.commit = db.prepare("COMMIT");
       this.insert = db.prepare(
         "INSERT INTO log (revision, resource, namespace, name, replaces, text, follows, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
       );
@@ -172,10 +176,10 @@ export class SqliteFile {
   }
 
   private transaction(work: () => void): void {
-    this.db.exec("BEGIN IMMEDIATE");
+    this.begin.run();
     try {
       work();
-      this.db.exec("COMMIT");
+      this.commit.run();
       this.batches++;
       this.syncs++;
       // At least the last page of the table, and one more now and then.

@@ -8,6 +8,11 @@ export function idOf(key: { namespace: string; name: string }): string {
   return `${key.namespace}/${key.name}`;
 }
 
+/** What the history holds of an event beside the newest state. */
+function sizeInHistory({ previous }: StoreEvent): number {
+  return 200 + (previous?.text.length ?? 0);
+}
+
 /** An object that is there, with its newest committed state. */
 interface Entry {
   readonly id: string;
@@ -19,8 +24,10 @@ export class Table {
   private readonly entries = new Map<string, Entry>();
   private readonly order = new SortedList<Entry>();
   private history: StoreEvent[] = [];
-  /** About how much memory the history takes beside the newest states: the length of the texts that were replaced. */
-  historyLength = 0;
+  /** About how many bytes the history takes beside the newest states: the texts that were replaced, and what surrounds them. */
+  historySize = 0;
+  /** The length of the newest states' texts. */
+  liveSize = 0;
 
   get size(): number {
     return this.entries.size;
@@ -34,7 +41,7 @@ export class Table {
   apply(id: string, record: LogRecord, state: State | undefined): StoreEvent {
     const event = this.put(id, record, state);
     this.history.push(event);
-    this.historyLength += event.previous?.text.length ?? 0;
+    this.historySize += sizeInHistory(event);
     return event;
   }
 
@@ -46,6 +53,7 @@ export class Table {
   private put(id: string, record: LogRecord, state: State | undefined): StoreEvent {
     const entry = this.entries.get(id);
     const previous = entry?.state;
+    this.liveSize += (state?.text.length ?? 0) - (previous?.text.length ?? 0);
     if (state) {
       if (entry) entry.state = state;
       else this.insert({ id, state });
@@ -71,8 +79,7 @@ export class Table {
   forget(revision: number): void {
     const first = this.firstAfter(revision);
     if (first === 0) return;
-    for (const { previous } of this.history.slice(0, first)) this.historyLength -= previous?.text.length ?? 0;
-    this.history = this.history.slice(first);
+    for (const event of this.history.splice(0, first)) this.historySize -= sizeInHistory(event);
   }
 
   private firstAfter(revision: number): number {
@@ -152,10 +159,11 @@ export class Tables {
     return changes.sort((a, b) => a.object.revision - b.object.revision);
   }
 
-  get historyLength(): number {
-    let sum = 0;
-    for (const table of this.byResource.values()) sum += table.historyLength;
-    return sum;
+  /** Whether the history takes more than so many bytes and half of what the newest states take. */
+  historyExceeds(bytes: number): boolean {
+    let left = bytes;
+    for (const { historySize, liveSize } of this.byResource.values()) left += liveSize / 2 - historySize;
+    return left < 0;
   }
 
   forget(revision: number): void {
