@@ -132,7 +132,8 @@ export function validateRule(field: string, rule: RuleWithOperations): FieldErro
   return errors;
 }
 
-function validateClientConfig(field: string, config: WebhookClientConfig | undefined): FieldError[] {
+/** What is wrong with how a webhook is to be called. */
+export function validateClientConfig(field: string, config: WebhookClientConfig | undefined): FieldError[] {
   const { url, service } = config ?? {};
   if ((url === undefined) === (service === undefined)) return [requiredValue(field, "exactly one of url or service is required")];
   if (url !== undefined) return validateUrl(`${field}.url`, url);

@@ -1,10 +1,22 @@
 import type { FieldError } from "../errors.ts";
+import { validateClientConfig } from "../admissionregistration/webhook-configuration.ts";
 import type { KindRules } from "../kind.ts";
-import { immutable, invalidForEach, invalidValue, oneOf, requiredValue } from "../meta/field-errors.ts";
+import type { KubeObject } from "../meta/object.ts";
+import { forbiddenField, immutable, invalidForEach, invalidValue, oneOf, requiredValue } from "../meta/field-errors.ts";
 import { checkDns1035Label, checkDnsSubdomain } from "../meta/names.ts";
-import type { CustomResourceDefinition, CustomResourceDefinitionSpec, CustomResourceDefinitionVersion } from "../types/apiextensions.v1.ts";
+import { isKnownFormat } from "../schema/formats.ts";
+import { childrenOf } from "./rules.ts";
+import type {
+  CustomResourceDefinition,
+  CustomResourceDefinitionSpec,
+  CustomResourceDefinitionVersion,
+  JSONSchemaProps,
+} from "../types/apiextensions.v1.ts";
 import { validateRules } from "./rule-validation.ts";
-import { validateStructure } from "./structural-schema.ts";
+import { validateDefaults } from "./schema-defaults.ts";
+import { usesUnsupported, validateKeywords } from "./schema-keywords.ts";
+import { validateSelectableFields } from "./selectable-fields.ts";
+import { validateStructural } from "./structural-schema.ts";
 
 /** The rules of CustomResourceDefinitions. Names are accepted and instances cleaned up by the API server. */
 export const customResourceDefinitionRules: KindRules<CustomResourceDefinition> = {
@@ -16,7 +28,7 @@ export const customResourceDefinitionRules: KindRules<CustomResourceDefinition> 
     const service = spec.conversion.webhook?.clientConfig?.service;
     if (service) service.port ??= 443;
     for (const { additionalPrinterColumns } of spec.versions ?? [])
-      for (const column of additionalPrinterColumns ?? []) column.priority ??= 0;
+      for (const column of additionalPrinterColumns ?? []) if (column.priority === 0) delete column.priority;
   },
   prepareForCreate(definition) {
     const stored = definition.spec.versions?.find((version) => version.storage)?.name;
@@ -30,6 +42,8 @@ export const customResourceDefinitionRules: KindRules<CustomResourceDefinition> 
   validate: ({ metadata, spec, status }) => [
     ...validateName(metadata.name ?? "", spec),
     ...validateSpec(spec),
+    ...validateApproval(metadata, spec.group ?? ""),
+    ...validateStored(spec.versions ?? [], status?.storedVersions ?? []),
     ...(status?.storedVersions ?? []).flatMap((name, i) =>
       spec.versions?.some((version) => version.name === name)
         ? []
@@ -53,12 +67,44 @@ export const customResourceDefinitionRules: KindRules<CustomResourceDefinition> 
       ...immutable("spec.names.plural", spec.names.plural === old.names.plural, spec.names.plural),
     ];
   },
+  warnings: ({ spec }) =>
+    [...new Set(spec.versions.flatMap(({ schema }) => (schema?.openAPIV3Schema ? unknownFormats(schema.openAPIV3Schema) : [])))].map(
+      (format) => `unrecognized format ${JSON.stringify(format)}`,
+    ),
   cells: ({ metadata }) => [metadata.name, metadata.creationTimestamp ?? null],
 };
+
+/** Formats that nobody checks. */
+function unknownFormats(schema: JSONSchemaProps): string[] {
+  const own = schema.type === "string" && schema.format && !isKnownFormat(schema.format) ? [schema.format] : [];
+  return [...own, ...childrenOf(schema).flatMap(([, child]) => unknownFormats(child))];
+}
 
 function validateName(name: string, { names, group }: CustomResourceDefinitionSpec): FieldError[] {
   const wanted = `${names.plural}.${group}`;
   return name === wanted ? [] : [invalidValue("metadata.name", name, 'must be spec.names.plural+"."+spec.group')];
+}
+
+const protectedGroup = /(^|\.)(k8s|kubernetes)\.io$/;
+const approvalAnnotation = "api-approved.kubernetes.io";
+
+/** Groups of the project's own need its blessing (https://github.com/kubernetes/enhancements/pull/1111). */
+function validateApproval({ annotations }: KubeObject["metadata"], group: string): FieldError[] {
+  if (!protectedGroup.test(group)) return [];
+  const field = `metadata.annotations[${approvalAnnotation}]`;
+  const value = annotations?.[approvalAnnotation];
+  const needed = `protected groups must have approval annotation "${approvalAnnotation}"`;
+  const see = "see https://github.com/kubernetes/enhancements/pull/1111";
+  if (!value) return [requiredValue(field, `${needed}, ${see}`)];
+  if (value.startsWith("unapproved") || /^\w+:\/\/\S+\.\S+/.test(value)) return [];
+  return [invalidValue(field, value, `${needed} with either a URL or a reason starting with "unapproved", ${see}`)];
+}
+
+function validateStored(versions: readonly CustomResourceDefinitionVersion[], stored: readonly string[]): FieldError[] {
+  const field = "status.storedVersions";
+  if (stored.length === 0) return [invalidValue(field, undefined, "must have at least one stored version")];
+  const missing = versions.filter(({ storage, name }) => storage && !stored.includes(name));
+  return missing.map(({ name }) => invalidValue(field, stored, `must have the storage version ${name}`));
 }
 
 function validateSpec(spec: CustomResourceDefinitionSpec): FieldError[] {
@@ -96,11 +142,14 @@ function validateVersions(versions: readonly CustomResourceDefinitionVersion[]):
     if (!schema) errors.push(requiredValue(`${field}.schema.openAPIV3Schema`));
     else {
       const place = versions.length === 1 ? "spec.validation.openAPIV3Schema" : `${field}.schema.openAPIV3Schema`;
-      const problems = validateStructure(place, schema);
-      errors.push(...(problems.length > 0 ? problems : validateRules(place, schema)));
+      errors.push(...validateSchema(place, schema));
     }
     errors.push(...validateColumns(parts, version), ...validateScale(parts, version));
+    errors.push(...validateSelectableFields(`${parts}.selectableFields`, version), ...validateDeprecation(field, version));
   }
+  // The field that versions[0].name was before there were several.
+  const [first = ""] = names;
+  if (first) errors.push(...invalidForEach("spec.version", first, checkDns1035Label(first)));
   const stored = versions.filter((version) => version.storage).length;
   if (names.size < versions.length)
     errors.push(invalidValue("spec.versions", shownVersions(versions), "must contain unique version names"));
@@ -109,20 +158,61 @@ function validateVersions(versions: readonly CustomResourceDefinitionVersion[]):
   return errors;
 }
 
+/** As upstream does, what needs a sound schema is looked for only where the schema is. */
+function validateSchema(field: string, schema: JSONSchemaProps): FieldError[] {
+  const errors = validateKeywords(field, schema);
+  if (errors.length === 0) errors.push(...validateRules(field, schema));
+  if (usesUnsupported(schema)) return errors;
+  const structural = validateStructural(field, schema);
+  return [...errors, ...structural, ...(structural.length === 0 ? validateDefaults(field, schema) : [])];
+}
+
+function validateDeprecation(version: string, { deprecated, deprecationWarning: warning }: CustomResourceDefinitionVersion): FieldError[] {
+  const field = `${version}.deprecationWarning`;
+  if (warning === undefined) return [];
+  const errors = deprecated ? [] : [invalidValue(field, warning, "can only be set for deprecated versions")];
+  if (warning.length > 256) errors.push(invalidValue(field, warning, "must be <= 256 characters long"));
+  if (!warning) errors.push(invalidValue(field, warning, "must not be an empty string"));
+  const at = warning.search(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/u);
+  if (at >= 0)
+    errors.push(invalidValue(field, warning, `must only contain printable UTF-8 characters; non-printable character found at index ${at}`));
+  return errors;
+}
+
 function shownVersions(versions: readonly CustomResourceDefinitionVersion[]): unknown {
-  return versions.map(({ name, served, storage }) => ({ Name: name, Served: served, Storage: storage }));
+  return versions.map(({ name, served, storage, deprecated = false, deprecationWarning = null }) => ({
+    Name: name,
+    Served: served,
+    Storage: storage,
+    Deprecated: deprecated,
+    DeprecationWarning: deprecationWarning,
+    // What a single version has, upstream keeps elsewhere; so it does with what all versions have alike.
+    Schema: null,
+    Subresources: null,
+    AdditionalPrinterColumns: null,
+    SelectableFields: null,
+  }));
 }
 
 const columnTypes = ["boolean", "date", "integer", "number", "string"];
 
+const columnFormats = ["byte", "date", "date-time", "double", "float", "int32", "int64", "password"];
+
+function simplePath(field: string, path: string): FieldError[] {
+  return path.startsWith(".") ? [] : [invalidValue(field, path, "must be a simple json path starting with .")];
+}
+
 function validateColumns(field: string, { additionalPrinterColumns = [] }: CustomResourceDefinitionVersion): FieldError[] {
-  return additionalPrinterColumns.flatMap(({ name, type, jsonPath }, i) => {
+  return additionalPrinterColumns.flatMap(({ name, type, format, jsonPath }, i) => {
     const path = `${field}.additionalPrinterColumns[${i}]`;
     const errors: FieldError[] = [];
     if (!name) errors.push(requiredValue(`${path}.name`));
     if (!type) errors.push(requiredValue(`${path}.type`, `must be one of ${columnTypes.join(",")}`));
     else if (!columnTypes.includes(type)) errors.push(invalidValue(`${path}.type`, type, `must be one of ${columnTypes.join(",")}`));
+    if (format && !columnFormats.includes(format))
+      errors.push(invalidValue(`${path}.format`, format, `must be one of ${columnFormats.join(",")}`));
     if (!jsonPath) errors.push(requiredValue(`${path}.JSONPath`));
+    else errors.push(...simplePath(`${path}.JSONPath`, jsonPath));
     return errors;
   });
 }
@@ -130,13 +220,16 @@ function validateColumns(field: string, { additionalPrinterColumns = [] }: Custo
 function validateScale(field: string, { subresources }: CustomResourceDefinitionVersion): FieldError[] {
   const { scale } = subresources ?? {};
   if (!scale) return [];
+  const selector = `${field}.subresources.scale.labelSelectorPath`;
   const roots = { specReplicasPath: ".spec", statusReplicasPath: ".status" } as const;
-  return (Object.keys(roots) as (keyof typeof roots)[]).flatMap((key) => {
+  const errors = (Object.keys(roots) as (keyof typeof roots)[]).flatMap((key) => {
     const path = `${field}.subresources.scale.${key}`;
     if (!scale[key]) return [requiredValue(path)];
-    if (!scale[key].startsWith(".")) return [invalidValue(path, scale[key], "must be a simple json path starting with .")];
+    const notSimple = simplePath(path, scale[key]);
+    if (notSimple.length > 0) return notSimple;
     return scale[key].startsWith(`${roots[key]}.`) ? [] : [invalidValue(path, scale[key], `should be a json path under ${roots[key]}`)];
   });
+  return scale.labelSelectorPath ? [...errors, ...simplePath(selector, scale.labelSelectorPath)] : errors;
 }
 
 function validateNames({ names }: CustomResourceDefinitionSpec): FieldError[] {
@@ -144,8 +237,12 @@ function validateNames({ names }: CustomResourceDefinitionSpec): FieldError[] {
   for (const key of ["plural", "singular", "kind", "listKind"] as const) {
     const name = names[key] ?? "";
     const field = `spec.names.${key}`;
+    const mixed = key === "kind" || key === "listKind";
+    const problems = checkDns1035Label(mixed ? name.toLowerCase() : name);
     if (name)
-      errors.push(...invalidForEach(field, name, checkDns1035Label(key === "kind" || key === "listKind" ? name.toLowerCase() : name)));
+      errors.push(
+        ...invalidForEach(field, name, mixed ? problems.map((why) => `may have mixed case, but should otherwise match: ${why}`) : problems),
+      );
     else errors.push(requiredValue(field));
   }
   for (const key of ["shortNames", "categories"] as const)
@@ -156,20 +253,25 @@ function validateNames({ names }: CustomResourceDefinitionSpec): FieldError[] {
   return errors;
 }
 
+const reviewVersions = ["v1", "v1beta1"];
+
 function validateConversion({ conversion }: CustomResourceDefinitionSpec): FieldError[] {
   const field = "spec.conversion";
   const errors = oneOf(`${field}.strategy`, conversion?.strategy, ["None", "Webhook"]);
-  const webhook = conversion?.webhook;
-  if (conversion?.strategy === "Webhook") {
-    if (!webhook?.clientConfig) errors.push(requiredValue(`${field}.webhookClientConfig`, "required when strategy is set to Webhook"));
-    else if (Boolean(webhook.clientConfig.url) === Boolean(webhook.clientConfig.service))
-      errors.push(requiredValue(`${field}.webhookClientConfig`, "exactly one of url or service is required"));
-    if (!webhook?.conversionReviewVersions?.length) errors.push(requiredValue(`${field}.conversionReviewVersions`));
-  } else if (webhook)
-    errors.push({
-      reason: "FieldValueForbidden",
-      field: `${field}.webhook`,
-      message: "Forbidden: should not be set when strategy is not set to Webhook",
-    });
+  const { clientConfig, conversionReviewVersions: versions = [] } = conversion?.webhook ?? {};
+  const atVersions = `${field}.conversionReviewVersions`;
+  if (conversion?.strategy !== "Webhook") {
+    const why = "should not be set when strategy is not set to Webhook";
+    if (clientConfig) errors.push(forbiddenField(`${field}.webhookClientConfig`, why));
+    return versions.length > 0 ? [...errors, forbiddenField(atVersions, why)] : errors;
+  }
+  if (!clientConfig) errors.push(requiredValue(`${field}.webhookClientConfig`, "required when strategy is set to Webhook"));
+  else errors.push(...validateClientConfig(`${field}.webhookClientConfig`, clientConfig));
+  if (versions.length === 0) return [...errors, requiredValue(atVersions)];
+  if (!versions.some((version) => reviewVersions.includes(version)))
+    errors.push(invalidValue(atVersions, versions, `must include at least one of ${reviewVersions.join(", ")}`));
+  for (const [i, version] of versions.entries())
+    if (versions.indexOf(version) < i) errors.push(invalidValue(`${atVersions}[${i}]`, version, "duplicate version"));
+    else errors.push(...invalidForEach(`${atVersions}[${i}]`, version, checkDns1035Label(version)));
   return errors;
 }

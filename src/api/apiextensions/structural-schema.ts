@@ -1,60 +1,125 @@
 import type { FieldError } from "../errors.ts";
-import { forbiddenField, invalidValue, notSupported, requiredValue } from "../meta/field-errors.ts";
+import { deepEqual } from "../meta/equality.ts";
+import { forbiddenField, invalidValue, requiredValue } from "../meta/field-errors.ts";
+import { isJsonObject } from "../schema/struct.ts";
 import type { JSONSchemaProps } from "../types/apiextensions.v1.ts";
 
-const types = ["array", "boolean", "integer", "number", "object", "string"];
+/** Where a schema stands: some may do more than others. */
+type Level = "root" | "field" | "item";
 
 /**
- * What keeps a schema from being structural: every value must have one type outside of logical junctors.
+ * What keeps a schema, in which every keyword is sound, from being structural: every value must have one type outside of logical junctors.
  * https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema
  */
-export function validateStructure(field: string, schema: JSONSchemaProps): FieldError[] {
-  const root = schema.type === "object" ? [] : [invalidValue(`${field}.type`, schema.type ?? "", "must be object at the root")];
+export function validateStructural(field: string, schema: JSONSchemaProps): FieldError[] {
+  return validateNode(field, schema, "root");
+}
+
+const emptyTypes: Record<Level, string> = {
+  root: "must not be empty at the root",
+  field: "must not be empty for specified object fields",
+  item: "must not be empty for specified array items",
+};
+
+function validateNode(field: string, schema: JSONSchemaProps, level: Level): FieldError[] {
+  const errors: FieldError[] = [];
+  const { type = "", items, properties = {}, additionalProperties } = schema;
+  const intOrString = schema["x-kubernetes-int-or-string"] === true;
+  const keepsAll = schema["x-kubernetes-preserve-unknown-fields"] === true;
+  const embedded = schema["x-kubernetes-embedded-resource"] === true;
+  if (items && !Array.isArray(items)) errors.push(...validateNode(`${field}.items`, items, "item"));
+  for (const [name, property] of sorted(properties)) errors.push(...validateNode(`${field}.properties[${name}]`, property, "field"));
+  if (isJsonObject(additionalProperties)) errors.push(...validateNode(`${field}.additionalProperties`, additionalProperties, "field"));
+  if (level === "root") {
+    if (schema.nullable) errors.push(forbiddenField(`${field}.nullable`, "nullable cannot be true at the root"));
+    if (additionalProperties) errors.push(forbiddenField(`${field}.additionalProperties`, "must not be used at the root"));
+    if (type && type !== "object") errors.push(invalidValue(`${field}.type`, type, "must be object at the root"));
+  }
+  if (intOrString && keepsAll)
+    errors.push(invalidValue(`${field}.x-kubernetes-preserve-unknown-fields`, true, "must be false if x-kubernetes-int-or-string is true"));
+  if (intOrString && embedded)
+    errors.push(invalidValue(`${field}.x-kubernetes-embedded-resource`, true, "must be false if x-kubernetes-int-or-string is true"));
+  errors.push(...validateJunctors(field, schema, intOrString));
+  if (embedded && !keepsAll && Object.keys(properties).length === 0) {
+    const why = "must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields";
+    errors.push(requiredValue(`${field}.properties`, why));
+  }
+  if (embedded && type !== "object") {
+    const why = "must be object if x-kubernetes-embedded-resource is true";
+    errors.push(type ? invalidValue(`${field}.type`, type, why) : requiredValue(`${field}.type`, why));
+  } else if (!type && !intOrString && (!keepsAll || level === "root")) errors.push(requiredValue(`${field}.type`, emptyTypes[level]));
+  if (embedded || level === "root") errors.push(...validateObjectMeta(`${field}.properties`, properties, level));
+  return errors;
+}
+
+/** What an object's schema may say of the members that every object has. */
+function validateObjectMeta(field: string, { metadata, apiVersion, kind }: Record<string, JSONSchemaProps>, level: Level): FieldError[] {
+  const errors: FieldError[] = [];
+  if (metadata && metadata.type !== "object") errors.push(invalidValue(`${field}[metadata].type`, metadata.type ?? "", "must be object"));
+  else if (metadata && level === "root") {
+    const { name: _name, generateName: _generateName, ...others } = metadata.properties ?? {};
+    const { type: _type, description: _description, properties: _properties, default: byDefault, ...rest } = metadata;
+    if (byDefault !== undefined) errors.push(forbiddenField(`${field}[metadata].default`, "must not be set in top-level metadata"));
+    if (Object.keys(others).length > 0 || Object.keys(rest).length > 0) {
+      const why = "must not specify anything other than name and generateName, but metadata is implicitly specified";
+      errors.push(forbiddenField(`${field}[metadata]`, why));
+    }
+  }
+  for (const [name, schema] of Object.entries({ apiVersion, kind }))
+    if (schema && schema.type !== "string") errors.push(invalidValue(`${field}[${name}].type`, schema.type ?? "", "must be string"));
+  return errors;
+}
+
+/** The two ways in which a junctor may name types: x-kubernetes-int-or-string, written out. */
+const intOrStringTypes = [{ type: "integer" }, { type: "string" }];
+
+function validateJunctors(field: string, schema: JSONSchemaProps, intOrString: boolean): FieldError[] {
+  const errors: FieldError[] = [];
+  const mayNameTypes = (anyOf: JSONSchemaProps[] | undefined): boolean => intOrString && deepEqual(anyOf, intOrStringTypes);
+  const nested = (path: string, parts: JSONSchemaProps[] | undefined, spared: boolean): void => {
+    for (const [i, part] of parts?.entries() ?? []) if (!spared) errors.push(...validateNested(`${path}[${i}]`, part));
+  };
+  for (const [i, part] of schema.allOf?.entries() ?? []) {
+    const { anyOf, ...rest } = part;
+    const path = `${field}.allOf[${i}]`;
+    errors.push(...validateNested(path, i === 0 && mayNameTypes(anyOf) ? rest : part));
+  }
+  nested(`${field}.anyOf`, schema.anyOf, mayNameTypes(schema.anyOf));
+  nested(`${field}.oneOf`, schema.oneOf, false);
+  if (schema.not) errors.push(...validateNested(`${field}.not`, schema.not));
+  return errors;
+}
+
+/** What a schema in a junctor may not say, in upstream's order, and what it would have to be instead. */
+const forbiddenInJunctors: [keyof JSONSchemaProps, string][] = [
+  ["type", "must be empty to be structural"],
+  ["additionalProperties", "must be undefined to be structural"],
+  ["title", "must be empty to be structural"],
+  ["description", "must be empty to be structural"],
+  ["default", "must be undefined to be structural"],
+  ["nullable", "must be false to be structural"],
+  ["x-kubernetes-preserve-unknown-fields", "must be false to be structural"],
+  ["x-kubernetes-embedded-resource", "must be false to be structural"],
+  ["x-kubernetes-int-or-string", "must be false to be structural"],
+  ["x-kubernetes-list-type", "must be undefined to be structural"],
+  ["x-kubernetes-list-map-keys", "must be empty to be structural"],
+  ["x-kubernetes-map-type", "must be undefined to be structural"],
+  ["x-kubernetes-validations", "must be empty to be structural"],
+];
+
+function validateNested(field: string, schema: JSONSchemaProps): FieldError[] {
+  const { items, properties = {} } = schema;
+  const metadata = Object.hasOwn(properties, "metadata");
   return [
-    ...(schema.type ? root : [requiredValue(`${field}.type`, "must not be empty at the root")]),
-    ...validateNode(field, schema, true),
+    ...validateJunctors(field, schema, false),
+    ...(items && !Array.isArray(items) ? validateNested(`${field}.items`, items) : []),
+    ...sorted(properties).flatMap(([name, property]) => validateNested(`${field}.properties[${name}]`, property)),
+    ...forbiddenInJunctors.flatMap(([key, why]) => (schema[key] ? [forbiddenField(`${field}.${key}`, why)] : [])),
+    ...(metadata ? [forbiddenField(`${field}.properties[metadata]`, "must not be specified in a nested context")] : []),
   ];
 }
 
-function validateNode(field: string, schema: JSONSchemaProps, isRoot: boolean): FieldError[] {
-  const errors: FieldError[] = [];
-  const intOrString = schema["x-kubernetes-int-or-string"];
-  const free = schema["x-kubernetes-preserve-unknown-fields"];
-  if (!isRoot) {
-    if (!schema.type && !intOrString && !free) errors.push(requiredValue(`${field}.type`, "must not be empty for specified object fields"));
-    else if (schema.type && !types.includes(schema.type)) errors.push(notSupported(`${field}.type`, schema.type, types));
-    if (intOrString && schema.type)
-      errors.push(invalidValue(`${field}.type`, schema.type, "must be empty if x-kubernetes-int-or-string is true"));
-  }
-  errors.push(...validateMergeKeys(field, schema));
-  const { properties = {}, additionalProperties, items } = schema;
-  if (Object.keys(properties).length > 0 && additionalProperties !== undefined && additionalProperties !== false)
-    errors.push(forbiddenField(`${field}.additionalProperties`, "additionalProperties and properties are mutual exclusive"));
-  for (const [name, property] of Object.entries(properties)) errors.push(...validateNode(`${field}.properties[${name}]`, property, false));
-  if (typeof additionalProperties === "object") errors.push(...validateNode(`${field}.additionalProperties`, additionalProperties, false));
-  if (Array.isArray(items)) errors.push(forbiddenField(`${field}.items`, "items must be a schema object and not an array"));
-  else if (items) errors.push(...validateNode(`${field}.items`, items, false));
-  else if (schema.type === "array") errors.push(requiredValue(`${field}.items`, "must be specified"));
-  else if (schema["x-kubernetes-list-type"] === "map")
-    errors.push(requiredValue(`${field}.items`, "must have a schema if x-kubernetes-list-type is map"));
-  if (schema.uniqueItems)
-    errors.push(forbiddenField(`${field}.uniqueItems`, "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"));
-  for (const key of ["$ref", "definitions", "dependencies", "patternProperties"] as const)
-    if (schema[key] !== undefined) errors.push(forbiddenField(`${field}.${key}`, `${key} is not supported`));
-  return errors;
-}
-
-function validateMergeKeys(field: string, schema: JSONSchemaProps): FieldError[] {
-  const listType = schema["x-kubernetes-list-type"];
-  const keys = schema["x-kubernetes-list-map-keys"];
-  if (listType === undefined)
-    return keys?.length ? [requiredValue(`${field}.x-kubernetes-list-type`, "must be map if x-kubernetes-list-map-keys is non-empty")] : [];
-  const errors: FieldError[] = [];
-  if (!["atomic", "set", "map"].includes(listType))
-    errors.push(notSupported(`${field}.x-kubernetes-list-type`, listType, ["atomic", "map", "set"]));
-  if (schema.type !== "array")
-    errors.push(invalidValue(`${field}.type`, schema.type ?? "", "must be array if x-kubernetes-list-type is specified"));
-  if (listType === "map" && !keys?.length)
-    errors.push(requiredValue(`${field}.x-kubernetes-list-map-keys`, "must not be empty if x-kubernetes-list-type is map"));
-  return errors;
+/** In the order of names. */
+export function sorted<T>(members: Readonly<Record<string, T>>): [string, T][] {
+  return Object.entries(members).sort(([a], [b]) => (a < b ? -1 : 1));
 }

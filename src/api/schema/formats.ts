@@ -32,6 +32,13 @@ export function isFormat(format: string, text: string): boolean {
   return formats[format]?.(text) ?? true;
 }
 
+const unchecked = ["isbn", "isbn10", "isbn13", "creditcard", "ssn", "rgbcolor", "password", "k8s-short-name", "k8s-long-name"];
+
+/** Whether Kubernetes knows the format, checked here or not. */
+export function isKnownFormat(format: string): boolean {
+  return Object.hasOwn(formats, format) || unchecked.includes(format);
+}
+
 function isCidr(text: string): boolean {
   const [address = "", bits = "", ...rest] = text.split("/");
   if (rest.length || !/^\d{1,3}$/.test(bits)) return false;

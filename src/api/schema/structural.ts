@@ -88,7 +88,8 @@ function inOrder(unknown: string[]): string[] {
   return unknown.sort((a, b) => isMetadata(a) - isMetadata(b) || (a < b ? -1 : 1));
 }
 
-function prunerOf(schema: JSONSchemaProps): Pruner {
+/** What copies values of the schema, leaving out what it does not know. */
+export function prunerOf(schema: JSONSchemaProps): Pruner {
   const isResource = schema["x-kubernetes-embedded-resource"] === true;
   const object = objectPruner(schema, isResource);
   const items = schema.items && !Array.isArray(schema.items) ? prunerOf(schema.items) : undefined;

@@ -1,0 +1,39 @@
+import type { FieldError } from "../errors.ts";
+import { duplicateValue, invalidValue, requiredValue, tooMany } from "../meta/field-errors.ts";
+import { isJsonObject } from "../schema/struct.ts";
+import type { CustomResourceDefinitionVersion, JSONSchemaProps } from "../types/apiextensions.v1.ts";
+import { pathParts } from "./rule-paths.ts";
+
+const most = 8;
+
+/** What is wrong with the selectableFields of a version (KEP-4358). */
+export function validateSelectableFields(field: string, { selectableFields = [], schema }: CustomResourceDefinitionVersion): FieldError[] {
+  const errors: FieldError[] = [];
+  const seen = new Set<string>();
+  if (selectableFields.length > most) errors.push(tooMany(field, selectableFields.length, most));
+  for (const [i, { jsonPath }] of selectableFields.entries()) {
+    const place = `${field}[${i}].jsonPath`;
+    if (!jsonPath) errors.push(requiredValue(place));
+    else {
+      const why = problemOf(jsonPath, schema?.openAPIV3Schema);
+      if (why) errors.push(invalidValue(place, jsonPath, why));
+      if (seen.has(jsonPath)) errors.push(duplicateValue(place, jsonPath));
+      seen.add(jsonPath);
+    }
+  }
+  return errors;
+}
+
+function problemOf(path: string, root: JSONSchemaProps | undefined): string | undefined {
+  const parts = pathParts(path.replace(/\[\d+\]/g, "._"));
+  if (!parts) return `is an invalid path: expected [ or . but got: ${/^\w*/.exec(path)?.[0] ?? ""}`;
+  if (/\[\d+\]/.test(path)) return "is an invalid path: array notation is not allowed";
+  let at = parts[0] === "metadata" ? undefined : root;
+  for (const part of parts) {
+    const others: unknown = at?.additionalProperties;
+    at = at?.properties?.[part] ?? (isJsonObject(others) ? others : undefined);
+  }
+  if (!at) return "is an invalid path: does not refer to a valid field";
+  if (at.type === "string" || at.type === "boolean" || at.type === "integer") return undefined;
+  return "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.";
+}
