@@ -30,19 +30,34 @@ export class SortedList<T extends { readonly id: string }> {
     if (run.length === 0) this.runs.splice(at, 1);
   }
 
-  /** The items whose id is not below the given one, in order. The list must not change meanwhile. */
-  *from(id: string): Generator<T, void> {
-    let at = this.runFor(id);
-    let run = this.runs[at];
-    if (!run) return;
-    for (let index = firstNotBelow(run, id); ; index = 0) {
-      for (; index < run.length; index++) {
+  /** Visits the items with from <= id < to (undefined: to the end), in order, until the visitor says no. The list must not change meanwhile. */
+  walk(from: string, to: string | undefined, visit: (item: T) => boolean): void {
+    const [first, start] = this.place(from);
+    const [last, stop] = this.place(to);
+    for (let at = first; at <= last; at++) {
+      const run = this.runs[at] ?? [];
+      const end = at === last ? stop : run.length;
+      for (let index = at === first ? start : 0; index < end; index++) {
         const item = run[index];
-        if (item) yield item;
+        if (item && !visit(item)) return;
       }
-      run = this.runs[++at];
-      if (!run) return;
     }
+  }
+
+  /** How many items there are with from <= id < to (undefined: to the end). */
+  count(from: string, to: string | undefined): number {
+    const [first, start] = this.place(from);
+    const [last, stop] = this.place(to);
+    let count = stop - start;
+    for (let at = first; at < last; at++) count += this.runs[at]?.length ?? 0;
+    return Math.max(count, 0);
+  }
+
+  /** The run and the index in it where the items begin whose id is not below; undefined: the end. */
+  private place(id: string | undefined): [at: number, index: number] {
+    if (id === undefined) return [this.runs.length, 0];
+    const at = this.runFor(id);
+    return [at, firstNotBelow(this.runs[at] ?? [], id)];
   }
 
   /** The last run that begins at or below the id, or the first one. */

@@ -95,42 +95,48 @@ export class Table {
   }
 
   /** The page that the query asks for, as of the query's revision or the newest one. */
-  list(query: ListQuery): { objects: StoredObject[]; remaining: number } {
-    const { namespace, after, match } = query;
-    const limit = query.limit || Number.POSITIVE_INFINITY;
-    const prefix = namespace === undefined ? "" : `${namespace}/`;
-    // No name holds a control character: the id with one appended comes directly after the id.
+  list({ namespace, after, match, revision, limit = 0 }: ListQuery): { objects: StoredObject[]; remaining: number } {
+    // No name holds a control character: the id with one appended comes directly after the id. And "0" comes directly after "/".
     const afterId = after && `${idOf(after)}\0`;
-    const start = afterId !== undefined && afterId > prefix ? afterId : prefix;
+    const prefix = namespace === undefined ? "" : `${namespace}/`;
+    const from = afterId !== undefined && afterId > prefix ? afterId : prefix;
+    const to = namespace === undefined ? undefined : `${namespace}0`;
     const objects: StoredObject[] = [];
     let remaining = 0;
-    for (const { id, state } of query.revision === undefined ? this.order.from(start) : this.pastFrom(start, query.revision)) {
-      if (prefix && !id.startsWith(prefix)) break;
-      if (match && !match(state)) continue;
-      if (objects.length < limit) objects.push(state);
+    const take = (state: StoredObject): boolean => {
+      if (match && !match(state)) return true;
+      if (!limit || objects.length < limit) objects.push(state);
       else remaining++;
+      return true;
+    };
+    if (revision !== undefined) this.past(from, to, revision).forEach(take);
+    else if (match || !limit) this.order.walk(from, to, ({ state }) => take(state));
+    else {
+      this.order.walk(from, to, ({ state }) => objects.push(state) < limit);
+      remaining = this.order.count(from, to) - objects.length;
     }
     return { objects, remaining };
   }
 
-  /** The objects as they were at a past revision, from that id on, in order: the newest states with later changes undone. */
-  private *pastFrom(start: string, revision: number): Generator<{ id: string; state: StoredObject }, void> {
+  /** The objects as they were at a past revision, in order: the newest states with later changes undone. */
+  private past(from: string, to: string | undefined, revision: number): StoredObject[] {
     const before = new Map<string, StoredObject | undefined>();
     for (let i = this.history.length - 1; i >= 0; i--) {
       const event = this.history[i];
       if (!event || event.object.revision <= revision) break;
       before.set(idOf(event.object.key), event.previous);
     }
-    const gone: { id: string; state: StoredObject }[] = [];
-    for (const [id, state] of before) if (state && id >= start && !this.entries.has(id)) gone.push({ id, state });
-    gone.sort((a, b) => (a.id < b.id ? -1 : 1));
+    const gone = [...before].filter(([id]) => id >= from && (to === undefined || id < to) && !this.entries.has(id));
+    gone.sort(([a], [b]) => (a < b ? -1 : 1));
+    const states: (StoredObject | undefined)[] = [];
     let next = 0;
-    for (const entry of this.order.from(start)) {
-      for (let item = gone[next]; item && item.id < entry.id; item = gone[++next]) yield item;
-      const state = before.has(entry.id) ? before.get(entry.id) : entry.state;
-      if (state) yield { id: entry.id, state };
-    }
-    yield* gone.slice(next);
+    this.order.walk(from, to, ({ id, state }) => {
+      for (let item = gone[next]; item && item[0] < id; item = gone[++next]) states.push(item[1]);
+      states.push(before.has(id) ? before.get(id) : state);
+      return true;
+    });
+    for (const [, state] of gone.slice(next)) states.push(state);
+    return states.filter((state) => state !== undefined);
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Clock } from "../../lib/clock.ts";
 
 /** Milliseconds. A watcher that was just told something hears what follows together, after this long. */
-const beat = 5;
+const beat = 10;
 
 /** Something that has data to send now and then. */
 export interface Paced {

@@ -75,10 +75,10 @@ describe("lines of a watch", () => {
       await endOfTurn();
     }
     expect(client.writes.length).toBe(1);
-    clock.advance(5);
+    clock.advance(10);
     expect(client.writes.length).toBe(2);
     expect(client.text).toBe("2\r\na\n\r\n4\r\nb\nc\n\r\n");
-    clock.advance(5);
+    clock.advance(10);
     stream.write("d\n");
     await endOfTurn();
     expect(client.writes.length).toBe(3);
