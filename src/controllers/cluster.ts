@@ -20,6 +20,7 @@ import { createServiceAccountController } from "./service-account.ts";
 import { createServiceCIDRController } from "./service-cidr.ts";
 import type { ClusterSettings } from "./settings.ts";
 import { createTaintEvictionController } from "./taint-eviction.ts";
+import { createValidatingAdmissionPolicyStatus } from "./validating-admission-policy-status.ts";
 import { createEphemeralVolumeController } from "./volumes/ephemeral-volume.ts";
 import { localPath } from "./volumes/local-path.ts";
 import { createPersistentVolumeBinder } from "./volumes/persistent-volume-binder.ts";
@@ -53,6 +54,7 @@ export function clusterControllers(settings: ClusterSettings): Record<string, { 
     "serviceaccount-token": { create: serviceAccountTokens(settings) },
     "service-cidr": { create: createServiceCIDRController },
     "taint-eviction": { create: createTaintEvictionController, component: "taint-eviction-controller" },
+    "validatingadmissionpolicy-status": { create: createValidatingAdmissionPolicyStatus },
     "volumeattributesclass-protection": { create: createVACProtection },
   };
 }

@@ -3,7 +3,7 @@ import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { duplicateValue, forbiddenField, invalidForEach, invalidValue, oneOf, requiredValue, tooMany } from "../meta/field-errors.ts";
 import { validateLabelSelector } from "../meta/labels.ts";
-import { checkPathSegment, checkQualifiedName } from "../meta/names.ts";
+import { checkDns1035Label, checkDnsSubdomain, checkPathSegment, checkQualifiedName } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
 import type {
   MatchResources,
@@ -65,7 +65,7 @@ export const mutatingAdmissionPolicyRules: KindRules<MutatingAdmissionPolicy> = 
   default: ({ spec }) => defaultPolicy(spec),
   validate({ spec }) {
     const compiled = mutatingExpressions(spec);
-    const errors = validatePolicy(spec, compiled, ["*", "CREATE", "UPDATE"]);
+    const errors = validatePolicy(spec, compiled, ["*", "CONNECT", "CREATE", "UPDATE"]);
     if (compiled.mutations.length === 0) errors.push(requiredValue("spec.mutations", "mutations must contain at least one item"));
     for (const [i, mutation] of compiled.mutations.entries()) errors.push(...validateMutation(`spec.mutations[${i}]`, mutation));
     if (!spec.reinvocationPolicy) errors.push(requiredValue("spec.reinvocationPolicy"));
@@ -96,8 +96,7 @@ function validateValidation(field: string, { spec, expression, message }: Valida
   if (spec.message && !spec.message.trim()) errors.push(invalidValue(`${field}.message`, spec.message, "must be non-empty if specified"));
   else if (/[\r\n]/.test(spec.message?.trim() ?? ""))
     errors.push(invalidValue(`${field}.message`, spec.message, "must not contain line breaks"));
-  if (reason !== undefined)
-    errors.push(...oneOf(`${field}.reason`, reason, ["Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized"]));
+  if (reason !== undefined) errors.push(...oneOf(`${field}.reason`, reason, ["Forbidden", "Invalid", "RequestEntityTooLarge"]));
   return errors;
 }
 
@@ -188,8 +187,7 @@ function validatePolicy(
 ): FieldError[] {
   const errors = oneOf("spec.failurePolicy", spec.failurePolicy, ["Fail", "Ignore"]);
   const { paramKind, matchConstraints, matchConditions = [] } = spec;
-  if (paramKind)
-    for (const key of ["apiVersion", "kind"] as const) if (!paramKind[key]) errors.push(requiredValue(`spec.paramKind.${key}`));
+  if (paramKind) errors.push(...validateParamKind("spec.paramKind", paramKind));
   if (!matchConstraints) errors.push(requiredValue("spec.matchConstraints"));
   else {
     const field = "spec.matchConstraints.resourceRules";
@@ -222,11 +220,11 @@ function validateBinding(spec: { policyName?: string; paramRef?: ParamRef; match
   if (!spec.policyName) errors.push(requiredValue("spec.policyName"));
   const { paramRef } = spec;
   if (paramRef) {
+    const both = paramRef.name && paramRef.selector;
     if (paramRef.name) errors.push(...invalidForEach("spec.paramRef.name", paramRef.name, checkPathSegment(paramRef.name)));
+    if (both) errors.push(forbiddenField("spec.paramRef.name", "name and selector are mutually exclusive"));
     if (paramRef.selector) errors.push(...validateLabelSelector("spec.paramRef.selector", paramRef.selector));
-    if (paramRef.name && paramRef.selector)
-      for (const key of ["name", "selector"])
-        errors.push(forbiddenField(`spec.paramRef.${key}`, "name and selector are mutually exclusive"));
+    if (both) errors.push(forbiddenField("spec.paramRef.selector", "name and selector are mutually exclusive"));
     if (!paramRef.name && !paramRef.selector) errors.push(requiredValue("spec.paramRef", "one of name or selector must be specified"));
     if (!paramRef.parameterNotFoundAction) errors.push(requiredValue("spec.paramRef.parameterNotFoundAction"));
     else errors.push(...oneOf("spec.paramRef.parameterNotFoundAction", paramRef.parameterNotFoundAction, ["Allow", "Deny"]));
@@ -236,10 +234,38 @@ function validateBinding(spec: { policyName?: string; paramRef?: ParamRef; match
 }
 
 function validateMatch(field: string, match: MatchResources): FieldError[] {
+  const rules = (key: "resourceRules" | "excludeResourceRules"): FieldError[] =>
+    (match[key] ?? []).flatMap((rule, i) => [
+      ...(rule.resourceNames ?? []).flatMap((name, n, names) => {
+        const place = `${field}.${key}[${i}].resourceNames[${n}]`;
+        const twice = names.indexOf(name) < n ? [duplicateValue(place, name)] : [];
+        return [...invalidForEach(place, name, checkPathSegment(name)), ...twice];
+      }),
+      ...validateRule(`${field}.${key}[${i}]`, rule),
+    ]);
   return [
+    ...oneOf(`${field}.matchPolicy`, match.matchPolicy, ["Equivalent", "Exact"]),
     ...validateLabelSelector(`${field}.namespaceSelector`, match.namespaceSelector),
     ...validateLabelSelector(`${field}.objectSelector`, match.objectSelector),
-    ...(match.resourceRules ?? []).flatMap((rule, i) => validateRule(`${field}.resourceRules[${i}]`, rule)),
-    ...(match.excludeResourceRules ?? []).flatMap((rule, i) => validateRule(`${field}.excludeResourceRules[${i}]`, rule)),
+    ...rules("resourceRules"),
+    ...rules("excludeResourceRules"),
   ];
+}
+
+function validateParamKind(field: string, { apiVersion, kind }: ParamKind): FieldError[] {
+  const errors: FieldError[] = [];
+  const [version = "", group = "", ...rest] = (apiVersion ?? "").split("/").reverse();
+  const joined = (key: string, value: string, problems: string[], before = ""): void => {
+    if (problems.length > 0) errors.push(invalidValue(`${field}.${key}`, value, before + problems.join(",")));
+  };
+  if (!apiVersion) errors.push(requiredValue(`${field}.apiVersion`));
+  else if (rest.length > 0) joined("apiVersion", apiVersion, [`unexpected GroupVersion string: ${apiVersion}`]);
+  else {
+    if (group) joined("apiVersion", group, checkDnsSubdomain(group));
+    if (version) joined("apiVersion", version, checkDns1035Label(version));
+    else joined("apiVersion", apiVersion, ["version must be specified"]);
+  }
+  if (!kind) errors.push(requiredValue(`${field}.kind`));
+  else joined("kind", kind, checkDns1035Label(kind.toLowerCase()), "may have mixed case, but should otherwise match: ");
+  return errors;
 }

@@ -34,6 +34,7 @@ const shared = new Map<string, Environment>();
 export class PolicyCompiler {
   private readonly given: AdmissionVariables;
   private readonly composed: boolean;
+  private readonly typed = new Map<string, Environment>();
   private readonly environments = new Map<string, Environment>();
   private readonly variables: Record<string, string> = {};
 
@@ -59,25 +60,31 @@ export class PolicyCompiler {
   }
 
   private environment({ stateless = false, ...more }: AdmissionVariables & { stateless?: boolean }): Environment {
-    const composed = this.composed && !stateless;
-    const known = composed || this.given.types ? this.environments : shared;
-    const key = JSON.stringify([this.given.params, more, stateless]);
-    let environment = known.get(key);
+    const key = JSON.stringify([this.given.params, more]);
+    if (!this.composed || stateless) return this.plain(key, more);
+    let environment = this.environments.get(key);
     if (!environment) {
-      environment = admissionEnvironment({ ...this.given, ...more });
-      if (composed)
-        environment
-          .registerType("kubernetes.variables", { fields: { ...this.variables } })
-          .registerVariable("variables", "kubernetes.variables");
-      known.set(key, environment);
+      environment = this.plain(key, more).clone();
+      environment
+        .registerType("kubernetes.variables", { fields: { ...this.variables } })
+        .registerVariable("variables", "kubernetes.variables");
+      this.environments.set(key, environment);
     }
+    return environment;
+  }
+
+  private plain(key: string, more: AdmissionVariables): Environment {
+    const known = this.given.types ? this.typed : shared;
+    let environment = known.get(key);
+    if (!environment) known.set(key, (environment = admissionEnvironment({ ...this.given, ...more })));
     return environment;
   }
 }
 
-/** A variable's type as a field can have it: types that are no plain data may be anything. */
+/** A variable's type as a field can have it: what is no plain data may be anything. */
 function fieldType(type: string): string {
-  return /kubernetes\.|net\.|optional|Object|JSONPatch|^type$/.test(type) ? "dyn" : type;
+  const plain = /^(bool|int|uint|double|string|bytes|null|dyn|list|map|google\.protobuf\.(Duration|Timestamp))$/;
+  return type.replace(/optional<.*>|[\w.]+/g, (name) => (plain.test(name) ? name : "dyn"));
 }
 
 /** Compiles a ValidatingAdmissionPolicy. */

@@ -10,8 +10,8 @@ export interface AdmissionVariables {
   authorizer?: boolean;
   /** Whether objects and JSON patches can be made. */
   patchTypes?: boolean;
-  /** The types of object and oldObject, and of params, for type checking; default: anything. */
-  types?: { object?: string; params?: string; declare(environment: Environment): void };
+  /** Declares the types of object and oldObject, and of params, and gives their names, for type checking; default: anything. */
+  types?: (environment: Environment) => { object?: string | undefined; params?: string | undefined };
 }
 
 const strings = (...names: string[]): Record<string, string> => Object.fromEntries(names.map((name) => [name, "string"]));
@@ -52,10 +52,10 @@ let checking: Environment | undefined;
 let running: Environment | undefined;
 
 /** The variables of admission, with their types: what expressions are checked with. A new one, to which more can be added. */
-export function admissionEnvironment({ params, authorizer, patchTypes, types: given }: AdmissionVariables): Environment {
+export function admissionEnvironment({ params, authorizer, patchTypes, types: declare }: AdmissionVariables): Environment {
   checking ??= withTypes();
   const environment = checking.clone();
-  given?.declare(environment);
+  const given = declare?.(environment);
   const object = given?.object ?? "dyn";
   environment.registerVariable("object", object).registerVariable("oldObject", object);
   environment.registerVariable("request", "kubernetes.AdmissionRequest").registerVariable("namespaceObject", "kubernetes.Namespace");
