@@ -140,7 +140,7 @@ function operation(op: string, operands: readonly ASTNode[], scope: Scope): Esti
 
 const traversing = new Set(["isSorted", "sum", "min", "max", "indexOf", "lastIndexOf"]);
 const reading = new Set(["url", "isURL", "ip", "isIP", "cidr", "isCIDR", "quantity", "isQuantity", "semver", "isSemver", "validate"]);
-const rewriting = new Set(["lowerAscii", "upperAscii", "replace", "split", "substring", "trim", "reverse", "quote", "format", "join"]);
+const rewriting = new Set(["lowerAscii", "upperAscii", "replace", "split", "substring", "trim", "reverse", "quote", "format"]);
 
 function called(name: string, operands: readonly ASTNode[], scope: Scope): Estimate {
   const parts = operands.map((operand) => estimate(operand, scope));
@@ -152,6 +152,7 @@ function called(name: string, operands: readonly ASTNode[], scope: Scope): Estim
     return { cost: sum + part(first.max + 1, 0.1) * part(second.max, 0.25), extent: { ...first, items: first } };
   if (traversing.has(name)) return { cost: sum + first.max * part(first.items?.max ?? 1, 0.1), extent: first.items ?? scalar };
   if (reading.has(name)) return { cost: sum + part(first.max, 0.1), extent: scalar };
+  if (name === "join") return { cost: sum + part(first.max, 0.1), extent: { max: Number.MAX_SAFE_INTEGER } };
   if (rewriting.has(name)) return { cost: sum + part(first.max, 0.1), extent: { ...first, items: first } };
   return { cost: sum + 1, extent: name === "orValue" || name === "value" ? first : scalar };
 }

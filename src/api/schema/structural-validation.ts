@@ -5,7 +5,7 @@ import { duplicateValue, invalidValue, notSupported, requiredValue, tooLong, too
 import type { JSONSchemaProps } from "../types/apiextensions.v1.ts";
 import { isFormat } from "./formats.ts";
 import { goRegExp } from "./go-regexp.ts";
-import { isJsonObject, type JsonObject } from "./struct.ts";
+import { isJsonObject } from "./struct.ts";
 
 /**
  * Adds what is wrong with a value to the errors; `path` is where it is ("spec.ports[0]"). With the value that was there before, what is
@@ -50,7 +50,7 @@ function typeCheck(schema: JSONSchemaProps): Check | undefined {
 }
 
 function valueChecks(schema: JSONSchemaProps): (Check | undefined)[] {
-  return [enumCheck(schema), ...stringChecks(schema), ...numberChecks(schema)];
+  return [enumCheck(schema), stringCheck(schema), ...numberChecks(schema)];
 }
 
 function enumCheck({ enum: values }: JSONSchemaProps): Check | undefined {
@@ -62,29 +62,18 @@ function enumCheck({ enum: values }: JSONSchemaProps): Check | undefined {
   };
 }
 
-function stringChecks({ pattern, minLength, maxLength, format }: JSONSchemaProps): (Check | undefined)[] {
+/** Of a text only the first thing that is wrong is told. */
+function stringCheck({ pattern, minLength = 0, maxLength = Number.POSITIVE_INFINITY, format }: JSONSchemaProps): Check {
   const expression = pattern === undefined ? undefined : tolerant(pattern);
-  const text = (check: (value: string, path: string) => FieldError | undefined): Check => {
-    return (value, path, errors) => {
-      const error = typeof value === "string" ? check(value, path) : undefined;
-      if (error) errors.push(error);
-    };
+  return (value, path, errors) => {
+    if (typeof value !== "string") return;
+    if (value.length > maxLength && [...value].length > maxLength) errors.push(tooLong(path, maxLength));
+    else if (value.length < minLength * 2 && [...value].length < minLength)
+      errors.push(invalidValue(path, value, `${path} in body should be at least ${minLength} chars long`));
+    else if (expression && !expression.test(value)) errors.push(invalidValue(path, value, `${path} in body should match '${pattern}'`));
+    if (format && !isFormat(format, value))
+      errors.push(wrongType(path, value, `${path} in body must be of type ${format}: ${JSON.stringify(value)}`));
   };
-  return [
-    maxLength === undefined
-      ? undefined
-      : text((s, path) => (s.length > maxLength && [...s].length > maxLength ? tooLong(path, maxLength) : undefined)),
-    minLength === undefined
-      ? undefined
-      : text((s, path) =>
-          [...s].length < minLength ? invalidValue(path, s, `${path} in body should be at least ${minLength} chars long`) : undefined,
-        ),
-    expression && text((s, path) => (expression.test(s) ? undefined : invalidValue(path, s, `${path} in body should match '${pattern}'`))),
-    format &&
-      text((s, path) =>
-        isFormat(format, s) ? undefined : wrongType(path, s, `${path} in body must be of type ${format}: ${JSON.stringify(s)}`),
-      ),
-  ].map((check) => check || undefined);
 }
 
 /** What JavaScript cannot read matches everything: the CRD was accepted already. */
@@ -96,23 +85,34 @@ function tolerant(pattern: string): RegExp {
   }
 }
 
+const formatLimits: Record<string, number | undefined> = { int32: 2 ** 31, float: 3.4028234663852886e38 };
+
 function numberChecks(schema: JSONSchemaProps): (Check | undefined)[] {
-  const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf } = schema;
-  const number = (fits: (value: number) => boolean, should: string): Check => {
+  const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf, type, format = "" } = schema;
+  const number = (fits: (value: number) => boolean, should: string, limit: number): Check => {
     return (value, path, errors) => {
-      if (typeof value === "number" && !fits(value)) errors.push(invalidValue(path, value, `${path} in body should be ${should}`));
+      // Upstream compares whole numbers with a whole limit.
+      const shown = typeof value === "number" && Number.isInteger(value) ? Math.trunc(limit) : limit;
+      if (typeof value === "number" && !fits(value)) errors.push(invalidValue(path, value, `${path} in body should be ${should}${shown}`));
     };
   };
+  const limit = type === "integer" || type === "number" ? formatLimits[format] : undefined;
   return [
-    minimum === undefined
+    limit === undefined
       ? undefined
-      : number((n) => (exclusiveMinimum ? n > minimum : n >= minimum), `greater than ${exclusiveMinimum ? "" : "or equal to "}${minimum}`),
-    maximum === undefined
-      ? undefined
-      : number((n) => (exclusiveMaximum ? n < maximum : n <= maximum), `less than ${exclusiveMaximum ? "" : "or equal to "}${maximum}`),
+      : (value, path, errors) => {
+          if (typeof value === "number" && (value >= limit || value < -limit))
+            errors.push(invalidValue("<nil>", "", `Checked value must be of type ${type} with format ${format} in ${path}`));
+        },
     multipleOf === undefined
       ? undefined
-      : number((n) => Number.isInteger(Number((n / multipleOf).toPrecision(15))), `a multiple of ${multipleOf}`),
+      : number((n) => Number.isInteger(Number((n / multipleOf).toPrecision(15))), "a multiple of ", multipleOf),
+    maximum === undefined
+      ? undefined
+      : number((n) => (exclusiveMaximum ? n < maximum : n <= maximum), `less than ${exclusiveMaximum ? "" : "or equal to "}`, maximum),
+    minimum === undefined
+      ? undefined
+      : number((n) => (exclusiveMinimum ? n > minimum : n >= minimum), `greater than ${exclusiveMinimum ? "" : "or equal to "}`, minimum),
   ];
 }
 
@@ -214,7 +214,12 @@ function objectCheck(schema: JSONSchemaProps): Check {
 function embeddedCheck(schema: JSONSchemaProps): Check | undefined {
   if (!schema["x-kubernetes-embedded-resource"]) return undefined;
   return (value, path, errors) => {
-    if (isJsonObject(value))
-      for (const name of ["apiVersion", "kind"]) if (!(value as JsonObject)[name]) errors.push(requiredValue(`${path}.${name}`));
+    if (!isJsonObject(value)) return;
+    const { apiVersion, kind } = value;
+    for (const name of ["apiVersion", "kind"]) if (value[name] === undefined) errors.push(requiredValue(`${path}.${name}`));
+    if (apiVersion === "") errors.push(invalidValue(`${path}.apiVersion`, "", "must not be empty"));
+    else if (typeof apiVersion === "string" && apiVersion.split("/").length > 2)
+      errors.push(invalidValue(`${path}.apiVersion`, apiVersion, `unexpected GroupVersion string: ${apiVersion}`));
+    if (kind === "") errors.push(invalidValue(`${path}.kind`, "", "must not be empty"));
   };
 }

@@ -126,8 +126,10 @@ function objectPruner(schema: JSONSchemaProps, isResource: boolean): Pruner {
       const place = path ? `${path}.${name}` : name;
       const property = properties.get(name) ?? others;
       if (isResource && name === "metadata") out[name] = pruneMetadata(given, place, unknown);
-      else if (isResource && (name === "apiVersion" || name === "kind")) out[name] = given;
-      else if (property) {
+      else if (isResource && (name === "apiVersion" || name === "kind")) {
+        if (typeof given !== "string" && path) throw new DecodeError(`${place}: Invalid value: ${JSON.stringify(given)}: must be a string`);
+        out[name] = given;
+      } else if (property) {
         if (given !== null || property.nullable) setKey(out, name, property.prune(given, place, unknown));
       } else if (keepsAll) setKey(out, name, given);
       else unknown.push(place);
@@ -143,7 +145,8 @@ function pruneMetadata(value: unknown, path: string, unknown: string[]): JsonObj
     return pruned.value;
   } catch (error) {
     if (!(error instanceof StatusError)) throw error;
-    throw new DecodeError(error.message.replace(/^.*? cannot be handled as a ObjectMeta: /, ""));
+    const why = error.message.replace(/^.*? cannot be handled as a ObjectMeta: /, "");
+    throw new DecodeError(path === "metadata" ? why : `${path}: Invalid value: ${JSON.stringify(value)}: ${why}`);
   }
 }
 

@@ -164,8 +164,7 @@ function prunedCustom(
 
 function strictMessage({ handler }: Call, problems: readonly string[]): string {
   const { kind, version } = handler.info;
-  const why = `strict decoding error: ${problems.join(", ")}`;
-  return handler.info.type ? `${kind} in version "${version}" cannot be handled as a ${kind}: ${why}` : why;
+  return `${kind} in version "${version}" cannot be handled as a ${kind}: strict decoding error: ${problems.join(", ")}`;
 }
 
 async function patchInput(parts: ResourceParts, call: Call, { query, request }: ResourceRequest): Promise<PatchInput> {
