@@ -16,25 +16,20 @@ export class AdmissionChain {
     this.plugins = plugins;
   }
 
-  async admit(request: AdmissionRequest): Promise<void> {
-    await this.mutate(request);
-    if (request.pass !== "wants second") return;
-    request.pass = "second";
-    await this.mutate(request);
+  /** Waits only where a plugin does. */
+  admit(request: AdmissionRequest): Promise<void> | void {
+    const { mutating } = this.stepsFor(request.resource);
+    const waiting = run(mutating, "admit", request);
+    const again = (): Promise<void> | void => {
+      if (request.pass !== "wants second") return;
+      request.pass = "second";
+      return run(mutating, "admit", request);
+    };
+    return waiting ? waiting.then(again) : again();
   }
 
-  private async mutate(request: AdmissionRequest): Promise<void> {
-    for (const plugin of this.stepsFor(request.resource).mutating) {
-      const waiting = plugin.admit?.(request);
-      if (waiting) await waiting;
-    }
-  }
-
-  async validate(request: AdmissionRequest): Promise<void> {
-    for (const plugin of this.stepsFor(request.resource).validating) {
-      const waiting = plugin.validate?.(request);
-      if (waiting) await waiting;
-    }
+  validate(request: AdmissionRequest): Promise<void> | void {
+    return run(this.stepsFor(request.resource).validating, "validate", request);
   }
 
   private stepsFor(resource: ResourceInfo): Steps {
@@ -46,6 +41,13 @@ export class AdmissionChain {
       this.known.set(resource, steps);
     }
     return steps;
+  }
+}
+
+function run(plugins: readonly AdmissionPlugin[], step: "admit" | "validate", request: AdmissionRequest, from = 0): Promise<void> | void {
+  for (let i = from; i < plugins.length; i++) {
+    const waiting = plugins[i]?.[step]?.(request);
+    if (waiting) return waiting.then(() => run(plugins, step, request, i + 1));
   }
 }
 

@@ -219,7 +219,11 @@ function httpsServer(pki: Pki, api: ApiServer): Server {
     minVersion: "TLSv1.2" as const,
     ciphers,
   });
-  const https = createServer({ ...secrets(), requestCert: true, rejectUnauthorized: false, keepAliveTimeout: 120_000 });
+  const https = createServer({
+    ...{ ...secrets(), requestCert: true, rejectUnauthorized: false },
+    // No timer around each request: TCP itself finds out which idle clients have gone.
+    ...{ keepAliveTimeout: 0, keepAlive: true, keepAliveInitialDelay: 60_000 },
+  });
   pki.onRenewed(() => https.setSecureContext(secrets()));
   https.on("request", api.listener.request);
   https.on("upgrade", api.listener.upgrade);

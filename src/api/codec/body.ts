@@ -41,6 +41,7 @@ export class UnreadableBody extends Error {}
 
 /** Reads a body by its media type. Throws UnreadableBody, or a 415 for media types other than JSON, YAML and (if allowed) protobuf. */
 export function decodeBody(body: Uint8Array, contentType: string, protobuf = true): DecodedBody {
+  if (contentType === jsonType) return decodeJson(body);
   const mediaType = (contentType || jsonType).split(";", 1)[0]?.trim().toLowerCase();
   if (mediaType === jsonType) return decodeJson(body);
   if (mediaType === yamlType) return decodeYaml(body);
