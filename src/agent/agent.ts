@@ -34,7 +34,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     certificate: () => ({ key: identity.credentials.key, cert: identity.credentials.certificate }),
     userAgent: "hue-agent",
   });
-  const client = new Client(transport);
+  const client = new Client(transport, "kubelet");
   const caches = createCaches(transport, systemClock, log);
   const ip = node.ip || (await machineAddress());
   try {

@@ -78,7 +78,7 @@ export function cachedView(show: (stored: Readonly<KubeObject>) => KubeObject): 
   const views = new WeakMap<StoredObject, View>();
   return (stored) => {
     let view = views.get(stored);
-    if (!view) views.set(stored, (view = viewOf(show(stored.object))));
+    if (!view) views.set(stored, (view = viewOf(show(stored.object), stored.managed)));
     return view;
   };
 }

@@ -1,5 +1,6 @@
 import type { FieldError, StatusTarget } from "../api/errors.ts";
 import type { KindRules } from "../api/kind.ts";
+import type { ManagedFields } from "../api/meta/apply/managed-fields.ts";
 import type { FieldGetters } from "../api/meta/fields.ts";
 import type { KubeObject } from "../api/meta/object.ts";
 import type { ResourceInfo } from "../api/resource.ts";
@@ -12,10 +13,11 @@ import type { ResourcePolicy } from "./resource-policy.ts";
 
 /** An object as one version shows it. A StoredObject of the storage version is its own view. */
 export interface View {
-  /** Frozen, shared. */
+  /** Frozen, shared; without managedFields. */
   readonly object: Readonly<KubeObject>;
-  /** Its JSON text. */
+  /** Its JSON text, managedFields included. */
   readonly text: string;
+  readonly managed?: ManagedFields | undefined;
 }
 
 /** The schema of a type, compiled; custom resources find problems by it, built-in kinds have their rules for that. */
@@ -122,14 +124,23 @@ export interface VirtualResource {
   list?(call: Call, options: ListOptions): KubeObject[] | Promise<KubeObject[]>;
 }
 
+/** What is known of an object before it is put into words. */
+export type Content = Pick<View, "object" | "managed">;
+
 /** A view of an object that is not stored; its text is made when asked for. */
-export function viewOf(object: KubeObject): View {
+export function viewOf(object: KubeObject, managed?: ManagedFields): View {
   let text: string | undefined;
   return {
     object,
+    managed,
     get text() {
-      text ??= JSON.stringify(object);
+      text ??= JSON.stringify(wholeObject(this));
       return text;
     },
   };
+}
+
+/** The object with its managedFields, as clients see it. */
+export function wholeObject({ object, managed }: Content): Readonly<KubeObject> {
+  return managed ? { ...object, metadata: { ...object.metadata, managedFields: managed.entries } } : object;
 }

@@ -22,9 +22,17 @@ export type ListOptions = Pick<
 /** Typed calls to the API. Everything that fails throws a StatusError. Objects that come back are shared: never change them. */
 export class Client {
   readonly transport: Transport;
+  private readonly writer: { fieldManager?: string };
 
-  constructor(transport: Transport) {
+  /** `fieldManager`: who owns the fields that it writes, where a call does not say; default: the user agent. */
+  constructor(transport: Transport, fieldManager?: string) {
     this.transport = transport;
+    this.writer = fieldManager ? { fieldManager } : {};
+  }
+
+  /** The same, writing in somebody's name. */
+  as(fieldManager: string): Client {
+    return new Client(this.transport, fieldManager);
   }
 
   async get<T>(resource: Resource<T>, ref: Ref, options?: { subresource?: string; signal?: AbortSignal }): Promise<T> {
@@ -36,18 +44,18 @@ export class Client {
   }
 
   async create<T>(resource: Resource<T>, object: Creatable<T>, options?: WriteOptions): Promise<T> {
-    return as<T>(await this.transport.create({ resource, namespace: object.metadata.namespace }, object, options));
+    return as<T>(await this.transport.create({ resource, namespace: object.metadata.namespace }, object, { ...this.writer, ...options }));
   }
 
   /** A create on a subresource of a named object: a binding, an eviction, a token. */
   async createSub<R>(resource: Resource<unknown>, ref: Ref, subresource: string, body: unknown, options?: WriteOptions): Promise<R> {
-    return as<R>(await this.transport.create({ resource, ...ref, subresource }, body, options));
+    return as<R>(await this.transport.create({ resource, ...ref, subresource }, body, { ...this.writer, ...options }));
   }
 
   /** Replaces; fails with Conflict when metadata.resourceVersion is not the newest. */
   async update<T extends KubeObject>(resource: Resource<T>, object: T, { subresource, ...options }: WriteOptions = {}): Promise<T> {
     const { namespace, name = "" } = object.metadata;
-    return as<T>(await this.transport.update({ resource, namespace, name, subresource }, object, options));
+    return as<T>(await this.transport.update({ resource, namespace, name, subresource }, object, { ...this.writer, ...options }));
   }
 
   /** Replaces the status; the rest of the object is ignored by the server. */
@@ -61,7 +69,7 @@ export class Client {
     patch: { type: PatchType; body: unknown },
     { subresource, ...options }: WriteOptions = {},
   ): Promise<T> {
-    return as<T>(await this.transport.patch({ resource, ...ref, subresource }, patch.type, patch.body, options));
+    return as<T>(await this.transport.patch({ resource, ...ref, subresource }, patch.type, patch.body, { ...this.writer, ...options }));
   }
 
   async delete(resource: Resource<unknown>, ref: Ref, options?: DeleteOptions): Promise<void> {

@@ -104,17 +104,25 @@ export function startControlPlane(options: ControlPlaneOptions): ControlPlane {
     startControllers() {
       isReady = true;
       const settings = clusterSettings(options);
-      running.push(startControllers({ client, caches, clock, log }, undefined, settings));
+      const controllers = client.as("kube-controller-manager");
+      running.push(startControllers({ client: controllers, caches, clock, log }, undefined, settings));
       for (const create of options.controllers) {
-        const context = { client, caches, clock, log, events: createEventRecorder(client, clock, log, { component: "hue" }) };
+        const context = {
+          client: controllers,
+          caches,
+          clock,
+          log,
+          events: createEventRecorder(controllers, clock, log, { component: "hue" }),
+        };
         running.push(runController(create(context), context));
       }
+      const schedulers = client.as("kube-scheduler");
       const scheduler = createScheduler({
-        client,
+        client: schedulers,
         caches,
         clock,
         log,
-        events: createEventRecorder(client, clock, log, { component: "default-scheduler" }),
+        events: createEventRecorder(schedulers, clock, log, { component: "default-scheduler" }),
       });
       scheduler.start();
       running.push(scheduler);
@@ -219,11 +227,7 @@ function httpsServer(pki: Pki, api: ApiServer): Server {
     minVersion: "TLSv1.2" as const,
     ciphers,
   });
-  const https = createServer({
-    ...{ ...secrets(), requestCert: true, rejectUnauthorized: false },
-    // No timer around each request: TCP itself finds out which idle clients have gone.
-    ...{ keepAliveTimeout: 0, keepAlive: true, keepAliveInitialDelay: 60_000 },
-  });
+  const https = createServer({ ...secrets(), requestCert: true, rejectUnauthorized: false, keepAliveTimeout: 120_000 });
   pki.onRenewed(() => https.setSecureContext(secrets()));
   https.on("request", api.listener.request);
   https.on("upgrade", api.listener.upgrade);

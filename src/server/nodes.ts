@@ -67,7 +67,7 @@ async function nodeOptions(
 ): Promise<NodeOptions> {
   const ip = config.node.ip || address;
   return {
-    client: controlPlane.client,
+    client: controlPlane.client.as("kubelet"),
     caches: controlPlane.caches,
     clock: systemClock,
     log,

@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { GroupCommit, type Logged } from "./group-commit.ts";
 import type { Log, LogCounts, LogRecord } from "./log.ts";
-import { DeletedState, deepFreeze, State, withRevision } from "./state.ts";
+import { DeletedState, State } from "./state.ts";
 import {
   Compacted,
   type Key,
@@ -115,7 +115,7 @@ export class RevisionStore implements Store {
     const table = this.tables.of(record.key.resource);
     const id = idOf(record.key);
     const there = table.get(id)?.revision ?? 0;
-    const state = record.text === undefined ? undefined : new State(record.key, record.revision, record.text);
+    const state = record.text === undefined ? undefined : State.read(record.key, record.revision, record.text);
     if (record.revision <= this.oldest) {
       if (!state || there > 0) return false;
       table.restore(id, record, state);
@@ -179,13 +179,13 @@ export class RevisionStore implements Store {
     return this.tables.find(resource)?.size ?? 0;
   }
 
-  write({ key, expect, object }: Write): Promise<StoredObject> {
+  write({ key, expect, object, managed }: Write): Promise<StoredObject> {
     if (this.ended) throw this.ended;
     const current = this.latest(key);
     const replaces = current?.revision ?? 0;
     if (replaces !== expect || !(current || object)) throw new PreconditionFailed(key, current);
     const revision = this.given + 1;
-    const state = object && encode(key, revision, object);
+    const state = object && State.of(key, revision, object, managed);
     this.given = revision;
     const record = { revision, key, replaces, text: state?.text };
     return new Promise((resolve, reject) => {
@@ -274,11 +274,6 @@ export class RevisionStore implements Store {
 
 function pendingKey(key: Key): string {
   return `${key.resource}/${key.namespace}/${key.name}`;
-}
-
-function encode(key: Key, revision: number, object: Write["object"] & object): State {
-  const numbered = withRevision(object, revision);
-  return new State(key, revision, JSON.stringify(numbered), deepFreeze(numbered));
 }
 
 /** Once everybody has been told, what was replaced is history. */

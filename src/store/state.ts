@@ -1,24 +1,55 @@
 import type { KubeObject } from "../api/meta/object.ts";
+import { ManagedFields } from "../api/meta/apply/managed-fields.ts";
 import type { Key, StoredObject } from "./store.ts";
+
+const managedKey = `,"managedFields":`;
 
 /** One object at one revision: its text, and its parsed form from the first time somebody asks. */
 export class State implements StoredObject {
   readonly key: Key;
   readonly revision: number;
-  readonly text: string;
+  readonly managed: ManagedFields | undefined;
+  /** The text but for managedFields, which objects share. */
+  private readonly body: string;
   private parsed: Readonly<KubeObject> | undefined;
 
-  /** `object` is the deep-frozen form of the text, when it is at hand. */
-  constructor(key: Key, revision: number, text: string, object?: Readonly<KubeObject>) {
+  private constructor(key: Key, revision: number, body: string, managed: ManagedFields | undefined) {
     this.key = key;
     this.revision = revision;
-    this.text = text;
-    this.parsed = object;
+    this.body = body;
+    this.managed = managed;
+  }
+
+  /** The state that a write makes of an object, which is frozen with it. */
+  static of(key: Key, revision: number, object: Readonly<KubeObject>, managed: ManagedFields | undefined): State {
+    const numbered = deepFreeze(withRevision(object, revision));
+    const state = new State(key, revision, JSON.stringify(numbered), managed);
+    state.parsed = numbered;
+    return state;
+  }
+
+  /** The state with that text, which was one's before. */
+  static read(key: Key, revision: number, text: string): State {
+    const start = text.indexOf(`${managedKey}[{`);
+    if (start < 0) return new State(key, revision, text, undefined);
+    const end = text.indexOf(`]${revisionText(revision)}`, start) + 1;
+    if (end === 0) {
+      // Earlier versions had them elsewhere.
+      const object = JSON.parse(text) as KubeObject; // As below.
+      return State.of(key, revision, object, ManagedFields.fromEntries(object.metadata.managedFields));
+    }
+    const managed = ManagedFields.fromText(text.slice(start + managedKey.length, end));
+    // Joined, they are a text of their own, and the whole one can go.
+    return new State(key, revision, [text.slice(0, start), text.slice(end)].join(""), managed);
+  }
+
+  get text(): string {
+    return withManaged(this.body, this.revision, this.managed);
   }
 
   get object(): Readonly<KubeObject> {
     // The text was made from a KubeObject by this store, and its checksum was compared when it was read.
-    this.parsed ??= deepFreeze(JSON.parse(this.text) as KubeObject);
+    this.parsed ??= deepFreeze(JSON.parse(this.body) as KubeObject);
     return this.parsed;
   }
 
@@ -43,8 +74,12 @@ export class DeletedState implements StoredObject {
   }
 
   get text(): string {
-    this.encoded ??= JSON.stringify(this.object);
+    this.encoded ??= withManaged(JSON.stringify(this.object), this.revision, this.managed);
     return this.encoded;
+  }
+
+  get managed(): ManagedFields | undefined {
+    return this.last.managed;
   }
 
   get object(): Readonly<KubeObject> {
@@ -53,9 +88,27 @@ export class DeletedState implements StoredObject {
   }
 }
 
-/** The object with that metadata.resourceVersion; everything else is shared with the given one, which stays as it is. */
-export function withRevision(object: Readonly<KubeObject>, revision: number): KubeObject {
-  return { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } };
+/** What follows the name in an object's text: nothing before it can be taken for it. */
+function revisionText(revision: number): string {
+  return `,"resourceVersion":"${revision}"`;
+}
+
+/** The text with managedFields in it, before metadata.resourceVersion. */
+function withManaged(body: string, revision: number, managed: ManagedFields | undefined): string {
+  if (!managed) return body;
+  const at = body.indexOf(revisionText(revision));
+  return body.slice(0, at) + managedKey + managed.text + body.slice(at);
+}
+
+/**
+ * The object with that metadata.resourceVersion; everything else is shared with the given one, which stays as it is. Metadata comes
+ * before all else that is not plain, and the name and the resourceVersion begin it, so that this place is easily found in the text.
+ */
+function withRevision(object: Readonly<KubeObject>, revision: number): KubeObject {
+  const { name, managedFields: _, resourceVersion: __, ...others } = object.metadata;
+  const metadata = { name, resourceVersion: String(revision), ...others };
+  const { kind, apiVersion } = object;
+  return Object.assign({ kind, apiVersion, metadata }, object, { metadata });
 }
 
 /** Nobody changes what is shared: every test proves it. Freezing takes twice as long as encoding, so that it is done under test only. */

@@ -1,3 +1,4 @@
+import type { ManagedFields } from "../api/meta/apply/managed-fields.ts";
 import type { KubeObject } from "../api/meta/object.ts";
 
 /** Where an object lives: resource is "group/plural" ("/pods", "apps/deployments"), namespace "" outside namespaces. */
@@ -12,9 +13,11 @@ export interface StoredObject {
   readonly key: Key;
   /** The revision of the write that made it: its metadata.resourceVersion. */
   readonly revision: number;
-  /** Its JSON text, metadata.resourceVersion included; encoded once for everybody. */
+  /** Its JSON text, metadata.resourceVersion and managedFields included. */
   readonly text: string;
-  /** Its parsed, deep-frozen form: made when first asked for, then shared by everybody. */
+  /** Who owns which of its fields. */
+  readonly managed?: ManagedFields | undefined;
+  /** Its parsed, deep-frozen form, without managedFields: made when first asked for, then shared by everybody. */
   readonly object: Readonly<KubeObject>;
 }
 
@@ -28,6 +31,8 @@ export interface Write {
   expect: number;
   /** The new state, or undefined to delete. metadata.resourceVersion is set by the store. The caller gives the object away. */
   object: KubeObject | undefined;
+  /** Who owns which of its fields; what the object's own metadata says of that is left out. */
+  managed?: ManagedFields | undefined;
 }
 
 /** The newest state is not what the write expected; `current` is what is there. */

@@ -55,7 +55,8 @@ function fieldPlans(typeName: string): Map<string, FieldPlan> {
   return new Map(
     structFields(typeName).map((field) => {
       const prune = prunerOf(field.facts.type);
-      return [field.name, { ...field, struct, prune: field.omitZero ? omittingZero(field.facts.type, prune) : prune }];
+      const omits = field.omitZero ? omittingZero(field.facts.type, prune) : prune;
+      return [field.name, { ...field, struct, prune: field.name === "managedFields" ? keepingReset(prune, omits) : omits }];
     }),
   );
 }
@@ -120,6 +121,11 @@ function zeroOf(type: string): unknown {
   if (type === "string" || type === "bytes") return "";
   if (itemType(type) !== undefined) return [];
   return type.includes("time") || type === "raw-object" ? null : {};
+}
+
+/** An empty list of managedFields says something where it is the object's own: that all owners are to be forgotten. */
+function keepingReset(prune: Pruner, omits: Pruner): Pruner {
+  return (value, state) => (state.depth <= 2 ? prune : omits)(value, state);
 }
 
 function omittingZero(type: string, prune: Pruner): Pruner {

@@ -102,7 +102,7 @@ function viewer(
     // What pruning shares with the stored object must not change with the defaults.
     const shown = copyOf<KubeObject>(object);
     schema.applyDefaults(shown);
-    const view = deepEqual(shown, stored.object) ? stored : viewOf(shown);
+    const view = deepEqual(shown, stored.object) ? stored : viewOf(shown, stored.managed);
     views.set(stored, view);
     return view;
   };

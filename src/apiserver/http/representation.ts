@@ -6,7 +6,7 @@ import { notAcceptable } from "../../api/errors.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
 import type { ListMeta } from "../../api/types/meta.v1.ts";
 import type { Clock } from "../../lib/clock.ts";
-import type { ResourceHandler, View } from "../resource-handler.ts";
+import { type Content, type ResourceHandler, type View, wholeObject } from "../resource-handler.ts";
 import { type Listed, textOfList } from "../verbs/list.ts";
 
 /** The form in which one request wants its answer: as it is, as a Table, or only metadata; in JSON or YAML. */
@@ -35,7 +35,7 @@ export class Representation {
 
   object(view: View): string {
     if (this.plain) return `${view.text}\n`;
-    return encode(this.transformed(view.object, true), this.accepted);
+    return encode(this.eventObject(view, true), this.accepted);
   }
 
   /** The list's text in pieces. Throws before the first one. */
@@ -45,7 +45,7 @@ export class Representation {
 
   private transformedList(listed: Listed): string {
     const { kind, apiVersion, metadata } = listed;
-    const objects = listed.items.map(({ object }) => object);
+    const objects = listed.items.map((view) => this.whole(view));
     if (this.accepted.as?.kind === "Table") return encode(this.table(objects, metadata, true), this.accepted);
     const list = { kind, apiVersion, metadata, items: objects };
     if (!this.accepted.as) return encode(list, this.accepted);
@@ -54,8 +54,13 @@ export class Representation {
   }
 
   /** An object in a watch event; the first event of a Table watch carries the columns. */
-  eventObject(object: Readonly<KubeObject>, first: boolean): object {
-    return this.transformed(object, first);
+  eventObject(view: Content, first: boolean): object {
+    return this.transformed(this.whole(view), first);
+  }
+
+  /** The object with all that this form shows of it. */
+  private whole(view: Content): Readonly<KubeObject> {
+    return this.accepted.as?.kind === "Table" && this.includeObject === "None" ? view.object : wholeObject(view);
   }
 
   private transformed(object: Readonly<KubeObject>, columns: boolean): object {

@@ -145,9 +145,10 @@ async function bodyObject(parts: ResourceParts, call: Call, incoming: ResourceRe
   return object;
 }
 
-/** The program that asks: "kubectl" of "kubectl/v1.36.0 (linux/amd64)". */
-function programOf(request: IncomingMessage): string | undefined {
-  return request.headers["user-agent"]?.split("/", 1)[0] || undefined;
+/** The program that asks: "kubectl" of "kubectl/v1.36.0 (linux/amd64)". Headers are Latin-1: what does not print there is left out. */
+function programOf(request: IncomingMessage): string {
+  const [program = ""] = request.headers["user-agent"]?.split("/", 1) ?? [];
+  return program.replace(/[^\x20-\x7e\xa1-\xff]/g, "").slice(0, 128) || "unknown";
 }
 
 function prunedCustom(

@@ -1,7 +1,7 @@
 import type { StatusError } from "../../api/errors.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Call, WatchOptions } from "../call.ts";
-import type { View } from "../resource-handler.ts";
+import type { Content, View } from "../resource-handler.ts";
 import type { Bookmarks } from "../watch/bookmarks.ts";
 import { bookmarkObject, type Watch, type WatchSink } from "../watch/watch.ts";
 import { LineStream } from "./line-stream.ts";
@@ -46,18 +46,18 @@ export function streamWatch(
   let first = true;
   let told = 0;
   const stream = new LineStream(response, parts.pace);
-  const event = (type: string, object: Readonly<View["object"]>): void => {
-    stream.write(`${JSON.stringify({ type, object: representation.eventObject(object, first) })}\n`);
+  const event = (type: string, view: Content): void => {
+    stream.write(`${JSON.stringify({ type, object: representation.eventObject(view, first) })}\n`);
     first = false;
   };
   const sink: WatchSink = {
     event(type, view) {
       if (representation.plain) stream.write(lineOf(type, view));
-      else event(type, view.object);
+      else event(type, view);
     },
     bookmark(revision, initialEnd) {
       told = revision;
-      if (options.allowWatchBookmarks || initialEnd) event("BOOKMARK", bookmarkObject(call, revision, initialEnd));
+      if (options.allowWatchBookmarks || initialEnd) event("BOOKMARK", { object: bookmarkObject(call, revision, initialEnd) });
     },
     failed(error: StatusError) {
       stream.write(`${JSON.stringify({ type: "ERROR", object: error.status })}\n`);

@@ -48,6 +48,7 @@ async function bind(context: VerbContext, call: Call, binding: Binding): Promise
       setScheduled(pod, timestamp(context.clock.now()));
       return pod;
     },
+    owner: "nobody",
     finish: () => {},
     validate: () => [],
   });

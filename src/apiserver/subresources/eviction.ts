@@ -130,6 +130,7 @@ async function markDisrupted(context: VerbContext, call: Call): Promise<void> {
         status.conditions = [...others, condition];
         return pod;
       },
+      owner: "nobody",
       finish: () => {},
       validate: () => [],
     },

@@ -68,12 +68,11 @@ async function applySubresource(context: VerbContext, call: Call, subresource: O
   checkSent(call, config);
   const view = await changeObject(context, call, {
     ...subresourceChange(call, subresource),
-    applies: true,
-    next(old) {
+    next(old, managed) {
       const shownOne = subresource.show(old);
       const sent = untyped(subresource.schema.prune(mergeValues(shownOne, config, node)).value);
       checkVersion(call, sent, old);
-      return appliedToSubresource(context, call, subresource, { old, sent, config }, patch.force === true);
+      return appliedToSubresource(context, call, subresource, { old, managed, sent, config }, patch.force === true);
     },
   });
   return { view: shown(view, subresource), code: 200 };

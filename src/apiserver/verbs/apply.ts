@@ -1,56 +1,31 @@
 import { badRequest, conflict, StatusError } from "../../api/errors.ts";
+import { compareObjects } from "../../api/meta/apply/comparison.ts";
+import { ManagedFields, managerOf } from "../../api/meta/apply/managed-fields.ts";
+import { applyConfiguration, ownershipOfNew } from "../../api/meta/apply/managers.ts";
 import { fieldSetOf, typeErrors } from "../../api/meta/apply/typed-values.ts";
-import {
-  applyConfiguration,
-  type Manager,
-  type Ownership,
-  ownershipAfterUpdate,
-  ownershipOfAll,
-  ownershipOfNew,
-  readManagers,
-  writeManagers,
-} from "../../api/meta/apply/managers.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
-import { type SchemaNode, schemaOf } from "../../api/schema/node.ts";
+import type { SchemaNode } from "../../api/schema/node.ts";
 import { isJsonObject, type JsonObject } from "../../api/schema/struct.ts";
-import type { ManagedFieldsEntry } from "../../api/types/meta.v1.ts";
 import type { Call } from "../call.ts";
 import { copyOf, untyped } from "../plain-data.ts";
 import type { ObjectSubresource, ResourceHandler } from "../resource-handler.ts";
-import { timestamp, type VerbContext } from "./context.ts";
+import type { VerbContext } from "./context.ts";
+import { nodeOf, ownershipTime, writerOf } from "./ownership.ts";
 import type { PatchInput } from "./patch.ts";
 
+/** An object and who owns its fields. */
+export interface Owned {
+  object: KubeObject;
+  managed: ManagedFields | undefined;
+}
+
+/** What an apply starts from. */
+export interface Live {
+  old: Readonly<KubeObject>;
+  managed: ManagedFields | undefined;
+}
+
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration";
-
-function nodeOf({ info, schema }: ResourceHandler): SchemaNode | undefined {
-  return info.type ? schemaOf(info.type) : schema.node;
-}
-
-function writer(call: Call, operation: Manager["operation"]): Manager {
-  const { fieldManager = call.user.name.replace(/^system:/, ""), handler, subresource } = call;
-  return { name: fieldManager.slice(0, 128), operation, apiVersion: handler.info.groupVersion, subresource };
-}
-
-/** The managedFields after a change that is no apply. They are kept only for objects that have been applied once: others have no use for them. */
-export function managedAfterUpdate(
-  context: VerbContext,
-  call: Call,
-  states: { object: KubeObject; old: Readonly<KubeObject> },
-  sent: ManagedFieldsEntry[] | undefined,
-): ManagedFieldsEntry[] | undefined {
-  const { object, old } = states;
-  // One empty entry asks to forget all managers; clients that migrate ownership send other ones.
-  const isReset = sent?.length === 1 && sent[0] && Object.keys(sent[0]).length === 0;
-  const entries = isReset ? [] : sent?.length ? sent : old.metadata.managedFields;
-  const node = entries?.length ? nodeOf(call.handler) : undefined;
-  if (!node) return undefined;
-  const now = timestamp(context.clock.now());
-  return written(ownershipAfterUpdate(node, { before: old, after: object }, readManagers(entries), writer(call, "Update"), now));
-}
-
-function written(managers: readonly Ownership[]): ManagedFieldsEntry[] | undefined {
-  return managers.length > 0 ? writeManagers(managers) : undefined;
-}
 
 /** The body of an apply, checked: an object of the call's kind whose fields the schema knows. */
 export function configurationOf(
@@ -91,28 +66,31 @@ export function applyNode(handler: ResourceHandler): SchemaNode {
 }
 
 /** A new object as an apply makes it, with its managedFields. */
-export function appliedNew(context: VerbContext, call: Call, config: KubeObject): KubeObject {
+export function appliedNew(context: VerbContext, call: Call, config: KubeObject): Owned {
   const { handler, name } = call;
   const { uid } = config.metadata;
   if (uid) {
     const why = `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`;
     throw conflict({ ...handler.target, name }, why);
   }
-  const now = timestamp(context.clock.now());
-  const own = ownershipOfNew(applyNode(handler), config, writer(call, "Apply"), handler.clearsStatus ? ["f:status"] : [], now);
-  const object = untyped(handler.schema.prune(config).value);
-  object.metadata.managedFields = writeManagers([own]);
-  return object;
+  const ignored = handler.hasStatus ? ["f:status"] : [];
+  const managed = ownershipOfNew(applyNode(handler), config, writerOf(call, "Apply"), ignored, ownershipTime(context));
+  return { object: untyped(handler.schema.prune(config).value), managed };
 }
 
-/** The next state of an object that somebody applies to, with its managedFields; `old` is not touched. Throws the conflicts. */
-export function appliedTo(context: VerbContext, call: Call, old: Readonly<KubeObject>, config: KubeObject, patch: PatchInput): KubeObject {
+/** The next state of an object that somebody applies to, with its managedFields; what it was is not touched. Throws the conflicts. */
+export function appliedTo(context: VerbContext, call: Call, live: Live, config: KubeObject, patch: PatchInput): Owned {
   const { handler } = call;
-  return apply(context, call, old, {
+  return apply(context, call, live, {
     config,
     ignored: handler.hasStatus ? ["f:status"] : [],
     force: patch.force === true,
-    canonical: (object) => untyped(copyOf(handler.schema.prune(object).value)),
+    canonical(object) {
+      const canonical = untyped(copyOf(handler.schema.prune(object).value));
+      handler.schema.applyDefaults(canonical);
+      handler.rules.default?.(canonical);
+      return canonical;
+    },
   });
 }
 
@@ -121,16 +99,16 @@ export function appliedToSubresource(
   context: VerbContext,
   call: Call,
   subresource: ObjectSubresource,
-  states: { old: Readonly<KubeObject>; sent: KubeObject; config: KubeObject },
+  states: Live & { sent: KubeObject; config: KubeObject },
   force: boolean,
-): KubeObject {
+): Owned {
   const { old, sent, config } = states;
   const isOther = subresource.kind !== call.handler.info.kind;
   // A Scale writes one field of the main object.
   const main: KubeObject = isOther ? untyped({ spec: Reflect.get(config, "spec") }) : config;
   const written = new Set(isOther ? ["spec"] : ["apiVersion", "kind", "metadata", call.subresource]);
   const all = Object.keys(main).filter((name) => !written.has(name) && call.subresource === "status");
-  return apply(context, call, old, {
+  return apply(context, call, states, {
     config: main,
     ignored: all.map((name) => `f:${name}`),
     force,
@@ -145,23 +123,19 @@ interface Intent {
   canonical(object: object): KubeObject;
 }
 
-function apply(context: VerbContext, call: Call, old: Readonly<KubeObject>, intent: Intent): KubeObject {
+function apply(context: VerbContext, call: Call, { old, managed }: Live, intent: Intent): Owned {
   const node = applyNode(call.handler);
-  const now = timestamp(context.clock.now());
-  const by = writer(call, "Apply");
+  const now = ownershipTime(context);
+  const by = writerOf(call, "Apply");
   const annotation = old.metadata.annotations?.[lastApplied];
-  const { managedFields, ...metadata } = old.metadata;
-  const live = { ...old, metadata };
-  const first: Manager = {
-    ...by,
-    operation: "Update",
-    subresource: "",
-    name: annotation ? "kubectl-client-side-apply" : "before-first-apply",
-  };
-  const managers = managedFields?.length ? readManagers(managedFields) : [ownershipOfAll(node, live, first, now)];
+  const live = { ...old };
+  const first = managerOf(annotation ? "kubectl-client-side-apply" : "before-first-apply", "Update", by.apiVersion, "");
+  const firstOwner = (): ManagedFields | undefined =>
+    ManagedFields.of([{ by: first, time: now, set: compareObjects({}, live, node, ["status"]).changed }]);
   const isKubectl = by.name === "kubectl" && annotation !== undefined;
   const application = {
-    ...{ node, live, managers, by, now },
+    ...{ node, live, by, now },
+    managed: managed ?? firstOwner(),
     config: { ...intent.config },
     ignored: intent.ignored,
     force: intent.force,
@@ -171,8 +145,7 @@ function apply(context: VerbContext, call: Call, old: Readonly<KubeObject>, inte
   const applied = applyConfiguration(application, (object) => ({ ...intent.canonical(object) }));
   const object = untyped(applied.object);
   if (isKubectl) object.metadata.annotations = { ...object.metadata.annotations, [lastApplied]: `${JSON.stringify(intent.config)}\n` };
-  object.metadata.managedFields = written(applied.managers);
-  return object;
+  return { object, managed: applied.managed };
 }
 
 function parsed(text: string): unknown {

@@ -1,13 +1,15 @@
 import { conflict, type FieldError, notFound } from "../../api/errors.ts";
 import { deepEqual } from "../../api/meta/equality.ts";
+import type { ManagedFields } from "../../api/meta/apply/managed-fields.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
 import { validateMetadataUpdate } from "../../api/meta/metadata.ts";
 import { PreconditionFailed, type StoredObject } from "../../store/store.ts";
 import { Reservations } from "../admission-chain.ts";
 import type { Call } from "../call.ts";
 import { type ResourceHandler, type View, viewOf } from "../resource-handler.ts";
-import { managedAfterUpdate } from "./apply.ts";
 import { admissionRequest, keyOfCall, type VerbContext } from "./context.ts";
+import type { Live, Owned } from "./apply.ts";
+import { managedAfterUpdate, managedSent } from "./ownership.ts";
 import { inStorage, viewWhenReady } from "./ready.ts";
 import { refuseIfAny, showWarnings } from "./validation.ts";
 
@@ -18,13 +20,13 @@ const maxAttempts = 100;
 /** One change of an existing object, as update, patch and the subresources make it. */
 export interface Change {
   /** The wanted state, mutable and the change's own, from the current one, which is frozen. Runs again when a race was lost. */
-  next(old: Readonly<KubeObject>): KubeObject;
+  next(old: Readonly<KubeObject>, managed: ManagedFields | undefined): KubeObject | Owned;
   /** What this change may not touch is carried over here, and what follows from it is set; after admission. */
   finish(object: KubeObject, old: Readonly<KubeObject>): void;
   /** The problems of the result, metadata left out. */
   validate(object: KubeObject, old: Readonly<KubeObject>): FieldError[];
-  /** The next state comes with its managedFields: server-side apply has made it. */
-  applies?: boolean;
+  /** Whose change it is, for managedFields: by default the caller's; "nobody" where the server completes objects by itself. */
+  owner?: "nobody";
   /** The main resource changes: addresses and ports may have to be given. */
   allocates?: boolean;
 }
@@ -57,37 +59,53 @@ async function attemptChange(
   reservations: Reservations,
 ): Promise<View> {
   const { handler } = call;
-  const { object: old } = await viewWhenReady(handler, current);
-  const object = change.next(old);
-  const { managedFields } = object.metadata ?? {};
-  carryIdentity(object, old);
+  const { object: old, managed: before } = await viewWhenReady(handler, current);
+  const { object, managed } = nextState(context, call, change, { old, managed: before });
   const request = admissionRequest(call, "UPDATE", { object, old }, reservations);
   await context.admission.admit(request);
   handler.schema.applyDefaults(object);
   handler.rules.default?.(object);
   change.finish(object, old);
-  const managed = change.applies ? managedFields : managedAfterUpdate(context, call, { object, old }, managedFields);
-  setOrDelete(object.metadata, "managedFields", managed);
   if (change.allocates) reservations.add(handler.hooks.allocate?.(object, old, call));
   refuseIfAny(handler, call.name, [...validateMetadataUpdate(object.metadata, old.metadata), ...change.validate(object, old)]);
   await context.admission.validate(request);
   showWarnings(call, object, old);
   // What is still on its way to the disk must not be acknowledged as it is: it is written once more instead.
-  if (deepEqual(object, old) && current.revision <= context.store.revision) {
+  // When somebody wrote what was there already is not worth a write either.
+  const isSame = (managed === before || managed?.isSameButForTimes(before)) && deepEqual(object, old);
+  if (isSame && current.revision <= context.store.revision) {
     reservations.release();
     return handler.view(current);
   }
   if (call.dryRun) {
     reservations.release();
-    return viewOf(object);
+    return viewOf(object, managed);
   }
   const goes = !!old.metadata.deletionTimestamp && mayGo(handler, object);
   const stored = await context.store.write({
     key: current.key,
     expect: current.revision,
     object: goes ? undefined : await inStorage(handler, object),
+    managed,
   });
-  return goes ? viewOf(object) : viewWhenReady(handler, stored);
+  return goes ? viewOf(object, managed) : viewWhenReady(handler, stored);
+}
+
+/** What the change makes of the object, with its defaults, and who owns its fields then: nothing of it is admission's doing. */
+function nextState(context: VerbContext, call: Call, change: Change, live: Live): Owned {
+  const { handler } = call;
+  const { old } = live;
+  const next = change.next(old, live.managed);
+  const isOwned = !("kind" in next);
+  const object = isOwned ? next.object : next;
+  const sent = object.metadata?.managedFields;
+  carryIdentity(object, old);
+  handler.schema.applyDefaults(object);
+  handler.rules.default?.(object);
+  if (isOwned) return next;
+  // Subresources do not change what their main resource says of owners.
+  const before = call.subresource ? live.managed : managedSent(live.managed, sent);
+  return { object, managed: change.owner === "nobody" ? before : managedAfterUpdate(context, call, { object, old }, before) };
 }
 
 /** Whether an object marked as deleted has nothing left that keeps it. */

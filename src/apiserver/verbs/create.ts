@@ -1,12 +1,14 @@
 import { alreadyExists, badRequest, invalid, methodNotAllowed, StatusError } from "../../api/errors.ts";
+import type { ManagedFields } from "../../api/meta/apply/managed-fields.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
 import { validateMetadata } from "../../api/meta/metadata.ts";
-import type { ManagedFieldsEntry } from "../../api/types/meta.v1.ts";
 import { PreconditionFailed } from "../../store/store.ts";
 import { Reservations } from "../admission-chain.ts";
 import type { Call } from "../call.ts";
 import { type Reply, viewOf } from "../resource-handler.ts";
+import type { Owned } from "./apply.ts";
 import { admissionRequest, keyOfCall, timestamp, type VerbContext } from "./context.ts";
+import { managedAfterCreate } from "./ownership.ts";
 import { inStorage, viewWhenReady } from "./ready.ts";
 import { refuseIfAny, showWarnings } from "./validation.ts";
 
@@ -16,13 +18,13 @@ const maxGeneratedNameBase = 63 - 5;
 
 /**
  * Creates the object, which is given away: defaults, admission, validation, store. Throws alreadyExists, invalid, forbidden, ...
- * managedFields: who owns which fields, when an apply creates it.
+ * `owners`: who owns which fields of the object with its defaults; what admission adds belongs to nobody.
  */
 export async function createObject(
   context: VerbContext,
   call: Call,
   object: KubeObject,
-  managedFields?: ManagedFieldsEntry[],
+  owners: () => ManagedFields | undefined = () => managedAfterCreate(context, call, object),
 ): Promise<Reply> {
   const { handler } = call;
   if (handler.virtual) {
@@ -35,21 +37,22 @@ export async function createObject(
   try {
     handler.schema.applyDefaults(object);
     handler.rules.default?.(object);
+    const managed = owners();
     const request = admissionRequest(call, "CREATE", { object, old: undefined }, reservations);
     await context.admission.admit(request);
-    fillSystemFields(context, call, object, managedFields);
+    fillSystemFields(context, call, object);
     const named: Call = { ...call, name: nameOf(context, call, object) };
     handler.schema.applyDefaults(object);
     handler.rules.default?.(object);
     handler.rules.prepareForCreate?.(object);
-    return await checkAndStore(context, named, object, reservations);
+    return await checkAndStore(context, named, { object, managed }, reservations);
   } catch (error) {
     reservations.release();
     throw error;
   }
 }
 
-async function checkAndStore(context: VerbContext, call: Call, object: KubeObject, reservations: Reservations): Promise<Reply> {
+async function checkAndStore(context: VerbContext, call: Call, { object, managed }: Owned, reservations: Reservations): Promise<Reply> {
   const { handler } = call;
   const key = keyOfCall(call);
   if (context.store.latest(key)) throw alreadyExists({ ...handler.target, name: call.name });
@@ -64,10 +67,10 @@ async function checkAndStore(context: VerbContext, call: Call, object: KubeObjec
   showWarnings(call, object, undefined);
   if (call.dryRun) {
     reservations.release();
-    return { view: viewOf(object), code: 201 };
+    return { view: viewOf(object, managed), code: 201 };
   }
   try {
-    const stored = await context.store.write({ key, expect: 0, object: await inStorage(handler, object) });
+    const stored = await context.store.write({ key, expect: 0, object: await inStorage(handler, object), managed });
     return { view: await viewWhenReady(handler, stored), code: 201 };
   } catch (error) {
     if (error instanceof PreconditionFailed) throw alreadyExists({ ...handler.target, name: call.name });
@@ -101,15 +104,14 @@ function prepareMetadata(call: Call, object: KubeObject): void {
 }
 
 /** What only the server sets on a new object. */
-function fillSystemFields(context: VerbContext, call: Call, object: KubeObject, managedFields?: ManagedFieldsEntry[]): void {
+function fillSystemFields(context: VerbContext, call: Call, object: KubeObject): void {
   const { metadata } = object;
   metadata.uid = context.newUid();
   metadata.creationTimestamp = timestamp(context.clock.now());
   delete metadata.deletionTimestamp;
   delete metadata.deletionGracePeriodSeconds;
   delete metadata.selfLink;
-  if (managedFields) metadata.managedFields = managedFields;
-  else delete metadata.managedFields;
+  delete metadata.managedFields;
   delete metadata.resourceVersion;
   if (call.handler.policy.generation) metadata.generation = 1;
   if (call.handler.clearsStatus) Reflect.deleteProperty(object, "status");

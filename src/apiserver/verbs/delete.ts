@@ -62,7 +62,7 @@ async function attemptRemove(
   reservations: Reservations,
 ): Promise<Deleted> {
   const { handler } = call;
-  const { object: old } = await viewWhenReady(handler, current);
+  const { object: old, managed } = await viewWhenReady(handler, current);
   checkPreconditions(call, options, old);
   const request = admissionRequest(call, "DELETE", { object: undefined, old }, reservations);
   await context.admission.admit(request);
@@ -71,14 +71,14 @@ async function attemptRemove(
   const gone = mayGo(handler, next);
   if (call.dryRun) {
     reservations.release();
-    return { view: viewOf(next), gone };
+    return { view: viewOf(next, managed), gone };
   }
   if (gone) {
     const stored = await context.store.write({ key: current.key, expect: current.revision, object: undefined });
     return { view: await viewWhenReady(handler, stored), gone };
   }
   if (deepEqual(next, old) && current.revision <= context.store.revision) return { view: handler.view(current), gone };
-  const stored = await context.store.write({ key: current.key, expect: current.revision, object: await inStorage(handler, next) });
+  const stored = await context.store.write({ key: current.key, expect: current.revision, object: await inStorage(handler, next), managed });
   return { view: await viewWhenReady(handler, stored), gone };
 }
 

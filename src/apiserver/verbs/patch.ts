@@ -4,8 +4,9 @@ import { applyJsonPatch } from "../../api/meta/patch/json.ts";
 import { applyMergePatch } from "../../api/meta/patch/merge.ts";
 import { applyStrategicMergePatch } from "../../api/meta/patch/strategic.ts";
 import { schemaOf } from "../../api/schema/node.ts";
+import { isJsonObject } from "../../api/schema/struct.ts";
 import type { Call } from "../call.ts";
-import type { ObjectSchema, Reply, ResourceHandler } from "../resource-handler.ts";
+import { type ObjectSchema, type Reply, type ResourceHandler, wholeObject } from "../resource-handler.ts";
 import { applyNode, appliedNew, appliedTo, configurationOf } from "./apply.ts";
 import { changeObject } from "./change.ts";
 import type { VerbContext } from "./context.ts";
@@ -35,8 +36,9 @@ export async function patchObject(context: VerbContext, call: Call, patch: Patch
   const { handler } = call;
   const view = await changeObject(context, call, {
     ...mainChange(call),
-    next(old) {
-      const sent = patched(handler, { schema: handler.schema, type: handler.info.type }, old, patch);
+    next(old, managed) {
+      const whole = concernsManagedFields(patch) ? wholeObject({ object: old, managed }) : old;
+      const sent = patched(handler, { schema: handler.schema, type: handler.info.type }, whole, patch);
       checkSent(call, sent);
       checkResourceVersion(call, sent, old);
       return sent;
@@ -48,30 +50,40 @@ export async function patchObject(context: VerbContext, call: Call, patch: Patch
 async function applyObject(context: VerbContext, call: Call, patch: PatchInput): Promise<Reply> {
   const { info } = call.handler;
   const config = configurationOf(call, patch, { apiVersion: info.groupVersion, kind: info.kind }, applyNode(call.handler));
+  config.metadata ??= {};
+  config.metadata.name ||= call.name;
   checkSent(call, config);
   const isOwn = (error: unknown, reason: string): boolean => isReason(error, reason) && error.status.details?.kind === info.plural;
   for (;;)
     try {
       const view = await changeObject(context, call, {
         ...mainChange(call),
-        applies: true,
-        next(old) {
-          const sent = appliedTo(context, call, old, config, patch);
-          checkResourceVersion(call, sent, old);
-          return sent;
+        next(old, managed) {
+          const owned = appliedTo(context, call, { old, managed }, config, patch);
+          checkResourceVersion(call, owned.object, old);
+          return owned;
         },
       });
       return { view, code: 200 };
     } catch (error) {
       if (!isOwn(error, "NotFound")) throw error;
-      const object = appliedNew(context, call, config);
+      const { object, managed } = appliedNew(context, call, config);
       try {
-        return await createObject(context, call, object, object.metadata.managedFields);
+        return await createObject(context, call, object, () => managed);
       } catch (refusal) {
         // Somebody else was faster: there is something to merge with now.
         if (!isOwn(refusal, "AlreadyExists")) throw refusal;
       }
     }
+}
+
+/** Whether the patch looks at managedFields, which objects do not carry. */
+function concernsManagedFields({ type, body }: PatchInput): boolean {
+  if (type !== "json") return isJsonObject(body) && isJsonObject(body["metadata"]) && "managedFields" in body["metadata"];
+  const paths = Array.isArray(body)
+    ? body.flatMap((operation: unknown) => (isJsonObject(operation) ? [operation["path"], operation["from"]] : []))
+    : [];
+  return paths.some((path) => typeof path === "string" && /^(\/metadata(\/managedFields.*)?)?$/.test(path));
 }
 
 /** The object after the patch, pruned by the schema; `old` is not touched. Throws badRequest or invalid for a patch that does not fit. */

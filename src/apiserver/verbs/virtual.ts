@@ -23,7 +23,7 @@ export function listVirtual(context: VerbContext, call: Call, virtual: VirtualRe
   const listed = (objects: readonly KubeObject[]): Listed => ({
     kind,
     apiVersion: info.groupVersion,
-    items: objects.map(viewOf),
+    items: objects.map((object) => viewOf(object)),
     metadata: { resourceVersion: String(context.store.revision) },
   });
   const objects = virtual.list?.(call, options) ?? [];

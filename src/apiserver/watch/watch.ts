@@ -136,10 +136,10 @@ const lastStates = new WeakMap<StoredObject, View>();
 /** The state before an object left a selection, with the revision of the change that made it leave. Made once for all watchers. */
 function lastState({ handler }: Call, { object, previous }: StoreEvent): View {
   const last = previous ?? object;
-  const shown = handler.view(last).object;
+  const { object: shown, managed } = handler.view(last);
   const known = lastStates.get(object);
   if (known && known.object.apiVersion === shown.apiVersion) return known;
-  const view = viewOf({ ...shown, metadata: { ...shown.metadata, resourceVersion: String(object.revision) } });
+  const view = viewOf({ ...shown, metadata: { ...shown.metadata, resourceVersion: String(object.revision) } }, managed);
   lastStates.set(object, view);
   return view;
 }

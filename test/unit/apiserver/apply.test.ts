@@ -49,13 +49,14 @@ describe("server-side apply", () => {
     expect((await applied(`${maps}/made`, "me&force=true", map("made", { c: "f" }))).body.data).toEqual({ c: "f" });
   });
 
-  test("objects that nobody applied before belong to who made them; kubectl may take over its own", async () => {
-    await running.request("POST", maps, configMap("plain", { a: "1" }));
-    expect((await applied(`${maps}/plain`, "me", map("plain", { a: "2" }))).body.message).toContain(
-      'conflict with "before-first-apply" using v1',
-    );
+  test("objects belong to who made them, or to nobody known when owners were forgotten; kubectl may take over its own", async () => {
+    const conflict = async (): Promise<string> => (await applied(`${maps}/plain`, "me", map("plain", { a: "2" }))).body.message;
+    await running.request("POST", `${maps}?fieldManager=kubectl-create`, configMap("plain", { a: "1" }));
+    expect(await conflict()).toContain('conflict with "kubectl-create" using v1: .data.a');
+    await running.request("PATCH", `${maps}/plain`, { metadata: { managedFields: [] } }, merge);
+    expect(await conflict()).toContain('conflict with "before-first-apply" using v1');
     const annotations = { "kubectl.kubernetes.io/last-applied-configuration": JSON.stringify(map("client", { a: "1" })) };
-    await running.request("POST", maps, configMap("client", { a: "1" }, { annotations }));
+    await running.request("POST", `${maps}?fieldManager=kubectl-client-side-apply`, configMap("client", { a: "1" }, { annotations }));
     const taken = await applied(`${maps}/client`, "kubectl", map("client", { a: "2" }));
     expect(taken.body).toMatchObject({
       data: { a: "2" },

@@ -8,6 +8,7 @@ beforeAll(async () => {
   running = await startServer();
   // What is made at first use is not counted.
   await send("POST", maps, text("first"));
+  await send("PATCH", `${maps}/first`, '{"data":{"key":"another"}}');
 });
 afterAll(async () => {
   await agent.destroy();

@@ -40,7 +40,8 @@ describe("create", () => {
     expect(body.metadata.creationTimestamp).toMatch(/^2\d{3}-.*Z$/);
     expect(body.metadata.creationTimestamp).not.toContain("2020");
     expect(Number(body.metadata.resourceVersion)).toBeGreaterThan(0);
-    expect(body.metadata).not.toHaveProperty("managedFields");
+    const fieldsV1 = { "f:data": { ".": {}, "f:a": {} } };
+    expect(body.metadata.managedFields).toMatchObject([{ manager: "undici", operation: "Update", fieldsV1 }]);
   });
 
   test("makes names from generateName", async () => {

@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject } from "../../schema/struct.ts";
+import { isJsonObject } from "../../schema/struct.ts";
 
 /**
  * Places in an object, as managedFields tells them (FieldsV1): a tree of path elements, "f:NAME" for a field, `k:{"name":"c"}` for the
@@ -40,14 +40,15 @@ function asMember(set: FieldSet, json: unknown): FieldSet {
   return set.member || !isJsonObject(json) || Object.keys(json).length > 0 ? set : { ...set, member: true };
 }
 
-/** The set as FieldsV1. */
-export function writeFields({ member, children }: FieldSet): JsonObject {
-  const json: JsonObject = member && children.size > 0 ? { ".": {} } : {};
+/** The JSON text of the set as FieldsV1. */
+export function fieldsText({ member, children }: FieldSet): string {
+  if (children.size === 0) return "{}";
+  let text = member ? `{".":{}` : "";
   for (const element of [...children.keys()].sort()) {
     const child = children.get(element);
-    if (child) json[element] = writeFields(child);
+    if (child) text += `${text ? "," : "{"}${JSON.stringify(element)}:${fieldsText(child)}`;
   }
-  return json;
+  return `${text}}`;
 }
 
 /** Whether the set has no members. */

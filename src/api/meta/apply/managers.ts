@@ -1,33 +1,15 @@
 import { StatusError } from "../../errors.ts";
 import type { SchemaNode } from "../../schema/node.ts";
 import { isJsonObject, type JsonObject } from "../../schema/struct.ts";
-import type { ManagedFieldsEntry } from "../../types/meta.v1.ts";
-import {
-  type FieldSet,
-  difference,
-  emptySet,
-  intersection,
-  isEmptySet,
-  isEqualSet,
-  paths,
-  readFields,
-  union,
-  without,
-  writeFields,
-} from "./field-set.ts";
-import { compare, fieldSetOf, mergeValues, removePlaces, withNamedFields } from "./typed-values.ts";
+import { compareObjects } from "./comparison.ts";
+import { type FieldSet, difference, emptySet, intersection, isEmptySet, isEqualSet, paths, union, without } from "./field-set.ts";
+import { ManagedFields, type Manager } from "./managed-fields.ts";
+import { OwnedSet } from "./owned-set.ts";
+import { fieldSetOf, mergeValues, removePlaces, withNamedFields } from "./typed-values.ts";
 
-/** Who wrote fields of an object, by which kind of request. */
-export interface Manager {
-  name: string;
-  operation: "Apply" | "Update";
-  apiVersion: string;
-  /** "" for the main resource. */
-  subresource: string;
-}
-
-/** A manager with the fields that it owns. */
-export interface Ownership extends Manager {
+/** An ownership to reckon with. */
+interface Owner {
+  by: Manager;
   time: string | undefined;
   set: FieldSet;
 }
@@ -41,35 +23,6 @@ const unowned = [
   ),
 ];
 
-/** The ownerships that managedFields tells. */
-export function readManagers(entries: readonly ManagedFieldsEntry[] | undefined): Ownership[] {
-  return (entries ?? []).map(({ manager = "", operation, apiVersion = "", subresource = "", time, fieldsV1 }) => ({
-    name: manager,
-    operation: operation === "Apply" ? "Apply" : "Update",
-    apiVersion,
-    subresource,
-    time,
-    set: readFields(fieldsV1),
-  }));
-}
-
-/** The other way, in upstream's order: appliers first, then by time, then by name. */
-export function writeManagers(managers: readonly Ownership[]): ManagedFieldsEntry[] {
-  const rank = ({ operation, time = "", name, apiVersion, subresource }: Ownership): string =>
-    [operation, time, name, apiVersion, subresource].join("\n");
-  return [...managers]
-    .sort((a, b) => (rank(a) < rank(b) ? -1 : 1))
-    .map(({ name, operation, apiVersion, subresource, time, set }) => ({
-      manager: name,
-      operation,
-      apiVersion,
-      ...(time === undefined ? {} : { time }),
-      fieldsType: "FieldsV1",
-      fieldsV1: writeFields(set),
-      ...(subresource ? { subresource } : {}),
-    }));
-}
-
 /** Appliers are the same whatever version they use. */
 function isSame(a: Manager, b: Manager): boolean {
   const sameVersion = a.operation === "Apply" || a.apiVersion === b.apiVersion;
@@ -77,37 +30,24 @@ function isSame(a: Manager, b: Manager): boolean {
 }
 
 /** Takes changed and removed fields from all; those left with nothing are no managers any more. */
-function withdraw(managers: readonly Ownership[], taken: FieldSet): Ownership[] {
-  return managers.map((manager) => ({ ...manager, set: difference(manager.set, taken) })).filter(({ set }) => !isEmptySet(set));
+function withdraw(owners: readonly Owner[], taken: FieldSet): Owner[] {
+  return owners.map((owner) => ({ ...owner, set: difference(owner.set, taken) })).filter(({ set }) => !isEmptySet(set));
 }
 
-/** What one manager owns who alone made an object so far. */
-export function ownershipOfAll(node: SchemaNode, object: object, by: Manager, now: string): Ownership {
-  return { ...by, time: now, set: without(compare({}, object, node).changed, [...unowned, "f:status"]) };
+function managedBy(owners: readonly Owner[]): ManagedFields | undefined {
+  return ManagedFields.of(owners.map(({ by, time, set }) => ({ by, time, set: OwnedSet.of(set) })));
 }
 
 /** What an apply that creates the object owns. Fields ignored as in an Application. */
-export function ownershipOfNew(node: SchemaNode, config: object, by: Manager, ignored: readonly string[], now: string): Ownership {
-  return { ...by, time: now, set: without(fieldSetOf(config, node), [...unowned, ...ignored]) };
-}
-
-/** Who owns what after somebody changed an object without apply: the writer owns what is new or different. `now` as metadata has it. */
-export function ownershipAfterUpdate(
+export function ownershipOfNew(
   node: SchemaNode,
-  states: { before: object; after: object },
-  managers: readonly Ownership[],
+  config: object,
   by: Manager,
+  ignored: readonly string[],
   now: string,
-): Ownership[] {
-  const comparison = compare(states.before, states.after, node);
-  const changed = without(comparison.changed, unowned);
-  const removed = without(comparison.removed, unowned);
-  if (isEmptySet(changed) && isEmptySet(removed)) return [...managers];
-  const others = withdraw(managers, union(changed, removed));
-  if (isEmptySet(changed)) return others;
-  const own = others.find((manager) => isSame(manager, by));
-  const updated: Ownership = { ...by, time: now, set: own ? union(own.set, changed) : changed };
-  return [...others.filter((manager) => manager !== own), updated];
+): ManagedFields | undefined {
+  const set = without(fieldSetOf(config, node), [...unowned, ...ignored]);
+  return isEmptySet(set) ? undefined : managedBy([{ by, time: now, set }]);
 }
 
 /** An apply: the intent of one manager for one object. */
@@ -115,7 +55,7 @@ export interface Application {
   node: SchemaNode;
   live: JsonObject;
   config: JsonObject;
-  managers: readonly Ownership[];
+  managed: ManagedFields | undefined;
   by: Manager;
   /** Takes fields from other managers instead of a conflict. */
   force: boolean;
@@ -134,9 +74,10 @@ export interface Application {
 export function applyConfiguration(
   application: Application,
   canonical: (object: JsonObject) => JsonObject,
-): { object: JsonObject; managers: Ownership[] } {
-  const { node, live, config, managers, by, ignored } = application;
-  const before = managers.find((manager) => isSame(manager, by));
+): { object: JsonObject; managed: ManagedFields | undefined } {
+  const { node, live, config, by, ignored } = application;
+  const managers = (application.managed?.owners ?? []).map((owner): Owner => ({ ...owner, set: owner.set.fields }));
+  const before = managers.find((manager) => isSame(manager.by, by));
   const all = fieldSetOf(config, node);
   const set = without(all, [...unowned, ...ignored]);
   const others = managers.filter((manager) => manager !== before);
@@ -144,12 +85,12 @@ export function applyConfiguration(
   const owned = others.reduce<FieldSet>((sum, manager) => union(sum, manager.set), all);
   const given = before ? difference(withNamedFields(before.set, node), withNamedFields(owned, node)) : emptySet();
   const object = canonical(asObject(removePlaces(merged, given, node)));
-  const comparison = compare(live, object, node);
-  const changed = without(comparison.changed, unowned);
+  const comparison = compareObjects(live, object, node);
+  const changed = comparison.changed.fields;
   if (!application.force) refuseConflicts(others, difference(changed, application.forgiven ?? emptySet()));
-  const taken = union(changed, without(comparison.removed, unowned));
+  const taken = union(changed, comparison.removed.fields);
   const time = before && isEmptySet(taken) && isEqualSet(before.set, set) ? before.time : application.now;
-  return { object, managers: [...withdraw(others, taken), ...(isEmptySet(set) ? [] : [{ ...by, time, set }])] };
+  return { object, managed: managedBy([...withdraw(others, taken), ...(isEmptySet(set) ? [] : [{ by, time, set }])]) };
 }
 
 /** The configuration without top-level members that are ignored. */
@@ -161,9 +102,9 @@ function asObject(value: unknown): JsonObject {
   return isJsonObject(value) ? value : {};
 }
 
-function refuseConflicts(others: readonly Ownership[], changed: FieldSet): void {
+function refuseConflicts(others: readonly Owner[], changed: FieldSet): void {
   const conflicts = others
-    .map((manager) => ({ who: describe(manager), fields: paths(intersection(manager.set, changed)) }))
+    .map((manager) => ({ who: describe(manager.by), fields: paths(intersection(manager.set, changed)) }))
     .filter(({ fields }) => fields.length > 0)
     .sort((a, b) => (a.who < b.who ? -1 : 1));
   if (conflicts.length > 0) throw conflictError(conflicts);

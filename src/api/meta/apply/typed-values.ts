@@ -1,6 +1,5 @@
 import type { SchemaNode } from "../../schema/node.ts";
 import { isJsonObject, type JsonObject, setKey } from "../../schema/struct.ts";
-import { deepEqual } from "../equality.ts";
 import { childOf, elementText, emptySet, type FieldSet, type GrowingSet } from "./field-set.ts";
 
 /** The members of a value that are merged one by one, by their path elements; undefined for what is replaced as a whole. */
@@ -18,10 +17,27 @@ function partsOf(
 }
 
 /** The path element of a list's item; keys that it leaves out have their defaults. */
-function itemElement(item: unknown, { listType, keys, element }: SchemaNode): string {
+export function itemElement(item: unknown, { listType, keys, element }: SchemaNode): string {
   if (listType === "set" || !isJsonObject(item)) return `v:${JSON.stringify(item)}`;
+  const [only = ""] = keys;
+  const name = item[only];
+  if (keys.length === 1 && typeof name === "string") return nameElement(only, name);
   const values = [...keys].sort().map((key) => [key, item[key] ?? element?.field(key)?.default ?? ""] as const);
   return `k:${JSON.stringify(Object.fromEntries(values))}`;
+}
+
+const maximumElements = 2000;
+const nameElements = new Map<string, string>();
+
+/** The element of an item known by one text: few texts come again and again. */
+function nameElement(key: string, value: string): string {
+  const both = `${key}=${value}`;
+  let element = nameElements.get(both);
+  if (element) return element;
+  element = `k:{${JSON.stringify(key)}:${JSON.stringify(value)}}`;
+  if (nameElements.size >= maximumElements) nameElements.clear();
+  nameElements.set(both, element);
+  return element;
 }
 
 /** What server-side apply refuses in a configuration: fields that the schema does not know, values of another shape, duplicates. */
@@ -106,50 +122,6 @@ function collect(value: unknown, node: SchemaNode | undefined, set: GrowingSet):
     // An empty list whose items have owners has itself none.
     if (!child.member && child.children.size === 0) set.children.delete(element);
   }
-}
-
-/** How two states of an object differ. */
-export interface Comparison {
-  /** Places that are new or have another value. */
-  changed: FieldSet;
-  removed: FieldSet;
-}
-
-/** Compares two states, place by place. */
-export function compare(before: unknown, after: unknown, node: SchemaNode): Comparison {
-  const changed = emptySet();
-  const removed = emptySet();
-  walk(before, after, node, changed, removed);
-  prune(changed);
-  prune(removed);
-  return { changed, removed };
-}
-
-function walk(before: unknown, after: unknown, node: SchemaNode | undefined, changed: GrowingSet, removed: GrowingSet): void {
-  if (before === after) return;
-  const was = before === undefined || before === null ? undefined : before;
-  const is = after === undefined || after === null ? undefined : after;
-  const left = partsOf(was, node);
-  const right = partsOf(is, node);
-  if ((was !== undefined && !left) || (is !== undefined && !right) || (!left?.length && !right?.length)) {
-    if (is === undefined) removed.member = was !== undefined;
-    else changed.member = !deepEqual(was, is);
-    return;
-  }
-  const others = new Map((left ?? []).map(([element, value]) => [element, value]));
-  for (const [element, value, deeper] of right ?? []) {
-    walk(others.get(element), value, deeper, childOf(changed, element), childOf(removed, element));
-    others.delete(element);
-  }
-  for (const [element, value, deeper] of left ?? [])
-    if (others.has(element)) walk(value, undefined, deeper, childOf(changed, element), childOf(removed, element));
-  if (was === undefined) changed.member = true;
-  if (is === undefined) removed.member = true;
-}
-
-function prune(set: GrowingSet): boolean {
-  for (const [element, child] of set.children) if (prune(child)) set.children.delete(element);
-  return !set.member && set.children.size === 0;
 }
 
 /** The live value with the configuration laid over it; shares parts with both. */

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { type FieldSet, paths, readFields, writeFields } from "../../../../src/api/meta/apply/field-set.ts";
-import { applyConfiguration, type Manager, type Ownership, ownershipAfterUpdate } from "../../../../src/api/meta/apply/managers.ts";
-import { compare, fieldSetOf, mergeValues, typeErrors } from "../../../../src/api/meta/apply/typed-values.ts";
+import { type FieldSet, fieldsText, paths, readFields } from "../../../../src/api/meta/apply/field-set.ts";
+import { compareObjects } from "../../../../src/api/meta/apply/comparison.ts";
+import { type ManagedFields, type Manager, managerOf } from "../../../../src/api/meta/apply/managed-fields.ts";
+import { applyConfiguration } from "../../../../src/api/meta/apply/managers.ts";
+import { fieldSetOf, mergeValues, typeErrors } from "../../../../src/api/meta/apply/typed-values.ts";
 import { schemaOf } from "../../../../src/api/schema/node.ts";
 import { compileStructural } from "../../../../src/api/schema/structural.ts";
 import type { JsonObject } from "../../../../src/api/schema/struct.ts";
@@ -18,7 +20,7 @@ const custom = compileStructural(
 describe("field sets", () => {
   const fields = { "f:metadata": { "f:labels": { ".": {}, "f:a": {} } }, "f:spec": { 'k:{"name":"c"}': { ".": {}, "f:image": {} } } };
 
-  test("are read and written as FieldsV1", () => expect(writeFields(readFields(fields))).toEqual(fields));
+  test("are read and written as FieldsV1", () => expect(fieldsText(readFields(fields))).toBe(JSON.stringify(fields)));
 
   test("are shown as paths", () => {
     expect(paths(readFields(fields))).toEqual([".metadata.labels", ".metadata.labels.a", '.spec[name="c"]', '.spec[name="c"].image']);
@@ -61,9 +63,9 @@ test.each([
 
 test("comparing tells new, different and missing places", () => {
   const before = { data: { same: "1", other: "1", gone: "1" } };
-  const { changed, removed } = compare(before, { data: { same: "1", other: "2", more: "1" }, binaryData: { b: "" } }, map);
-  expect(paths(changed)).toEqual([".binaryData", ".binaryData.b", ".data.more", ".data.other"]);
-  expect(paths(removed)).toEqual([".data.gone"]);
+  const { changed, removed } = compareObjects(before, { data: { same: "1", other: "2", more: "1" }, binaryData: { b: "" } }, map);
+  expect(paths(changed.fields)).toEqual([".binaryData", ".binaryData.b", ".data.more", ".data.other"]);
+  expect(paths(removed.fields)).toEqual([".data.gone"]);
 });
 
 test("merged lists keep the configuration's order, and others where they were", () => {
@@ -72,38 +74,38 @@ test("merged lists keep the configuration's order, and others where they were", 
 });
 
 describe("managers", () => {
-  const applier = (name: string): Manager => ({ name, operation: "Apply", apiVersion: "v1", subresource: "" });
-  const updater: Manager = { name: "u", operation: "Update", apiVersion: "v1", subresource: "" };
-  const apply = (live: JsonObject, config: JsonObject, managers: readonly Ownership[], by: string, force = false) =>
-    applyConfiguration({ node: map, live, config, managers, by: applier(by), force, ignored: [], now: by }, (object) => object);
-  const first = apply({}, { data: { a: "1", b: "1" } }, [], "one");
-  const owned = (managers: readonly Ownership[]): Record<string, string[]> =>
-    Object.fromEntries(managers.map(({ name, set }) => [name, paths(set)]));
+  const applier = (name: string): Manager => managerOf(name, "Apply", "v1", "");
+  const updater = managerOf("u", "Update", "v1", "");
+  const apply = (live: JsonObject, config: JsonObject, managed: ManagedFields | undefined, by: string, force = false) =>
+    applyConfiguration({ node: map, live, config, managed, by: applier(by), force, ignored: [], now: by }, (object) => object);
+  const first = apply({}, { data: { a: "1", b: "1" } }, undefined, "one");
+  const owned = (managed: ManagedFields | undefined): Record<string, string[]> =>
+    Object.fromEntries((managed?.owners ?? []).map(({ by, set }) => [by.name, paths(set.fields)]));
 
   test("what is applied no more is gone, unless somebody else owns it", () => {
-    const shared = apply(first.object, { data: { b: "1" } }, first.managers, "two");
-    expect(owned(shared.managers)).toEqual({ one: [".data.a", ".data.b"], two: [".data.b"] });
-    const left = apply(shared.object, {}, shared.managers, "one");
+    const shared = apply(first.object, { data: { b: "1" } }, first.managed, "two");
+    expect(owned(shared.managed)).toEqual({ one: [".data.a", ".data.b"], two: [".data.b"] });
+    const left = apply(shared.object, {}, shared.managed, "one");
     expect(left.object).toEqual({ data: { b: "1" } });
-    expect(owned(left.managers)).toEqual({ two: [".data.b"] });
+    expect(owned(left.managed)).toEqual({ two: [".data.b"] });
   });
 
   test("others' values are conflicts, and taken by force", () => {
     const config = { data: { a: "2", b: "2" } };
-    expect(() => apply(first.object, config, first.managers, "two")).toThrow(
+    expect(() => apply(first.object, config, first.managed, "two")).toThrow(
       'Apply failed with 2 conflicts: conflicts with "one":\n- .data.a\n- .data.b',
     );
-    expect(owned(apply(first.object, config, first.managers, "two", true).managers)).toEqual({ two: [".data.a", ".data.b"] });
+    expect(owned(apply(first.object, config, first.managed, "two", true).managed)).toEqual({ two: [".data.a", ".data.b"] });
   });
 
   test("whoever changes a field without apply owns it", () => {
     const after = { data: { b: "2" } };
-    const managers = ownershipAfterUpdate(map, { before: first.object, after }, first.managers, updater, "now");
-    expect(owned(managers)).toEqual({ u: [".data.b"] });
-    expect(() => apply(after, { data: { b: "3" } }, managers, "one")).toThrow('1 conflict: conflict with "u" using v1: .data.b');
+    const managed = first.managed?.afterUpdate(compareObjects(first.object, after, map), updater, "now");
+    expect(owned(managed)).toEqual({ u: [".data.b"] });
+    expect(() => apply(after, { data: { b: "3" } }, managed, "one")).toThrow('1 conflict: conflict with "u" using v1: .data.b');
   });
 
   test("the same again changes nothing", () => {
-    expect(apply(first.object, { data: { a: "1", b: "1" } }, first.managers, "one")).toEqual(first);
+    expect(apply(first.object, { data: { a: "1", b: "1" } }, first.managed, "one")).toEqual(first);
   });
 });

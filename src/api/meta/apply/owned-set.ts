@@ -1,0 +1,98 @@
+import { isJsonObject, type JsonObject } from "../../schema/struct.ts";
+import { type FieldSet, fieldsText, isEmptySet, readFields } from "./field-set.ts";
+
+/** So many sets are kept for those who come to the same again; objects keep theirs whatever happens here. */
+const maximumKnown = 1024;
+const known = new Map<string, OwnedSet>();
+
+/**
+ * Fields that somebody owns, as text: FieldsV1 in JSON, members in order. Objects of one shape share one of these, so two with the
+ * same text are mostly, but not always, the same object.
+ */
+export class OwnedSet {
+  readonly text: string;
+  private knownRoots: readonly string[] | undefined;
+
+  private constructor(text: string) {
+    this.text = text;
+    this.knownRoots = undefined;
+  }
+
+  /** The set with that canonical text. */
+  static ofText(text: string): OwnedSet {
+    const there = known.get(text);
+    if (there) return there;
+    if (known.size >= maximumKnown) known.clear();
+    const made = new OwnedSet(text);
+    known.set(text, made);
+    return made;
+  }
+
+  static of(set: FieldSet): OwnedSet {
+    return isEmptySet(set) ? nothingOwned : OwnedSet.ofText(fieldsText(set));
+  }
+
+  /** The set that FieldsV1 tells, as a client sent it. */
+  static ofJson(json: unknown): OwnedSet {
+    return OwnedSet.of(readFields(json));
+  }
+
+  get isEmpty(): boolean {
+    return this.text === "{}";
+  }
+
+  /** Whether both can have places in common: no when they lie below different members of the object. */
+  mayShare({ roots }: OwnedSet): boolean {
+    return this.roots.some((root) => roots.includes(root));
+  }
+
+  /** Whether all places of the other belong to this set. */
+  includes(other: OwnedSet): boolean {
+    return holds(JSON.parse(this.text), JSON.parse(other.text));
+  }
+
+  private get roots(): readonly string[] {
+    this.knownRoots ??= rootsOf(this.text);
+    return this.knownRoots;
+  }
+
+  /** The same as a tree, made anew: most sets are never looked into. */
+  get fields(): FieldSet {
+    return readFields(JSON.parse(this.text));
+  }
+}
+
+const rootLists = new Map<string, readonly string[]>();
+
+function rootsOf(text: string): readonly string[] {
+  const names = Object.keys(JSON.parse(text));
+  const key = names.join("\n");
+  let roots = rootLists.get(key);
+  if (!roots) {
+    if (rootLists.size >= maximumKnown) rootLists.clear();
+    rootLists.set(key, (roots = names));
+  }
+  return roots;
+}
+
+/** Of two trees of FieldsV1: a place without members below it belongs to its set, others when they say so. */
+function holds(tree: JsonObject, places: JsonObject): boolean {
+  for (const element in places) {
+    const below = tree[element];
+    if (!isJsonObject(below)) {
+      if (element === "." && isBare(tree)) continue;
+      return false;
+    }
+    const wanted = places[element];
+    if (isJsonObject(wanted) && !(isBare(wanted) ? isBare(below) || "." in below : holds(below, wanted))) return false;
+  }
+  return true;
+}
+
+function isBare(tree: JsonObject): boolean {
+  for (const _ in tree) return false;
+  return true;
+}
+
+/** The set without members. */
+export const nothingOwned = OwnedSet.ofText("{}");
