@@ -4,7 +4,8 @@ import type { AddressInfo } from "node:net";
 import type { KubeObject } from "../../../src/api/meta/object.ts";
 import { ClusterRoles, ClusterRoleBindings, Namespaces } from "../../../src/api/types/resources.ts";
 import { createAdmission } from "../../../src/apiserver/admission/index.ts";
-import { webhookAdmission } from "../../../src/apiserver/admission/webhooks/webhooks.ts";
+import { policyAdmission } from "../../../src/apiserver/admission/policy/index.ts";
+import { webhookAdmission, type WebhookAdmissionOptions } from "../../../src/apiserver/admission/webhooks/webhooks.ts";
 import { type ApiServer, type ApiServerOptions, createApiServer } from "../../../src/apiserver/apiserver.ts";
 import { createAuthentication } from "../../../src/apiserver/authentication/index.ts";
 import { type Authorization, createAuthorization } from "../../../src/apiserver/authorization/index.ts";
@@ -59,18 +60,20 @@ export async function startServer(options: Partial<ApiServerOptions> & { listen?
     tokenFile: 'admin,admin,admin,"system:masters"\nalice,alice,alice,\n',
   });
   const authorization = createAuthorization(objects);
-  const webhooks = webhookAdmission({
+  const dynamic: WebhookAdmissionOptions = {
     objects,
     registry: () => server.registry,
     authorize: (attributes) => ({ allowed: authorization.authorize(attributes).verdict === "allow", reason: "" }),
     log: silentLogger,
-  });
+  };
+  const webhooks = webhookAdmission(dynamic);
+  const policies = policyAdmission(dynamic);
   const admission = createAdmission({
     objects,
     clock,
     nameSuffix: () => "abcde",
     isAllowed: (attributes) => authorization.authorize(attributes).verdict === "allow",
-    more: [...webhooks.plugins, authorization.escalationPrevention],
+    more: [...policies.plugins, ...webhooks.plugins, authorization.escalationPrevention],
   });
   const server: ApiServer = createApiServer({
     store,
@@ -101,6 +104,7 @@ export async function startServer(options: Partial<ApiServerOptions> & { listen?
       client.transport.close();
       authorization.close();
       webhooks.close();
+      policies.close();
       server.close();
       https?.closeAllConnections();
       await new Promise((resolve) => (https ? https.close(resolve) : resolve(undefined)));
