@@ -40,8 +40,7 @@ export function demultiplex(source: Readable): { stdout: Readable; stderr: Reada
   });
   source.on("data", split);
   const end = (): void => {
-    outputs[1].end();
-    outputs[2].end();
+    for (const output of [outputs[1], outputs[2]]) if (!output.writableEnded) output.end();
   };
   source.on("end", end);
   source.on("close", end);
