@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { type Cluster, ConfigMaps, createCluster, Deployments, Jobs, Nodes, Pods, StatusError } from "../../src/index.ts";
 import type { KubeObject } from "../../src/api/meta/object.ts";
+import { Events } from "../../src/api/types/resources.ts";
 import type { Pod, PodSpec } from "../../src/api/types/core.v1.ts";
 import type { Resource } from "../../src/api/resource.ts";
 import { type Kubectl, kubectlFor } from "../support/kubectl.ts";
@@ -164,6 +165,29 @@ test("state in a folder is there again after stop and start, and the folder has 
   expect((await second.client.get(ConfigMaps, { namespace: "default", name: "kept" })).data).toEqual({ a: "1" });
   const after = await until(second, Pods, (all) => all.length === 2 && all.every(isReady));
   expect(after.map((p) => p.metadata.uid).sort()).toEqual(before.map((p) => p.metadata.uid).sort());
+});
+
+test("events cost the disk nothing of their own; anything else is on it before the answer", async () => {
+  const cluster = await start({ dataDir: join(folder, "rest") });
+  const { client } = cluster;
+  const kube = kubectl(cluster);
+  const batches = async (): Promise<number> => Number(/^hue_store_batches_total (\d+)$/m.exec(await kube("get", "--raw", "/metrics"))?.[1]);
+  const costOf = async (work: () => Promise<unknown>): Promise<number> => {
+    const before = await batches();
+    await work();
+    return (await batches()) - before;
+  };
+  const tell = async (): Promise<void> => {
+    for (let i = 0; i < 5; i++) {
+      const metadata = { namespace: "default", generateName: "said-" };
+      const involvedObject = { kind: "Pod", namespace: "default", name: "a" };
+      await client.create(Events, { apiVersion: "v1", kind: "Event", metadata, involvedObject, reason: "Said", message: "a word" });
+    }
+  };
+  // Not before the cluster has come to rest.
+  await expect.poll(() => costOf(tell), { timeout: 20_000 }).toBe(0);
+  const metadata = { namespace: "default", name: "a" };
+  expect(await costOf(() => client.create(ConfigMaps, { apiVersion: "v1", kind: "ConfigMap", metadata }))).toBeGreaterThan(0);
 });
 
 test("a program ends by itself after stop: no timer, socket, folder or process of hue's is left", async () => {
