@@ -1,11 +1,13 @@
 /**
- * Makes dist: hue.js and index.js, the command and the library, everything in them but the native SQLite addon; and dist/types, the
- * library's declarations. Run by `npm run build`, and by npm itself before it starts or packs hue. With --if-changed: only when a source
- * is newer than what is there.
+ * Makes dist: hue.js and index.js, the command and the library, everything in them but the native SQLite addon; what kubectl explain
+ * tells; and dist/types, the library's declarations. Run by `npm run build`, and by npm itself before it starts or packs hue. With
+ * --if-changed: only when a source is newer than what is there.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, globSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
 import { build, type Plugin } from "esbuild";
+import { extractDescriptions } from "./src/api/schema/extract-descriptions.ts";
 
 /** What a dependency loads at its start and hue never calls. */
 const neverCalled = /^@opentelemetry\/api$/;
@@ -87,8 +89,21 @@ function declarations(): void {
   if (!existsSync("dist/types/index.d.ts")) throw new Error(`tsc has not written the declarations: ${error?.message ?? stdout}`);
 }
 
+/** What `kubectl explain` tells, out of the comments of the JavaScript client; without that package explain knows types and names only. */
+function descriptions(): void {
+  const models = "node_modules/@kubernetes/client-node/dist/gen/models";
+  if (!existsSync(models)) return;
+  const types = Object.keys(JSON.parse(readFileSync("src/api/schema/types.json", "utf8")));
+  const modelText = (model: string): string | undefined => {
+    const file = `${models}/${model}.d.ts`;
+    return existsSync(file) ? readFileSync(file, "utf8") : undefined;
+  };
+  writeFileSync("dist/descriptions.json.gz", gzipSync(JSON.stringify(extractDescriptions(types, modelText)), { level: 9 }));
+}
+
 if (!process.argv.includes("--if-changed") || !isCurrent()) {
   await bundle();
   escapeCharacters();
+  descriptions();
   declarations();
 }

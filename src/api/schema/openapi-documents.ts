@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { kubernetesVersion } from "../../lib/version.ts";
+import { descriptionsFile } from "./descriptions.ts";
 import discovery from "./discovery.json" with { type: "json" };
 import type { OpenApiResource } from "./openapi-paths.ts";
 import type { OpenApiVersion } from "./openapi-schemas.ts";
@@ -32,12 +33,13 @@ export const discoveryFacts = {
 
 let factsHash: string | undefined;
 
-/** A hash that changes when the document may: of the facts and of the custom resources in it, without building the document. */
+/** A hash that changes when the document may: of the facts, the descriptions and the custom resources in it, without building the document. */
 export function documentHash(name: string, extras: readonly ExtraResource[]): string {
   factsHash ??= createHash("sha256")
     .update(kubernetesVersion.gitVersion)
     .update(JSON.stringify(types))
     .update(JSON.stringify(discovery))
+    .update(descriptionsFile() ?? "")
     .digest("hex");
   const hash = createHash("sha512").update(factsHash).update(name);
   for (const { resource, definitions } of extras) hash.update(JSON.stringify(resource)).update(JSON.stringify(definitions("v3")));

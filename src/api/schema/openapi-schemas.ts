@@ -1,3 +1,4 @@
+import { type Descriptions, descriptions } from "./descriptions.ts";
 import type { FieldFacts } from "./facts.ts";
 import { isNamedType, itemType, type JsonObject, structFields, typeFacts, valueType } from "./struct.ts";
 
@@ -58,7 +59,7 @@ export const objectDescriptions = {
   status: `Most recently observed status. Populated by the system. Read-only. ${conventions}#spec-and-status`,
 };
 
-const descriptions: Record<string, string | undefined> = objectDescriptions;
+const ofObjects: Record<string, string | undefined> = objectDescriptions;
 const ofSystem = "Populated by the system. Read-only.";
 /** What is said of metadata's fields. */
 const metadataDescriptions: Record<string, string | undefined> = {
@@ -92,11 +93,13 @@ export class SchemaWriter {
   private readonly version: OpenApiVersion;
   private readonly wanted = new Set<string>();
   private readonly groupVersions: readonly { group: string; version: string }[];
+  private readonly texts: Descriptions;
 
   /** groupVersions: where options kinds are registered, for their group-version-kind lists. */
-  constructor(version: OpenApiVersion, groupVersions: readonly { group: string; version: string }[]) {
+  constructor(version: OpenApiVersion, groupVersions: readonly { group: string; version: string }[], texts = descriptions()) {
     this.version = version;
     this.groupVersions = groupVersions;
+    this.texts = texts;
   }
 
   /** A reference to a type ("core.v1.Pod", "patch"), whose definition is then part of definitions(). */
@@ -114,7 +117,8 @@ export class SchemaWriter {
 
   private definition(type: string): JsonObject {
     const scalar = namedScalars[type];
-    if (scalar) return this.version === "v3" && scalar.v3 ? scalar.v3 : scalar.schema;
+    const description = this.texts[type]?.[""];
+    if (scalar) return { ...(description ? { description } : {}), ...(this.version === "v3" && scalar.v3 ? scalar.v3 : scalar.schema) };
     const fields = structFields(type).sort((a, b) => (a.name < b.name ? -1 : 1));
     const byNumber = fields.filter((field) => field.facts.req).sort((a, b) => (a.facts.pb ?? 0) - (b.facts.pb ?? 0));
     const required = byNumber.map((field) => field.name); // in the order of the Go type, as far as the numbers tell
@@ -122,6 +126,7 @@ export class SchemaWriter {
     const isOptions = type === "meta.v1.WatchEvent" || type === "meta.v1.DeleteOptions";
     const kinds = isOptions ? this.groupVersions.map((gv) => ({ ...gv, kind: type.slice(8) })) : gvk.map(groupVersionKind);
     return {
+      ...(description ? { description } : {}),
       type: "object",
       ...(required.length ? { required } : {}),
       ...(fields.length
@@ -135,12 +140,10 @@ export class SchemaWriter {
 
   private property(type: string, name: string, facts: FieldFacts): JsonObject {
     const isObject = typeFacts(type).gvk !== undefined || name === "metadata";
-    const known = type === "meta.v1.ObjectMeta" ? metadataDescriptions : isObject ? descriptions : {};
-    const description = known[name];
-    const enumeration = facts.enum
-      ? `Possible enum values: ${facts.enum.map((value) => `\`${JSON.stringify(value)}\``).join(", ")}.`
-      : undefined;
-    const text = description ?? enumeration;
+    const known = type === "meta.v1.ObjectMeta" ? metadataDescriptions : isObject ? ofObjects : {};
+    const values = facts.enum?.map((value) => ` - \`${JSON.stringify(value)}\``).join("\n");
+    const words = this.texts[type]?.[name] ?? known[name] ?? this.texts[facts.type]?.[""];
+    const text = [words, values && `Possible enum values:\n${values}`].filter(Boolean).join("\n\n");
     return {
       ...(text ? { description: text } : {}),
       ...this.value(facts.type, facts),

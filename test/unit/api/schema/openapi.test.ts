@@ -80,7 +80,7 @@ describe("OpenAPI v3", () => {
         replicas: { type: "integer", format: "int32" },
       },
     });
-    expect(schemas["io.k8s.api.core.v1.Container"].properties.ports).toEqual({
+    expect(schemas["io.k8s.api.core.v1.Container"].properties.ports).toMatchObject({
       type: "array",
       items: { default: {}, allOf: [{ $ref: `${v3}.api.core.v1.ContainerPort` }] },
       "x-kubernetes-list-map-keys": ["containerPort", "protocol"],
