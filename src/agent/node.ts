@@ -4,7 +4,7 @@ import type { Taint } from "../api/types/core.v1.ts";
 import type { Caches } from "../client/cache.ts";
 import type { Client } from "../client/client.ts";
 import { runController } from "../client/runner.ts";
-import { createEventRecorder } from "../client/event-recorder.ts";
+import { createEventRecorder, type EventMemory } from "../client/event-recorder.ts";
 import { createKubelet } from "../kubelet/kubelet.ts";
 import { createDockerRuntime } from "../kubelet/runtime/docker/docker-runtime.ts";
 import type { Runtime } from "../kubelet/runtime/runtime.ts";
@@ -38,6 +38,8 @@ export interface NodeOptions {
   serving: Credentials | undefined;
   /** The authority of those who may call the kubelet, PEM. */
   clientAuthority: string;
+  /** What simulated nodes share. */
+  eventMemory?: EventMemory;
   /** The authority of the cluster, PEM: names the cluster on this machine. */
   serverAuthority: string;
 }
@@ -61,7 +63,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     caches: options.caches,
     clock,
     log,
-    events: createEventRecorder(client, clock, log, { component: "kubelet", host: config.name }),
+    events: createEventRecorder(client, clock, log, { component: "kubelet", host: config.name }, options.eventMemory),
     nodeName: config.name,
     nodeIP: options.ip,
     dataDir: options.dataDir,

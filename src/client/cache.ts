@@ -28,9 +28,16 @@ export interface Cache<T> {
   onChange(handler: (change: Change<T>) => void): () => void;
 }
 
+/** Which objects a cache holds, and what of them. */
+export interface CacheOptions<T> {
+  fieldSelector?: string;
+  /** What is kept of an object, with its metadata.uid and resourceVersion: for those who need little of very many. Gives a cache of their own. */
+  reduce?: (object: T) => T;
+}
+
 /** The caches that all parts of one process share: one watch a resource, begun when first asked for. */
 export interface Caches {
-  of<T extends KubeObject>(resource: Resource<T>, options?: { fieldSelector?: string }): Cache<T>;
+  of<T extends KubeObject>(resource: Resource<T>, options?: CacheOptions<T>): Cache<T>;
   /** Resolves when every cache asked for so far is synced. */
   synced(): Promise<void>;
   stop(): void;

@@ -3,7 +3,7 @@ import { key, type KubeObject, splitKey } from "../api/meta/object.ts";
 import type { Resource } from "../api/resource.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
-import type { Cache, Caches, Change } from "./cache.ts";
+import type { Cache, CacheOptions, Caches, Change } from "./cache.ts";
 import { FieldViews, singleField } from "./field-view.ts";
 import type { Transport, WatchEvent } from "./transport.ts";
 
@@ -23,16 +23,20 @@ export function createCaches(transport: Transport, clock: Clock, log: Logger): C
     return fields.view(value);
   }
   return {
-    of<T extends KubeObject>(resource: Resource<T>, { fieldSelector = "" } = {}): Cache<T> {
+    of<T extends KubeObject>(resource: Resource<T>, { fieldSelector = "", reduce }: CacheOptions<T> = {}): Cache<T> {
       const whole = `${resource.groupVersion}/${resource.plural}?`;
-      const id = `${whole}${fieldSelector}`;
+      const id = `${whole}${fieldSelector}${reduce ? " reduced" : ""}`;
       let cache: Cache<KubeObject> | undefined = caches.get(id);
       if (!cache) {
         const all = caches.get(whole);
         const field = singleField(fieldSelector);
-        if (all && field) cache = viewOf(all, whole, field);
+        if (all && field && !reduce) cache = viewOf(all, whole, field);
         else {
-          const watched = new WatchedCache<KubeObject>(resource, fieldSelector, { transport, clock, log });
+          const watched = new WatchedCache<KubeObject>(resource, fieldSelector, {
+            ...{ transport, clock, log },
+            // The resource is that of the function's objects.
+            ...(reduce ? { reduce: reduce as unknown as (object: KubeObject) => KubeObject } : {}),
+          });
           caches.set(id, (cache = watched));
         }
       }
@@ -54,6 +58,7 @@ interface Index<T> {
 }
 
 interface Environment {
+  reduce?: (object: KubeObject) => KubeObject;
   transport: Transport;
   clock: Clock;
   log: Logger;
@@ -223,7 +228,9 @@ class WatchedCache<T extends KubeObject> implements Cache<T> {
     if (error) this.delay = Math.min(this.delay * 2, backoff.last);
   }
 
-  private receive({ type, object }: WatchEvent): void {
+  private receive({ type, object: received }: WatchEvent): void {
+    const { reduce } = this.environment;
+    const object = reduce && type !== "BOOKMARK" ? reduce(received) : received;
     const revision = toRevision(object.metadata.resourceVersion);
     if (type === "BOOKMARK") {
       this.advance(revision);

@@ -19,20 +19,34 @@ const limits = { burst: 25, refill: 300_000, similar: 10, window: 600_000, remem
 
 type Severity = "Normal" | "Warning";
 
+/** One event that has been told, or is about to be. */
 interface Told {
+  message: string;
+  /** How often; 0 before it is written. */
   count: number;
   firstTimestamp: string;
   name: string;
+  epoch: number;
 }
 
-/** An event recorder that writes core/v1 Events as that source. */
-export function createEventRecorder(client: Client, clock: Clock, log: Logger, source: EventSource): EventRecorder {
-  return new Recorder(client, clock, log, source);
+/** The events of one type and reason about one object. */
+interface Group {
+  at: number;
+  /** Counts the times of silence, after which a flood is over, and the messages since the last one. */
+  epoch: number;
+  distinct: number;
+  told: Told[];
+  combined: Told | undefined;
 }
 
 /** Keeps the newest entries of a map. */
 class Recent<V> {
   private readonly entries = new Map<string, V>();
+  private readonly remembered: number;
+
+  constructor(remembered: number) {
+    this.remembered = remembered;
+  }
 
   get(key: string): V | undefined {
     return this.entries.get(key);
@@ -41,29 +55,53 @@ class Recent<V> {
   set(key: string, value: V): V {
     this.entries.delete(key);
     this.entries.set(key, value);
-    const [oldest] = this.entries.size > limits.remembered ? this.entries.keys() : [];
-    if (oldest !== undefined) this.entries.delete(oldest);
+    if (this.entries.size > this.remembered)
+      for (const oldest of this.entries.keys()) {
+        this.entries.delete(oldest);
+        break;
+      }
     return value;
   }
 }
 
+/** What recorders remember of the events that they have told. Those of thousands of simulated nodes share one. */
+export class EventMemory {
+  readonly buckets: Recent<{ tokens: number; at: number }>;
+  readonly groups: Recent<Group>;
+
+  constructor(remembered = limits.remembered) {
+    this.buckets = new Recent(remembered);
+    this.groups = new Recent(remembered);
+  }
+}
+
+/** An event recorder that writes core/v1 Events as that source. */
+export function createEventRecorder(
+  client: Client,
+  clock: Clock,
+  log: Logger,
+  source: EventSource,
+  memory: EventMemory = new EventMemory(),
+): EventRecorder {
+  return new Recorder({ client, clock, log, source, memory });
+}
+
+interface RecorderOptions {
+  client: Client;
+  clock: Clock;
+  log: Logger;
+  source: EventSource;
+  memory: EventMemory;
+}
+
 class Recorder implements EventRecorder {
-  private readonly client: Client;
-  private readonly clock: Clock;
-  private readonly log: Logger;
-  private readonly source: EventSource;
-  private readonly buckets = new Recent<{ tokens: number; at: number }>();
-  private readonly groups = new Recent<{ messages: Set<string>; at: number }>();
-  private readonly told = new Recent<Told>();
+  private readonly options: RecorderOptions;
   private writing: Promise<void> = Promise.resolve();
   private waiting = 0;
   private last = 0n;
 
-  constructor(client: Client, clock: Clock, log: Logger, source: EventSource) {
-    this.client = client;
-    this.clock = clock;
-    this.log = log;
-    this.source = source;
+  constructor(options: RecorderOptions) {
+    this.options = options;
   }
 
   event(object: KubeObject, type: Severity, reason: string, message: string, fieldPath?: string): void {
@@ -77,60 +115,72 @@ class Recorder implements EventRecorder {
       ...(resourceVersion ? { resourceVersion } : {}),
       ...(fieldPath ? { fieldPath } : {}),
     };
-    const about = [object.kind, namespace, name, uid, fieldPath, type, reason].join("\n");
+    const { clock, log } = this.options;
     if (this.waiting >= limits.waiting || !this.mayTell([object.kind, namespace, name, uid].join("\n"))) return;
-    const combined = this.isFlood(about, message);
-    const text = combined ? `(combined from similar events): ${message}` : message;
-    const time = now(this.clock);
+    const told = this.toldOf([object.kind, namespace, name, uid, fieldPath, type, reason].join("\n"), message);
+    const text = told.message === message ? message : `(combined from similar events): ${message}`;
+    const time = now(clock);
     this.waiting++;
     // One after the other: a count must not overtake the event that it counts.
     this.writing = this.writing
-      .then(() => this.write(involved, { type, reason, message: text }, time, combined ? about : `${about}\n${message}`))
-      .catch((error: unknown) => this.log.debug({ reason, name, error: String(error) }, "event lost"))
+      .then(() => this.write(involved, { type, reason, message: text }, time, told))
+      .catch((error: unknown) => log.debug({ reason, name, error: String(error) }, "event lost"))
       .finally(() => this.waiting--);
   }
 
   /** A bucket of tokens for each object. */
   private mayTell(subject: string): boolean {
-    const now = this.clock.now();
-    const bucket = this.buckets.get(subject) ?? { tokens: limits.burst, at: now };
+    const { buckets } = this.options.memory;
+    const now = this.options.clock.now();
+    const bucket = buckets.get(subject) ?? { tokens: limits.burst, at: now };
     const tokens = Math.min(limits.burst, bucket.tokens + (now - bucket.at) / limits.refill);
-    this.buckets.set(subject, { tokens: tokens < 1 ? tokens : tokens - 1, at: now });
+    buckets.set(subject, { tokens: tokens < 1 ? tokens : tokens - 1, at: now });
     return tokens >= 1;
   }
 
-  /** Whether more than ten events have differed only in their message within ten minutes. */
-  private isFlood(about: string, message: string): boolean {
-    const now = this.clock.now();
-    let group = this.groups.get(about);
-    if (!group || now - group.at > limits.window) group = { messages: new Set(), at: now };
+  /** The event that this one counts with. When more than ten have differed only in their message within ten minutes, they become one. */
+  private toldOf(about: string, message: string): Told {
+    const { groups } = this.options.memory;
+    const now = this.options.clock.now();
+    const group: Group = groups.get(about) ?? { at: now, epoch: 0, distinct: 0, told: [], combined: undefined };
+    groups.set(about, group);
+    if (now - group.at > limits.window) {
+      group.epoch++;
+      group.distinct = 0;
+    }
     group.at = now;
-    if (group.messages.size <= limits.similar) group.messages.add(message);
-    this.groups.set(about, group);
-    return group.messages.size > limits.similar;
+    const made = (): Told => ({ message, count: 0, firstTimestamp: "", name: "", epoch: -1 });
+    const known = group.told.find((told) => told.message === message);
+    const told = known ?? made();
+    if (told.epoch !== group.epoch && group.distinct <= limits.similar) {
+      group.distinct++;
+      told.epoch = group.epoch;
+    }
+    if (group.distinct > limits.similar) return (group.combined ??= { ...made(), message: "" });
+    if (!known && group.told.push(told) > 2 * limits.similar) group.told.shift();
+    return told;
   }
 
   private async write(
     involvedObject: ObjectReference,
     what: { type: Severity; reason: string; message: string },
     time: string,
-    key: string,
+    told: Told,
   ): Promise<void> {
+    const { client, source } = this.options;
     const namespace = involvedObject.namespace ?? "default";
-    const before = this.told.get(key);
-    if (before) {
-      const count = before.count + 1;
+    const count = told.count + 1;
+    if (told.count > 0) {
       try {
         const body = { count, lastTimestamp: time, message: what.message };
-        await this.client.patch(Events, { namespace, name: before.name }, { type: "strategic", body });
-        this.told.set(key, { ...before, count });
+        await client.patch(Events, { namespace, name: told.name }, { type: "strategic", body });
+        told.count = count;
         return;
       } catch (error) {
         if (!isReason(error, "NotFound")) throw error;
       }
     }
-    const count = (before?.count ?? 0) + 1;
-    const firstTimestamp = before?.firstTimestamp ?? time;
+    const firstTimestamp = told.firstTimestamp || time;
     const name = `${involvedObject.name}.${this.stamp()}`;
     const event: Omit<Event, "metadata"> & { metadata: { name: string; namespace: string } } = {
       apiVersion: "v1",
@@ -138,20 +188,20 @@ class Recorder implements EventRecorder {
       metadata: { name, namespace },
       involvedObject,
       ...what,
-      source: this.source.host ? { component: this.source.component, host: this.source.host } : { component: this.source.component },
+      source: source.host ? { component: source.component, host: source.host } : { component: source.component },
       firstTimestamp,
       lastTimestamp: time,
       count,
-      reportingComponent: this.source.component,
-      reportingInstance: this.source.host ?? "",
+      reportingComponent: source.component,
+      reportingInstance: source.host ?? "",
     };
-    await this.client.create(Events, event);
-    this.told.set(key, { count, firstTimestamp, name });
+    await client.create(Events, event);
+    Object.assign(told, { count, firstTimestamp, name });
   }
 
   /** Nanoseconds in hexadecimal, never the same twice: the end of an event's name. */
   private stamp(): string {
-    const now = BigInt(Math.trunc(this.clock.now())) * 1_000_000n;
+    const now = BigInt(Math.trunc(this.options.clock.now())) * 1_000_000n;
     this.last = now > this.last ? now : this.last + 1n;
     return this.last.toString(16);
   }

@@ -7,7 +7,7 @@ import { createClusterRoleAggregation } from "./cluster-role-aggregation.ts";
 import { createEndpointSliceMirroringController } from "./endpoints/endpoint-slice-mirroring.ts";
 import { createEndpointSliceController } from "./endpoints/endpoint-slice.ts";
 import { createEndpointsController } from "./endpoints/endpoints.ts";
-import { createEventTTL } from "./event-ttl.ts";
+import { eventTTL } from "./event-ttl.ts";
 import { createGarbageCollector } from "./garbage-collector/garbage-collector.ts";
 import { createNamespaceController } from "./namespace.ts";
 import { nodeIPAM } from "./node-ipam.ts";
@@ -38,7 +38,7 @@ export function clusterControllers(settings: ClusterSettings): Record<string, { 
     endpointslice: { create: createEndpointSliceController, component: "endpoint-slice-controller" },
     endpointslicemirroring: { create: createEndpointSliceMirroringController, component: "endpoint-slice-mirroring-controller" },
     "ephemeral-volume": { create: createEphemeralVolumeController, component: "ephemeral_volume" },
-    "event-ttl": { create: createEventTTL },
+    "event-ttl": { create: eventTTL() },
     "garbage-collector": { create: createGarbageCollector },
     "local-path": { create: localPath(settings), component: "rancher.io/local-path" },
     namespace: { create: createNamespaceController },

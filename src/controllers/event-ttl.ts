@@ -10,6 +10,8 @@ const lifetime = 3_600_000;
 /** Events are removed in batches: one wake-up a minute at most. */
 const coalesce = 60_000;
 const only = "expired events";
+/** How many are removed together, so that the store makes one batch of many. */
+const atOnce = 200;
 
 /** When the event has last occurred, milliseconds since 1970. */
 export function lastOccurrence(event: Event): number {
@@ -17,41 +19,67 @@ export function lastOccurrence(event: Event): number {
   return Math.max(0, ...times.map((time) => parseTime(time) ?? 0));
 }
 
-/** Forgets events after an hour. */
-export const createEventTTL: ControllerFactory = ({ client, caches, clock }) => {
-  const events = caches.of(Events);
-  /** Since when each event is old, in the order of time: a change moves it to the end. */
-  const expiry = new Map<string, number>();
-  let armed = false;
-  async function forget(key: string): Promise<void> {
-    const { metadata } = events.byKey(key) ?? {};
-    if (metadata)
-      await client.delete(Events, metadata, { preconditions: { resourceVersion: metadata.resourceVersion } }).catch(ignoreMissing);
-    expiry.delete(key);
-  }
+const nobody = {};
+
+/** What of an event tells when it is to go. */
+function reduced({ apiVersion, kind, metadata, lastTimestamp, series, eventTime }: Event): Event {
+  const { namespace, name, uid, resourceVersion, creationTimestamp } = metadata;
   return {
-    name: "event-ttl",
-    watches: [
-      watch(events, (event) => {
-        const key = keyOf(event);
-        expiry.delete(key);
-        if (events.byKey(key)) expiry.set(key, lastOccurrence(event) + lifetime);
-        if (armed || expiry.size === 0) return [];
-        armed = true;
-        return [only];
-      }),
-    ],
-    start() {
-      for (const event of events.list().sort((a, b) => lastOccurrence(a) - lastOccurrence(b)))
-        expiry.set(keyOf(event), lastOccurrence(event) + lifetime);
-    },
-    async reconcile() {
-      const now = clock.now();
-      const due = [...expiry].filter(([, time]) => time <= now).map(([key]) => key);
-      // Together, so that the store makes one batch of many.
-      while (due.length > 0) await Promise.all(due.splice(0, 200).map(forget));
-      for (const [, time] of expiry) return Math.max(time - clock.now(), coalesce);
-      armed = false;
-    },
+    ...{ apiVersion, kind, involvedObject: nobody },
+    metadata: { namespace, name, uid, resourceVersion, creationTimestamp },
+    ...(lastTimestamp ? { lastTimestamp } : {}),
+    ...(series ? { series } : {}),
+    ...(eventTime ? { eventTime } : {}),
   };
-};
+}
+
+/** Forgets events after an hour, and the oldest earlier when there are too many. */
+export function eventTTL(most = 100_000): ControllerFactory {
+  return ({ client, caches, clock }) => {
+    const events = caches.of(Events, { reduce: reduced });
+    /** Since when each event is old, in the order of time: a change moves it to the end. */
+    const expiry = new Map<string, number>();
+    let armed = false;
+
+    async function forget(key: string): Promise<void> {
+      const event = events.byKey(key);
+      if (event) {
+        const preconditions = { resourceVersion: event.metadata.resourceVersion };
+        await client.delete(Events, event.metadata, { preconditions }).catch(ignoreMissing);
+      }
+      expiry.delete(key);
+    }
+
+    return {
+      name: "event-ttl",
+      watches: [
+        watch(events, (event) => {
+          const key = keyOf(event);
+          expiry.delete(key);
+          if (events.byKey(key)) expiry.set(key, lastOccurrence(event) + lifetime);
+          if (expiry.size <= most && (armed || expiry.size === 0)) return [];
+          armed = true;
+          return [only];
+        }),
+      ],
+      start() {
+        for (const event of events.list().sort((a, b) => lastOccurrence(a) - lastOccurrence(b)))
+          expiry.set(keyOf(event), lastOccurrence(event) + lifetime);
+      },
+      async reconcile() {
+        const batch: Promise<void>[] = [];
+        let surplus = expiry.size - most;
+        for (const [key, time] of expiry) {
+          const left = time - clock.now();
+          if (left > 0 && surplus-- <= 0) {
+            await Promise.all(batch);
+            return Math.max(left, coalesce);
+          }
+          if (batch.push(forget(key)) >= atOnce) await Promise.all(batch.splice(0));
+        }
+        await Promise.all(batch);
+        armed = false;
+      },
+    };
+  };
+}

@@ -1,5 +1,6 @@
 import { kubeletServerName } from "../api/streaming/kubelet-paths.ts";
 import { type NodeOptions, kubeletFolder, type RunningNode, startNode } from "../agent/node.ts";
+import { EventMemory } from "../client/event-recorder.ts";
 import { systemClock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Credentials } from "../pki/credentials.ts";
@@ -44,10 +45,17 @@ export async function startServerNodes(options: ServerNodesOptions): Promise<{ s
     const roles = { "node-role.kubernetes.io/control-plane": "true" };
     starting.push(start(nodeOptions(options, config.node.name, roles, true)));
   }
+  const eventMemory = new EventMemory(16_384);
   for (let i = 0; i < config.simulatedNodes; i++) {
     const simulated = nodeOptions(options, `node-${i}`, {}, config.simulatedNodes <= servedSimulatedNodes);
     starting.push(
-      start(simulated.then((o) => ({ ...o, config: { ...o.config, labels: [], taints: [], runtime: "simulated", kubeletPort: 0 } }))),
+      start(
+        simulated.then((o) => ({
+          ...o,
+          eventMemory,
+          config: { ...o.config, labels: [], taints: [], runtime: "simulated", kubeletPort: 0 },
+        })),
+      ),
     );
   }
   for (const node of starting) node.catch((error) => log.error({ error: String(error) }, "a node could not be started"));

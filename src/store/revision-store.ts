@@ -37,6 +37,9 @@ export interface RevisionStoreOptions {
   maxHistory?: number;
 }
 
+/** Resources of which many objects lie about that nobody in this process looks at: only their texts are kept. */
+const toldOnce = new Set(["/events"]);
+
 /** A write that has its revision and waits for the disk. */
 interface PendingWrite extends Logged {
   readonly id: string;
@@ -56,6 +59,8 @@ export class RevisionStore implements Store {
   private readonly commits: GroupCommit<PendingWrite>;
   /** The newest write of each key that is still on its way, by resource and id. */
   private readonly pending = new Map<string, PendingWrite>();
+  /** What the last batch wrote of resources that are told once and then hardly read: by then their writers and watchers have seen them. */
+  private readonly toldOnce: State[] = [];
   /** The revision given to the last write, committed or not. */
   private given = 1;
   private committed = 1;
@@ -197,6 +202,7 @@ export class RevisionStore implements Store {
 
   /** A batch is durable: each write becomes visible, is told to the watchers, and then to its writer. */
   private commit(batch: readonly PendingWrite[]): void {
+    for (const state of this.toldOnce.splice(0)) state.forgetParsed();
     for (const write of batch) {
       const { record, id, state } = write;
       const event = this.tables.of(record.key.resource).apply(id, record, state);
@@ -205,6 +211,7 @@ export class RevisionStore implements Store {
       if (this.pending.get(key) === write) this.pending.delete(key);
       this.watchers.tell(event);
       forgetParsed(event);
+      if (state && toldOnce.has(record.key.resource)) this.toldOnce.push(state);
       write.resolve(event.object);
     }
     // A process without memory serves nobody: under a storm of updates the window of history gets shorter.

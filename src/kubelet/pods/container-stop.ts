@@ -22,19 +22,20 @@ const leastForSignal = 2000;
 /** Ends containers side by side, each with its hook, its signal and its time; nobody waits for it here. */
 export class ContainerStopper {
   private readonly context: KubeletContext;
-  private readonly stopping = new Map<string, { deadline: number; shorten: (graceSeconds: number) => void }>();
+  private stopping: Map<string, { deadline: number; shorten: (graceSeconds: number) => void }> | undefined;
 
   constructor(context: KubeletContext) {
     this.context = context;
   }
 
   has(containerId: string): boolean {
-    return this.stopping.has(containerId);
+    return this.stopping?.has(containerId) ?? false;
   }
 
   /** Begins to end it, or shortens the time that it was given before. `ended` is called when it is through. */
   stop(request: StopRequest, ended: () => void): void {
     const { id } = request.container;
+    this.stopping ??= new Map();
     const known = this.stopping.get(id);
     if (known) {
       known.shorten(request.graceSeconds);
@@ -57,7 +58,7 @@ export class ContainerStopper {
       .catch((error: unknown) => log.warn({ container: request.container.name, error: String(error) }, "cannot stop a container"))
       .finally(() => {
         entry.cancel();
-        this.stopping.delete(id);
+        this.stopping?.delete(id);
         ended();
       });
   }

@@ -41,7 +41,9 @@ export class PodManager {
   /** The pods that the node's room is given to, but that one. Those that are gone from the API still end here, but the scheduler has given it away. */
   neighbours(pod: Pod): Pod[] {
     const { uid } = pod.metadata;
-    const holds = (p: Pod): boolean => this.statics.has(keyOf(p)) || this.cache.byKey(keyOf(p))?.metadata.uid === p.metadata.uid;
+    const holds = ({ metadata }: Pod): boolean =>
+      this.cache.get(metadata.namespace, metadata.name)?.metadata.uid === metadata.uid ||
+      this.statics.has(`${metadata.namespace}/${metadata.name}`);
     return this.pods().filter((p) => p.metadata.uid !== uid && holds(p));
   }
 

@@ -11,6 +11,7 @@ import { Backoff } from "./backoff.ts";
 import { startContainer } from "./container-start.ts";
 import { ContainerStopper } from "./container-stop.ts";
 import { findContainer, findStatus, isSidecar, type PodContainer, podContainers } from "./containers.ts";
+import { Ending } from "./ending.ts";
 import { type Plan, planPod } from "./plan.ts";
 import { applyResize, type ResizeCondition } from "./resize.ts";
 import { createSandbox } from "./sandbox.ts";
@@ -24,6 +25,9 @@ export interface PodSource {
   /** Whose status is written; undefined while a static pod has no mirror. */
   object: Pod | undefined;
 }
+
+/** Of the thousands of pods that have nothing of the kind. */
+const none = new Map<string, never>();
 
 /** How long it is until a resize that failed is tried again: milliseconds. */
 const resizeRetry = 10_000;
@@ -40,9 +44,9 @@ export class PodWorker {
   private readonly context: KubeletContext;
   private readonly gone: () => void;
   private readonly stopper: ContainerStopper;
-  private readonly setup = new Backoff(setupBackoff);
-  private readonly waiting = new Map<string, ContainerStateWaiting>();
-  private readonly messages = new Map<string, string>();
+  private setup: Backoff | undefined;
+  private waiting: Map<string, ContainerStateWaiting> | undefined;
+  private messages: Map<string, string> | undefined;
   private failure: { reason: string; message: string } | undefined;
   private resize: ResizeCondition | undefined;
   /** The object has been removed from the API: what still runs ends. */
@@ -51,7 +55,7 @@ export class PodWorker {
   private running = false;
   private stopped = false;
   private cleaned = false;
-  private ending = new AbortController();
+  private readonly ending = new Ending();
   private timer: { at: number; cancel: () => void } | undefined;
   /** What the runtime had when it was last asked; asked again only after something has happened there. */
   private known: PodState | undefined;
@@ -132,6 +136,7 @@ export class PodWorker {
       }
     }
     this.running = false;
+    this.ending.forgetSignal();
   }
 
   /** Looks again in that many milliseconds, or earlier when something else asks for it. */
@@ -157,7 +162,7 @@ export class PodWorker {
     for (let round = 0; round < 100 && !this.stopped; round++) {
       const plan = planPod(this.pod, state, this.probeView());
       if (plan.finished) return this.end(false, state);
-      if (!(await this.execute(plan, state, blocked)) || this.ending.signal.aborted) break;
+      if (!(await this.execute(plan, state, blocked)) || this.ending.aborted) break;
       state = await this.look();
     }
     await this.collect(state);
@@ -183,8 +188,8 @@ export class PodWorker {
     this.known = state;
     const alive = new Set<string>();
     for (const container of state.containers) {
-      if (container.state === "exited" && !this.messages.has(container.id))
-        this.messages.set(container.id, await terminationMessage(this.context, this.pod, container).catch(() => ""));
+      if (container.state === "exited" && !this.messages?.has(container.id))
+        (this.messages ??= new Map()).set(container.id, await terminationMessage(this.context, this.pod, container).catch(() => ""));
       const spec = findContainer(this.pod, container.name);
       if (container.state !== "running" || !spec || this.stopper.has(container.id)) continue;
       alive.add(container.id);
@@ -200,7 +205,7 @@ export class PodWorker {
       });
     }
     probes.removePod(this.pod.metadata.uid, (id) => alive.has(id));
-    for (const id of this.messages.keys()) if (!state.containers.some((c) => c.id === id)) this.messages.delete(id);
+    for (const id of this.messages?.keys() ?? []) if (!state.containers.some((c) => c.id === id)) this.messages?.delete(id);
     return state;
   }
 
@@ -262,7 +267,7 @@ export class PodWorker {
     const { uid } = this.pod.metadata;
     try {
       const volumes = await this.context.volumes.mount(this.pod, nodeFacts(this.context, this.pod, plan.sandbox?.ip), this.ending.signal);
-      this.setup.forget(`${uid}/mount`);
+      this.setup?.forget(`${uid}/mount`);
       return volumes;
     } catch (error) {
       if (!(error instanceof VolumeError)) throw error;
@@ -277,6 +282,7 @@ export class PodWorker {
   private retrySetup(step: string): void {
     const key = `${this.pod.metadata.uid}/${step}`;
     const now = this.context.clock.now();
+    this.setup ??= new Backoff(setupBackoff);
     this.setup.next(key, now);
     this.again(this.setup.delay(key));
   }
@@ -300,10 +306,10 @@ export class PodWorker {
     const failed = await startContainer(this.context, { pod: this.pod, container: c, state, sandbox, volumes, signal });
     const { name } = c.container;
     if (!failed) {
-      this.waiting.delete(name);
+      this.waiting?.delete(name);
       return;
     }
-    this.waiting.set(name, failed.waiting);
+    (this.waiting ??= new Map()).set(name, failed.waiting);
     this.again(failed.retryAfter);
   }
 
@@ -327,7 +333,7 @@ export class PodWorker {
     const state = known ?? (await this.lookAgain());
     const deleting = this.removed || this.pod.metadata.deletionTimestamp !== undefined;
     this.context.probes.removePod(this.pod.metadata.uid);
-    this.waiting.clear();
+    this.waiting?.clear();
     const graceSeconds = this.pod.metadata.deletionGracePeriodSeconds ?? this.pod.spec.terminationGracePeriodSeconds ?? 30;
     const running = state.containers.filter((c) => c.state === "running");
     if (running.length > 0) {
@@ -395,8 +401,8 @@ export class PodWorker {
       state,
       now: clock.now(),
       hostIPs: this.context.hostIPs(),
-      waiting: this.waiting,
-      terminationMessages: this.messages,
+      waiting: this.waiting ?? none,
+      terminationMessages: this.messages ?? none,
       // A container that is stopped only to be started again stays as it was until then.
       ready: (id) => (this.stopper.has(id) ? wasReady(object, id) : probes.isReady(id)),
       started: (id) => probes.isStarted(id),

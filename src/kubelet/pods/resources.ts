@@ -1,7 +1,7 @@
 import { milliValue, value } from "../../api/meta/quantity.ts";
 import type { Container, Pod, ResourceRequirements } from "../../api/types/core.v1.ts";
 import type { LinuxResources } from "../runtime/runtime.ts";
-import { isSidecar, podContainers } from "./containers.ts";
+import { podContainers } from "./containers.ts";
 
 /** Less than this no container starts (and Docker Engine refuses it): bytes. */
 const leastMemory = 6 * 2 ** 20;
@@ -60,17 +60,17 @@ export function oomScoreAdjust(pod: Pod, container: Container, capacity: number)
 
 /** What a pod asks of a node for one resource, in thousandths: the sum of its containers, or its init phase where that needs more. */
 export function podRequestMilli(pod: Pod, resource: string): number {
-  const own = (r: ResourceRequirements | undefined): number => milliValue(r?.requests?.[resource] ?? "0");
-  const [fromPod] = [pod.spec.resources?.requests?.[resource]];
-  const overhead = milliValue(pod.spec.overhead?.[resource] ?? "0");
+  const milli = (quantity: string | undefined): number => (quantity === undefined ? 0 : milliValue(quantity));
+  const fromPod = pod.spec.resources?.requests?.[resource];
+  const overhead = milli(pod.spec.overhead?.[resource]);
   if (fromPod !== undefined) return milliValue(fromPod) + overhead;
   let [sidecars, highest] = [0, 0];
-  for (const c of podContainers(pod)) {
-    if (c.kind !== "initContainers") continue;
-    const request = own(c.container.resources);
-    if (isSidecar(c)) sidecars += request;
-    highest = Math.max(highest, isSidecar(c) ? sidecars : sidecars + request);
+  for (const { resources, restartPolicy } of pod.spec.initContainers ?? []) {
+    const request = milli(resources?.requests?.[resource]);
+    if (restartPolicy === "Always") sidecars += request;
+    highest = Math.max(highest, restartPolicy === "Always" ? sidecars : sidecars + request);
   }
-  const running = pod.spec.containers.reduce((sum, c) => sum + own(c.resources), sidecars);
+  let running = sidecars;
+  for (const { resources } of pod.spec.containers) running += milli(resources?.requests?.[resource]);
   return Math.max(running, highest) + overhead;
 }

@@ -42,17 +42,24 @@ export interface SimulatedRuntime extends Runtime {
   exit(podUid: string, container: string, code: number): void;
 }
 
+/** Of their specs only the pod is kept: there may be hundreds of thousands. */
 interface Sandbox {
-  spec: SandboxSpec;
+  pod: PodState["pod"];
   state: SandboxState;
 }
 
 interface Simulated {
-  spec: ContainerSpec;
+  pod: PodState["pod"];
   state: ContainerState;
   behaviour: Behaviour;
-  cancel: () => void;
-  sessions: Set<() => void>;
+  cancel: (() => void) | undefined;
+  sessions: Set<() => void> | undefined;
+}
+
+/** What belongs to a pod, by id. */
+interface Owned {
+  sandboxes: string[];
+  containers: string[];
 }
 
 /** Pods in memory only: they "run" at once, use what they request, and end when told. Costs nothing while nothing happens. */
@@ -72,7 +79,7 @@ class Simulation implements SimulatedRuntime {
   private readonly containers = new Map<string, Simulated>();
   private readonly watchers = new Set<(uid: string | undefined) => void>();
   /** By pod uid: what belongs to it, so that a look at one pod does not walk over all. */
-  private readonly byPod = new Map<string, { sandboxes: Set<string>; containers: Set<string> }>();
+  private readonly byPod = new Map<string, Owned>();
   private addresses: AddressPool | undefined;
   private readonly pulled = new Map<string, ImageInfo>();
   private counter = 0;
@@ -97,11 +104,11 @@ class Simulation implements SimulatedRuntime {
     const owned = this.byPod.get(uid);
     const sandboxes = [...(owned?.sandboxes ?? [])].flatMap((id) => this.sandboxes.get(id) ?? []);
     const containers = [...(owned?.containers ?? [])].flatMap((id) => this.containers.get(id) ?? []);
-    const pod = (sandboxes[0] ?? containers[0])?.spec.pod ?? { uid, name: "", namespace: "" };
+    const pod = (sandboxes[0] ?? containers[0])?.pod ?? { uid, name: "", namespace: "" };
     return {
       pod,
-      sandboxes: sandboxes.map((s) => ({ ...s.state })).sort((a, b) => b.attempt - a.attempt),
-      containers: containers.map((c) => ({ ...c.state })).sort((a, b) => b.attempt - a.attempt),
+      sandboxes: sandboxes.map((s) => s.state).sort((a, b) => b.attempt - a.attempt),
+      containers: containers.map((c) => c.state).sort((a, b) => b.attempt - a.attempt),
     };
   }
 
@@ -118,9 +125,9 @@ class Simulation implements SimulatedRuntime {
     return (++this.counter).toString(16).padStart(64, "0");
   }
 
-  private owned(uid: string): { sandboxes: Set<string>; containers: Set<string> } {
+  private owned(uid: string): Owned {
     let owned = this.byPod.get(uid);
-    if (!owned) this.byPod.set(uid, (owned = { sandboxes: new Set(), containers: new Set() }));
+    if (!owned) this.byPod.set(uid, (owned = { sandboxes: [], containers: [] }));
     return owned;
   }
 
@@ -128,8 +135,8 @@ class Simulation implements SimulatedRuntime {
     const id = this.newId();
     const ip = spec.hostNetwork ? undefined : this.reserve();
     const state = { id, attempt: spec.attempt, running: true, createdAt: this.options.clock.now(), ip, pid: 1 };
-    this.sandboxes.set(id, { spec, state });
-    this.owned(spec.pod.uid).sandboxes.add(id);
+    this.sandboxes.set(id, { pod: spec.pod, state });
+    this.owned(spec.pod.uid).sandboxes.push(id);
     return id;
   }
 
@@ -147,15 +154,15 @@ class Simulation implements SimulatedRuntime {
 
   async removeSandbox(id: string): Promise<void> {
     await this.stopSandbox(id);
-    const uid = this.sandboxes.get(id)?.spec.pod.uid;
+    const uid = this.sandboxes.get(id)?.pod.uid;
     this.sandboxes.delete(id);
-    if (uid) this.forget(uid, (owned) => owned.sandboxes.delete(id));
+    if (uid) this.forget(uid, "sandboxes", id);
   }
 
-  private forget(uid: string, remove: (owned: { sandboxes: Set<string>; containers: Set<string> }) => void): void {
+  private forget(uid: string, list: keyof Owned, id: string): void {
     const owned = this.owned(uid);
-    remove(owned);
-    if (owned.sandboxes.size + owned.containers.size === 0) this.byPod.delete(uid);
+    owned[list] = owned[list].filter((other) => other !== id);
+    if (owned.sandboxes.length + owned.containers.length === 0) this.byPod.delete(uid);
   }
 
   async createContainer(spec: ContainerSpec): Promise<string> {
@@ -180,8 +187,8 @@ class Simulation implements SimulatedRuntime {
       pid: 0,
       annotations: spec.annotations,
     };
-    this.containers.set(id, { spec, state, behaviour, cancel: () => {}, sessions: new Set() });
-    this.owned(spec.pod.uid).containers.add(id);
+    this.containers.set(id, { pod: spec.pod, state, behaviour, cancel: undefined, sessions: undefined });
+    this.owned(spec.pod.uid).containers.push(id);
     return id;
   }
 
@@ -200,16 +207,16 @@ class Simulation implements SimulatedRuntime {
 
   private end(c: Simulated, exitCode: number): void {
     if (c.state.state !== "running") return;
-    c.cancel();
+    c.cancel?.();
     c.state = { ...c.state, state: "exited", finishedAt: this.options.clock.now(), exitCode, pid: 0 };
-    for (const close of c.sessions) close();
-    this.changed(c.spec.pod.uid);
+    for (const close of c.sessions ?? []) close();
+    this.changed(c.pod.uid);
   }
 
   exit(podUid: string, container: string, code: number): void {
     for (const id of this.byPod.get(podUid)?.containers ?? []) {
       const c = this.containers.get(id);
-      if (c?.spec.name === container) this.end(c, code);
+      if (c?.state.name === container) this.end(c, code);
     }
   }
 
@@ -225,9 +232,9 @@ class Simulation implements SimulatedRuntime {
 
   async removeContainer(id: string): Promise<void> {
     await this.killContainer(id);
-    const uid = this.containers.get(id)?.spec.pod.uid;
+    const uid = this.containers.get(id)?.pod.uid;
     this.containers.delete(id);
-    if (uid) this.forget(uid, (owned) => owned.containers.delete(id));
+    if (uid) this.forget(uid, "containers", id);
   }
 
   async updateResources(id: string, resources: LinuxResources): Promise<void> {
@@ -249,7 +256,7 @@ class Simulation implements SimulatedRuntime {
     const c = this.find(id);
     const stdout = new PassThrough();
     const joined = session(c, new PassThrough(), stdout, 0);
-    c.sessions.add(() => stdout.end());
+    (c.sessions ??= new Set()).add(() => stdout.end());
     return joined;
   }
 
@@ -305,7 +312,7 @@ class Simulation implements SimulatedRuntime {
   }
 
   close(): void {
-    for (const c of this.containers.values()) c.cancel();
+    for (const c of this.containers.values()) c.cancel?.();
     this.watchers.clear();
   }
 }
@@ -316,10 +323,12 @@ function session(c: Simulated, stdin: PassThrough, stdout: Readable, code: numbe
     stdout.once("close", () => resolve(code));
   });
   const close = (): void => void stdout.destroy();
-  c.sessions.add(close);
-  done.finally(() => c.sessions.delete(close));
+  (c.sessions ??= new Set()).add(close);
+  done.finally(() => c.sessions?.delete(close));
   return { stdin, stdout, stderr: undefined, done, resize: async () => {}, close };
 }
+
+const lasting: Behaviour = {};
 
 /** A container that lasts, unless its command says that it ends at once. */
 function defaultBehaviour({ command, args }: ContainerSpec): Behaviour {
@@ -328,7 +337,7 @@ function defaultBehaviour({ command, args }: ContainerSpec): Behaviour {
   if (program === "true") return { exit: { after: 0, code: 0 } };
   if (program === "false") return { exit: { after: 0, code: 1 } };
   if (program === "exit") return { exit: { after: 0, code: Number(argument ?? 0) } };
-  return {};
+  return lasting;
 }
 
 function idle(at: number): ContainerStats {

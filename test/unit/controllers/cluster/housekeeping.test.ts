@@ -9,6 +9,7 @@ import {
   ServiceAccounts,
   ServiceCIDRs,
 } from "../../../../src/api/types/resources.ts";
+import { eventTTL } from "../../../../src/controllers/event-ttl.ts";
 import { Cluster } from "./cluster.ts";
 
 const encoded = (text: string) => Buffer.from(text).toString("base64");
@@ -92,6 +93,17 @@ it("events go an hour after they last happened", async () => {
   expect(await names()).toEqual(["repeated", "later"]);
   await cluster.pass(1860);
   expect(await names()).toEqual([]);
+});
+
+it("of too many events the oldest go early", async () => {
+  const cluster = new Cluster([]);
+  cluster.run(eventTTL(3));
+  for (let i = 0; i < 7; i++) {
+    const lastTimestamp = new Date(cluster.clock.now()).toISOString();
+    await cluster.create(Events, { metadata: { name: `e${i}` }, involvedObject: {}, lastTimestamp });
+    await cluster.pass(1);
+  }
+  expect((await cluster.list(Events)).map((e) => e.metadata.name)).toEqual(["e4", "e5", "e6"]);
 });
 
 it("aggregated ClusterRoles have the rules of those that they select, each once", async () => {
