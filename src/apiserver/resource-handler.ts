@@ -22,7 +22,8 @@ export interface View {
 
 /** The schema of a type, compiled; custom resources find problems by it, built-in kinds have their rules for that. */
 export interface ObjectSchema extends CompiledType {
-  validate?(object: KubeObject, old?: Readonly<KubeObject>): FieldError[];
+  /** `warn` is told what is wrong, but has been before. */
+  validate?(object: KubeObject, old?: Readonly<KubeObject>, warn?: (message: string) => void): FieldError[];
   /** What server-side apply knows of a custom resource; that of built-in types is found by their name. */
   node?: SchemaNode;
 }
@@ -113,6 +114,8 @@ export interface ResourceHandler {
   toStorage(object: KubeObject): KubeObject;
   /** Set where a webhook converts between versions: what `view` is asked for has to be prepared, and toStorage is not used. */
   conversion?: WebhookConversion | undefined;
+  /** Clients are warned that the version is deprecated. */
+  deprecation?: string | undefined;
   /** Resources without storage answer by themselves. */
   virtual?: VirtualResource;
 }

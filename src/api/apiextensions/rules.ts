@@ -7,8 +7,14 @@ import type { JSONSchemaProps, ValidationRule } from "../types/apiextensions.v1.
 import { pathParts } from "./rule-paths.ts";
 import { type RuleType, RuleTypes } from "./rule-types.ts";
 
-/** Adds what rules find wrong; `old` is the value before, undefined where there is none that corresponds. */
-export type RuleCheck = (value: unknown, old: unknown, path: string, errors: FieldError[]) => void;
+/** Where rules tell what they find wrong; `warn` of what has been so before, and may stay. */
+export interface RuleFindings {
+  errors: FieldError[];
+  warn?: ((message: string) => void) | undefined;
+}
+
+/** Runs rules on a value; `old` is the value before, undefined where there is none that corresponds. */
+export type RuleCheck = (value: unknown, old: unknown, path: string, findings: RuleFindings) => void;
 
 /** A rule ready to run; an expression that does not compile is the Error that says why. */
 export interface CompiledRule {
@@ -91,17 +97,17 @@ function checkAt(schema: JSONSchemaProps, all: ReadonlyMap<JSONSchemaProps, Rule
   const others = isJsonObject(additionalProperties) ? checkAt(additionalProperties, all) : undefined;
   if (!own && properties.length === 0 && !each && !others) return undefined;
   const keys = schema["x-kubernetes-list-type"] === "map" ? (schema["x-kubernetes-list-map-keys"] ?? []) : undefined;
-  return (value, old, path, errors) => {
+  return (value, old, path, findings) => {
     if (value === null) return;
-    if (own) for (const rule of own.rules) runRule(rule, own.type, { value, old, path }, errors);
+    if (own) for (const rule of own.rules) runRule(rule, own.type, { value, old, path }, findings);
     if (Array.isArray(value)) {
       const find = keys && Array.isArray(old) ? correlate(old, keys) : undefined;
-      if (each) for (const [i, item] of value.entries()) each(item, find?.(item), `${path}[${i}]`, errors);
+      if (each) for (const [i, item] of value.entries()) each(item, find?.(item), `${path}[${i}]`, findings);
     } else if (isJsonObject(value)) {
       const before = isJsonObject(old) ? old : {};
       for (const { name, check } of properties)
-        if (value[name] !== undefined) check(value[name], before[name], path ? `${path}.${name}` : name, errors);
-      if (others) for (const [name, member] of Object.entries(value)) others(member, before[name], `${path}[${name}]`, errors);
+        if (value[name] !== undefined) check(value[name], before[name], path ? `${path}.${name}` : name, findings);
+      if (others) for (const [name, member] of Object.entries(value)) others(member, before[name], `${path}[${name}]`, findings);
     }
   };
 }
@@ -119,25 +125,22 @@ interface Place {
   path: string;
 }
 
-function runRule({ rule, usesOld, expression, message }: CompiledRule, type: RuleType, place: Place, errors: FieldError[]): void {
+function runRule({ rule, usesOld, expression, message }: CompiledRule, type: RuleType, place: Place, findings: RuleFindings): void {
   const { value, old, path } = place;
   if (expression instanceof Error || (usesOld && old === undefined && !rule.optionalOldSelf)) return;
   const before = old === undefined || old === null ? undefined : type.toCel(old);
   const variables = { self: type.toCel(value), oldSelf: rule.optionalOldSelf ? Optional.of(before) : before };
-  // What was wrong before and has not changed may stay (KEP-4008); a rule about the change itself has seen it.
-  const isOld = (): boolean => !usesOld && old !== undefined && deepEqual(value, old);
+  const refuse = (error: FieldError): void => {
+    // What was wrong before and has not changed may stay (KEP-4008); a rule about the change itself has seen it.
+    if (usesOld || old === undefined || !deepEqual(value, old)) findings.errors.push(error);
+    else findings.warn?.(`${error.field}: ${error.message}`);
+  };
   try {
-    if (expression.evaluate(variables) === true || isOld()) return;
+    if (expression.evaluate(variables) !== true) refuse(failure(rule, messageOf(rule, message, variables), place));
   } catch (error) {
-    if (!isOld())
-      errors.push({
-        reason: "FieldValueInvalid",
-        field: path || "<nil>",
-        message: `Invalid value: "${kindOf(value)}": ${evaluationText(error)} evaluating rule: ${rule.message || rule.rule.trim()}`,
-      });
-    return;
+    const why = `${evaluationText(error)} evaluating rule: ${rule.message || rule.rule.trim()}`;
+    refuse({ reason: "FieldValueInvalid", field: path || "<nil>", message: `Invalid value: "${kindOf(value)}": ${why}` });
   }
-  errors.push(failure(rule, messageOf(rule, message, variables), place));
 }
 
 function messageOf(rule: ValidationRule, expression: CompiledRule["message"], variables: Record<string, unknown>): string {

@@ -21,6 +21,6 @@ function validateDefault(field: string, schema: JSONSchemaProps): FieldError[] {
   if (unknown.length > 0) return [invalidValue(field, schema.default, "must not have unknown fields")];
   const errors: FieldError[] = [];
   checkOf(schema)(schema.default, "", errors);
-  if (errors.length === 0) ruleCheckOf(schema)?.(schema.default, undefined, "", errors);
+  if (errors.length === 0) ruleCheckOf(schema)?.(schema.default, undefined, "", { errors });
   return errors.map((error) => ({ ...error, field: error.field && error.field !== "<nil>" ? `${field}.${error.field}` : field }));
 }

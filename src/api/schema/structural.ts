@@ -13,7 +13,7 @@ export interface StructuralType extends CompiledType {
    * What is wrong with an object, apiVersion, kind and metadata's own rules left out, with the texts of Kubernetes. What was wrong in
    * the object before, and has not changed, may stay (KEP-4008).
    */
-  validate(value: object, old?: object): FieldError[];
+  validate(value: object, old?: object, warn?: (message: string) => void): FieldError[];
   /** For server-side apply. */
   node: SchemaNode;
 }
@@ -53,13 +53,13 @@ export function compileStructural(schema: JSONSchemaProps | undefined, kind: str
         "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml",
       );
     },
-    validate(value, old) {
+    validate(value, old, warn) {
       let errors: FieldError[] = [];
       check(value, "", errors);
       if (errors.length > 0 && old) check(value, "", (errors = []), old);
       if (!checkRules) return errors;
       if (errors.some(({ reason }) => blocking.has(reason))) return [...errors, unchecked];
-      checkRules(value, old, "", errors);
+      checkRules(value, old, "", { errors, warn });
       return errors;
     },
     node: nodeOf(root, true),
@@ -148,6 +148,11 @@ function pruneMetadata(value: unknown, path: string, unknown: string[]): JsonObj
     const why = error.message.replace(/^.*? cannot be handled as a ObjectMeta: /, "");
     throw new DecodeError(path === "metadata" ? why : `${path}: Invalid value: ${JSON.stringify(value)}: ${why}`);
   }
+}
+
+/** What fills in the defaults of a schema, in place; undefined where it has none. */
+export function defaultsOf(schema: JSONSchemaProps | undefined): Filler | undefined {
+  return schema && fillerOf(schema);
 }
 
 /** The filler of a schema; undefined where nothing below it has a default. */

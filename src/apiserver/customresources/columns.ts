@@ -21,13 +21,18 @@ const ageColumn: CustomResourceColumnDefinition = {
   jsonPath: ".metadata.creationTimestamp",
 };
 
+const nameDescription =
+  "Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to request " +
+  "the generation of an appropriate name automatically. Name is primarily intended for creation idempotence and configuration definition. " +
+  "Cannot be updated. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names";
+
 /** Name and the version's additionalPrinterColumns; Name and Age where it has none. */
 export function customColumns({ additionalPrinterColumns = [] }: CustomResourceDefinitionVersion): CustomColumns {
   const definitions = additionalPrinterColumns.length > 0 ? additionalPrinterColumns : [ageColumn];
   const cells = definitions.map(cellOf);
   return {
     columns: [
-      { name: "Name", type: "string", format: "name", priority: 0 },
+      { name: "Name", type: "string", format: "name", priority: 0, description: nameDescription },
       ...definitions.map(({ name, type, format, description, priority = 0 }) => ({
         name,
         type,
@@ -47,10 +52,9 @@ export function customColumns({ additionalPrinterColumns = [] }: CustomResourceD
 function cellOf({ jsonPath, type }: CustomResourceColumnDefinition): (object: KubeObject, now: number) => unknown {
   const find = compileJsonPath(jsonPath);
   return (object, now) => {
-    const found = find(object);
-    const [first] = found;
+    const [first] = find(object);
     if (first === undefined || first === null) return null;
-    if (type === "string") return found.map((value) => (typeof value === "object" ? JSON.stringify(value) : String(value))).join(" ");
+    if (type === "string") return typeof first === "object" ? JSON.stringify(first) : String(first);
     return cell(first, type, now);
   };
 }

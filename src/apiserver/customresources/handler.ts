@@ -2,7 +2,7 @@ import { deepEqual } from "../../api/meta/equality.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
 import type { ResourceInfo } from "../../api/resource.ts";
 import type { ResourceFacts } from "../../api/schema/facts.ts";
-import { compileStructural } from "../../api/schema/structural.ts";
+import { compileStructural, defaultsOf } from "../../api/schema/structural.ts";
 import type {
   CustomResourceDefinition,
   CustomResourceDefinitionVersion,
@@ -11,6 +11,7 @@ import type {
 import { methodNotAllowed } from "../../api/errors.ts";
 import type { StoredObject } from "../../store/store.ts";
 import { copyOf, untyped } from "../plain-data.ts";
+import { compareVersions } from "../registry.ts";
 import { type ObjectSchema, type ResourceHandler, type Subresource, type View, viewOf } from "../resource-handler.ts";
 import { customResourcePolicy } from "../resource-policy.ts";
 import { type ScaleAccess, scaleSubresource } from "../subresources/scale.ts";
@@ -55,14 +56,18 @@ export function customHandler(
     hasStatus: !!version.subresources?.status,
     clearsStatus: !!version.subresources?.status,
     subresources,
-    ...viewer(schema, { shown: groupVersion, stored }, convert),
+    deprecation: deprecationOf(definition, version),
+    ...viewer(schema, { shown: groupVersion, stored }, defaulter(definition), convert),
     toStorage(object) {
       object.apiVersion = stored;
       return object;
     },
   };
   if (version.subresources?.status) subresources.set("status", statusSubresource(handler, "as-before"));
-  if (version.subresources?.scale) subresources.set("scale", scaleSubresource(customScale(version.subresources.scale)));
+  if (version.subresources?.scale) {
+    const scale = scaleSubresource(customScale(version.subresources.scale));
+    subresources.set("scale", { ...scale, validate: (object, old) => schema.validate?.(object, old) ?? [] });
+  }
   return handler;
 }
 
@@ -89,19 +94,29 @@ function infoOf({ spec, status }: CustomResourceDefinition, version: CustomResou
   };
 }
 
-/** Objects as this version shows them: its apiVersion, its schema's fields and defaults, also for what was stored before them. */
+/** Stored objects with the defaults of the version that they are stored in, also those that came after them. */
+function defaulter({ spec }: CustomResourceDefinition): (stored: StoredObject) => Readonly<KubeObject> {
+  const fillers = new Map(spec.versions.map(({ name, schema }) => [`${spec.group}/${name}`, defaultsOf(schema?.openAPIV3Schema)]));
+  return ({ object }) => {
+    const fill = fillers.get(object.apiVersion ?? "");
+    if (!fill) return object;
+    const copy = copyOf<KubeObject>(object);
+    fill(copy);
+    return copy;
+  };
+}
+
+/** Objects as this version shows them: its apiVersion and its schema's fields. */
 function viewer(
   schema: ObjectSchema,
   { shown: apiVersion, stored: storedVersion }: { shown: string; stored: string },
+  defaulted: (stored: StoredObject) => Readonly<KubeObject>,
   convert: Convert | undefined,
 ): Pick<ResourceHandler, "view" | "conversion"> {
   const views = new WeakMap<StoredObject, View>();
-  const show = (stored: StoredObject, from: Readonly<KubeObject> = stored.object): View => {
-    const object = untyped(schema.prune(from).value);
-    object.apiVersion = apiVersion;
-    // What pruning shares with the stored object must not change with the defaults.
-    const shown = copyOf<KubeObject>(object);
-    schema.applyDefaults(shown);
+  const show = (stored: StoredObject, from: Readonly<KubeObject> = defaulted(stored)): View => {
+    const shown = untyped(schema.prune(from).value);
+    shown.apiVersion = apiVersion;
     const view = deepEqual(shown, stored.object) ? stored : viewOf(shown, stored.managed);
     views.set(stored, view);
     return view;
@@ -118,10 +133,7 @@ function viewer(
         const fresh = others.filter((one) => !pending.has(one));
         const converting = (async (): Promise<void> => {
           try {
-            const objects = await convert(
-              fresh.map(({ object }) => object),
-              apiVersion,
-            );
+            const objects = await convert(fresh.map(defaulted), apiVersion);
             for (const [i, one] of fresh.entries()) show(one, objects[i]);
           } finally {
             for (const one of fresh) pending.delete(one);
@@ -133,6 +145,18 @@ function viewer(
       toStorage: async (object) => (apiVersion === storedVersion ? object : ((await convert([object], storedVersion))[0] ?? object)),
     },
   };
+}
+
+/** What every client of a deprecated version is told. */
+function deprecationOf({ spec }: CustomResourceDefinition, version: CustomResourceDefinitionVersion): string | undefined {
+  if (!version.deprecated) return undefined;
+  if (version.deprecationWarning) return version.deprecationWarning;
+  const named = (name: string): string => `${spec.group}/${name} ${spec.names.kind}`;
+  const [newest] = spec.versions
+    .filter(({ served, deprecated, name }) => served && !deprecated && compareVersions(name, version.name) < 0)
+    .map(({ name }) => name)
+    .sort(compareVersions);
+  return `${named(version.name)} is deprecated${newest ? `; use ${named(newest)}` : ""}`;
 }
 
 function selectable({ selectableFields = [] }: CustomResourceDefinitionVersion): ResourceHandler["fields"] {

@@ -44,11 +44,12 @@ export class Representation {
   }
 
   private transformedList(listed: Listed): string {
-    const { kind, apiVersion, metadata } = listed;
+    const { kind, apiVersion } = listed;
     const objects = listed.items.map((view) => this.whole(view));
-    if (this.accepted.as?.kind === "Table") return encode(this.table(objects, metadata, true), this.accepted);
+    if (!this.accepted.as) return encode({ kind, apiVersion, metadata: listed.metadata, items: objects }, this.accepted);
+    const metadata = { ...listed.metadata, continue: listed.metadata.continue || undefined };
+    if (this.accepted.as.kind === "Table") return encode(this.table(objects, metadata, true), this.accepted);
     const list = { kind, apiVersion, metadata, items: objects };
-    if (!this.accepted.as) return encode(list, this.accepted);
     if (this.accepted.as.kind === "PartialObjectMetadataList") return encode(partialList(list, this.version), this.accepted);
     throw notAcceptable(`you requested ${this.accepted.as.kind}, but the requested object is a list (*${kind})`);
   }

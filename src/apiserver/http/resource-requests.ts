@@ -66,7 +66,7 @@ export function serveResource(parts: ResourceParts, incoming: ResourceRequest): 
   };
   if (!call.namespace) refuseOnAllNamespaces(call, path.verb);
   if (call.name && !call.subresource && !namedVerbs.some((verb) => handler.info.verbs.includes(verb))) throw unknownResource();
-  const warning = path.groupVersion === "v1" ? deprecated[path.resource] : undefined;
+  const warning = path.groupVersion === "v1" ? deprecated[path.resource] : handler.deprecation;
   if (warning) responder.warn(warning);
   const serve = methods[path.verb];
   if (!serve) throw methodNotAllowed();

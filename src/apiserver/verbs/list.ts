@@ -61,6 +61,8 @@ function listed(call: Call, result: ListResult, limit: number | undefined, count
     metadata.continue = encodeContinue(result.revision, last.key, call.namespace);
     if (countsRest) metadata.remainingItemCount = result.remaining;
   }
+  // As upstream writes them, lists of custom resources always say where they go on.
+  else if (!info.type) metadata.continue = "";
   return { kind, apiVersion: info.groupVersion, items: result.objects.map(view), metadata };
 }
 

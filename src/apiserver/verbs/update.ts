@@ -40,7 +40,7 @@ export function mainChange(call: Call): Omit<Change, "next"> {
       countGeneration(handler, object, old);
     },
     validate: (object, old) => [
-      ...(handler.schema.validate?.(object, old) ?? []),
+      ...(handler.schema.validate?.(object, old, call.warn) ?? []),
       ...(handler.rules.validate?.(object) ?? []),
       ...(handler.rules.validateUpdate?.(object, old) ?? []),
     ],
