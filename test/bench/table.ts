@@ -11,7 +11,7 @@ export function table(results: Results, wants: (work: string) => boolean = () =>
   for (const row of rows) {
     const { hue, reference, ratio, verdict } = standing(row, results.samples);
     if (!wants(row.work) || (!hue && !reference)) continue;
-    const beside = reference ? `${figure(reference, row.unit)}${row.beside ? ` (${row.beside})` : ""}` : "";
+    const beside = reference ? figure(reference, row.unit) : "";
     const times = ratio === undefined ? "" : multiple(ratio, row);
     cells.push([row.title, row.figure, hue ? figure(hue, row.unit) : "not measured", beside, times, aim(row), verdict ?? ""]);
   }
