@@ -19,11 +19,15 @@ afterEach(() => vi.restoreAllMocks());
 const maps = "/api/v1/namespaces/default/configmaps";
 
 /** Sends a request without any JSON of the test's own, and gives the answer's text. */
-async function send(method: "GET" | "POST" | "PATCH", path: string, body?: string): Promise<{ code: number; text: string }> {
+async function send(
+  method: "GET" | "POST" | "PATCH",
+  path: string,
+  body?: string,
+): Promise<{ text: string; headers: Record<string, string | string[] | undefined> }> {
   const type = method === "PATCH" ? "application/merge-patch+json" : "application/json";
   const headers = { authorization: "Bearer admin", "content-type": type, accept: "application/json" };
   const answer = await undiciRequest(running.url + path, { method, headers, dispatcher: agent, ...(body ? { body } : {}) });
-  return { code: answer.statusCode, text: await answer.body.text() };
+  return { text: await answer.body.text(), headers: answer.headers };
 }
 
 /** How often JSON is read and written meanwhile. */
@@ -69,6 +73,13 @@ describe("JSON is read and written", () => {
     expect(encoded).toBeLessThanOrEqual(4 * lists.length);
     expect(lists.map((list) => JSON.parse(list).items.length)).toEqual([200, 3, 200]);
     expect(lists[0]?.length).toBeGreaterThan(400_000);
+  });
+
+  test("and a short list says its length, a long one comes in pieces", async () => {
+    const path = "/api/v1/namespaces/kube-system/configmaps";
+    const short = await send("GET", `${path}?limit=3`);
+    expect(short.headers["content-length"]).toBe(String(short.text.length));
+    expect((await send("GET", path)).headers["transfer-encoding"]).toBe("chunked");
   });
 
   test("once each for an event, however many watch", async () => {

@@ -79,7 +79,10 @@ describe("who asks", () => {
 describe("every answer", () => {
   test("carries an audit id and is not cached", async () => {
     const { headers } = await request("GET", maps);
-    expect(headers.get("audit-id")).toMatch(/^[0-9a-f-]{36}$/);
+    const auditId = headers.get("audit-id") ?? "";
+    expect(auditId).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    expect((await request("GET", maps)).headers.get("audit-id")).not.toBe(auditId);
+    expect((await request("GET", maps, undefined, { "audit-id": "mine" })).headers.get("audit-id")).toBe("mine");
     expect(headers.get("cache-control")).toBe("no-cache, private");
     expect((await request("GET", "/version")).headers.get("cache-control")).toBe("no-cache, private");
   });
@@ -217,12 +220,25 @@ describe("health", () => {
   });
 });
 
+test("pages are there for GET and HEAD only", async () => {
+  const head = await request("HEAD", "/version");
+  expect([head.code, head.text]).toEqual([200, ""]);
+  expect(Number(head.headers.get("content-length"))).toBeGreaterThan(100);
+  expect((await request("POST", "/version", {})).code).toBe(404);
+});
+
 test("metrics count requests and objects", async () => {
   await request("POST", maps, configMap("counted"));
   const { text } = await request("GET", "/metrics");
   expect(text).toMatch(
     /apiserver_request_total\{verb="CREATE",group="",version="v1",resource="configmaps",subresource="",scope="namespace",code="201"\} \d/,
   );
+  const series = 'verb="CREATE",group="",version="v1",resource="configmaps",subresource="",scope="namespace"';
+  const value = (name: string, more = ""): number => Number(text.split(`${name}{${series}${more}} `)[1]?.split("\n")[0]);
+  expect(value("apiserver_request_duration_seconds_count")).toBeGreaterThan(0);
+  expect(value("apiserver_request_duration_seconds_bucket", ',le="+Inf"')).toBe(value("apiserver_request_duration_seconds_count"));
+  expect(value("apiserver_request_duration_seconds_bucket", ',le="60"')).toBe(value("apiserver_request_duration_seconds_count"));
+  expect(text).toMatch(/apiserver_current_inflight_requests\{request_kind="readOnly"\} 1/);
   expect(text).toMatch(/apiserver_storage_objects\{resource="configmaps"\} \d/);
   expect(text).toContain("process_resident_memory_bytes");
 });

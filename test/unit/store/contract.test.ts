@@ -115,6 +115,15 @@ describe.each(backends)("a store on $backend", ({ backend, lasts }) => {
     expect(store.list({ resource: "/pods" })).toEqual({ objects: [], revision: 6, remaining: 0 });
   });
 
+  test("of namespaces with like names each is a list of its own, with its own rest", async () => {
+    for (const namespace of ["a", "a-b", "a0", "ab"]) for (const name of ["x", "y", "z"]) await put(keyed(name, namespace));
+    const { objects, remaining } = store.list({ resource, namespace: "a", limit: 1 });
+    expect([names(objects), remaining]).toEqual([["a/x"], 2]);
+    const after = { namespace: "a", name: "y" };
+    expect(names(store.list({ resource, namespace: "a", limit: 5, after }).objects)).toEqual(["a/z"]);
+    expect(store.list({ resource, limit: 5, after }).remaining).toBe(2);
+  });
+
   test("pages follow each other without a gap and say how much remains", async () => {
     const all = Array.from({ length: 1500 }, (_, i) => `n-${(i * 7919) % 1500}`);
     await Promise.all(all.map((name) => put(keyed(name))));

@@ -173,7 +173,10 @@ describe("which requests a webhook sees", () => {
     const matchConditions = [{ name: "broken", expression: "object.spec.nope == 1" }];
     await validating(webhook({ matchConditions }));
     const refused = await api.request("POST", maps, config("a"));
-    expect(refused).toMatchObject({ code: 403, body: { message: expect.stringContaining("expression 'object.spec.nope == 1' resulted in error: no such key: spec") } });
+    expect(refused).toMatchObject({
+      code: 403,
+      body: { message: expect.stringContaining("expression 'object.spec.nope == 1' resulted in error: no such key: spec") },
+    });
     await api.client.deleteCollection(ValidatingWebhookConfigurations, {});
     await validating(webhook({ matchConditions, failurePolicy: "Ignore" }));
     expect(await api.request("POST", maps, config("a"))).toMatchObject({ code: 201 });
