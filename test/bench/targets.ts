@@ -59,7 +59,6 @@ export const rows: readonly Row[] = [
     title: "pod create to Running, beside `docker run` of pause and container",
     unit: "ms",
     ratio: 1.3,
-    beside: "`docker run` of pause and container",
   },
   { work: "library", figure: "time", title: "createCluster() in a test", unit: "ms", alone: true },
 ];
