@@ -66,7 +66,7 @@ export function admissionEnvironment({ params, authorizer, patchTypes, types: de
 }
 
 function withTypes(): Environment {
-  const environment = kubernetesEnvironment().clone({ homogeneousAggregateLiterals: true });
+  const environment = kubernetesEnvironment();
   registerConstructions(environment);
   for (const [name, fields] of Object.entries(types)) environment.registerType(name, { fields });
   return environment;

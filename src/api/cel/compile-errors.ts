@@ -223,6 +223,41 @@ export function literalIssues(root: ASTNode | Node): Issue[] {
   return bad && literal ? [...below, { at: literal.pos, message: `invalid ${name} argument` }] : below;
 }
 
+/** Lists and maps whose members have different types, which Kubernetes does not allow but as the arguments of format(). */
+export function mixedLiterals(root: ASTNode | Node, text: string): Issue[] {
+  const node: Node = root;
+  const operands = operandsOf(node);
+  if (node.op === "rcall" && Array.isArray(node.args) && node.args[0] === "format")
+    return operands.slice(0, 1).flatMap((one) => mixedLiterals(one, text));
+  const series =
+    node.op === "list"
+      ? [operands]
+      : node.op === "map"
+        ? [operands.filter((_, i) => i % 2 === 0), operands.filter((_, i) => i % 2 === 1)]
+        : [];
+  const own = series.flatMap(([first, ...rest]) => {
+    const odd = first && rest.find((one) => !isSameType(typeOf(first), typeOf(one)));
+    return odd ? [{ at: positionOf(odd, text), message: `expected type '${typeOf(first)}' but found '${typeOf(odd)}'` }] : [];
+  });
+  return [...own, ...operands.flatMap((one) => mixedLiterals(one, text))];
+}
+
+/** Empty lists and maps have types with a placeholder, which fits everything of their kind. */
+function isSameType(a: string, b: string): boolean {
+  const open = (type: string): boolean => /\b[A-Z]\b/.test(type);
+  return a === b || ((open(a) || open(b)) && a.split("(")[0] === b.split("(")[0]);
+}
+
+/** Makes literal patterns of Go (RE2) such that the engine, which takes them for JavaScript's, reads them right: (?i) and the like. */
+export function mendPatterns(root: ASTNode | Node): void {
+  const node: Node = root;
+  const operands = operandsOf(node);
+  const literal = operands[1];
+  if (node.op === "rcall" && Array.isArray(node.args) && node.args[0] === "matches" && literal && typeof literal.args === "string")
+    literal.args = literal.args.replace(/^\(\?([ims]+)\)(.*)$/s, "(?$1:$2)").replaceAll("(?P<", "(?<");
+  for (const operand of operands) mendPatterns(operand);
+}
+
 /** Where else that name, which nothing declares, is used: a variable of a macro hides it. */
 export function usesOf(name: string, root: ASTNode | Node): number[] {
   const node: Node = root;

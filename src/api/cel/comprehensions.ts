@@ -36,7 +36,7 @@ interface MacroCall {
 /** A macro over a list's or map's entries: `variables` names come first, then the expressions that are evaluated for each. */
 function comprehension(
   variables: 1 | 2,
-  type: (checker: Checker, bodies: Type[]) => Type,
+  type: (checker: Checker, bodies: Type[], key: Type) => Type,
   run: (entries: Iterable<[unknown, unknown]>, evaluate: ((key: unknown, value: unknown) => unknown)[]) => unknown,
 ): (call: MacroCall) => object {
   return ({ receiver, args }) => {
@@ -62,6 +62,7 @@ function comprehension(
         return type(
           checker,
           bodies.map((body) => checker.check(body, scope)),
+          key ?? dyn,
         );
       },
       evaluate(evaluator: Evaluator, _: unknown, context: Context): unknown {
@@ -89,7 +90,7 @@ type Evaluate = (key: unknown, value: unknown) => unknown;
 const always: Evaluate = () => true;
 const bool = (checker: Checker): Type => checker.getType("bool");
 const listOf = (checker: Checker, bodies: Type[]): Type => checker.getType(`list<${bodies.at(-1)?.name ?? "dyn"}>`);
-const mapOf = (checker: Checker): Type => checker.getType("map");
+const mapOf = (checker: Checker, bodies: Type[], key: Type): Type => checker.getType(`map<${key.name}, ${bodies.at(-1)?.name ?? "dyn"}>`);
 
 /** The value that decides: an error counts only when no other entry does. */
 function quantified(entries: Iterable<[unknown, unknown]>, evaluate: Evaluate, decisive: boolean): boolean {
@@ -134,7 +135,7 @@ export function registerComprehensions(environment: Environment): void {
   define(["list.existsOne(ast, ast): bool"], comprehension(1, bool, one));
   const list = comprehension(2, listOf, (entries, evaluate) => [...kept(entries, evaluate)].map(([, value]) => value));
   const map = comprehension(2, mapOf, (entries, evaluate) => Object.fromEntries(kept(entries, evaluate)));
-  const entry = comprehension(2, mapOf, merged);
+  const entry = comprehension(2, (checker, bodies) => bodies.at(-1) ?? checker.getType("map"), merged);
   for (const args of ["ast, ast, ast", "ast, ast, ast, ast"]) {
     define([`list.transformList(${args}): list`], list);
     define([`list.transformMap(${args}): map`], map);

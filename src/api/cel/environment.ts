@@ -1,5 +1,6 @@
 import { Environment } from "@marcbachmann/cel-js";
 import { registerComprehensions } from "./comprehensions.ts";
+import { registerConversions } from "./library/conversions.ts";
 import { registerFormats } from "./library/formats.ts";
 import { registerLists } from "./library/lists.ts";
 import { registerNetwork } from "./library/network.ts";
@@ -22,6 +23,7 @@ export function kubernetesEnvironment(): Environment {
 function libraries(): Environment {
   const environment = new Environment({ enableOptionalTypes: true, homogeneousAggregateLiterals: false });
   for (const register of [
+    registerConversions,
     registerStrings,
     registerLists,
     registerNetwork,

@@ -1,5 +1,16 @@
 import { type ASTNode, type Environment, EvaluationError, ParseError } from "@marcbachmann/cel-js";
-import { type Issue, issuesText, literalIssues, syntaxIssues, typeIssue, typeText, undeclared, usesOf } from "./compile-errors.ts";
+import {
+  type Issue,
+  issuesText,
+  literalIssues,
+  mendPatterns,
+  mixedLiterals,
+  syntaxIssues,
+  typeIssue,
+  typeText,
+  undeclared,
+  usesOf,
+} from "./compile-errors.ts";
 import { rewriteConstructions } from "./construction.ts";
 import { mendHas } from "./macros.ts";
 
@@ -45,7 +56,10 @@ export function compileExpression(environment: Environment, text: string, option
     throw new Error(`must evaluate to ${wanted.length === 1 ? wanted[0] : `one of [${wanted.join(" ")}]`} but got ${resultText(type)}`);
   }
   const run = runIn?.parse(rewritten.text) ?? parsed;
-  if (runIn) mendHas(run.ast);
+  if (runIn) {
+    mendHas(run.ast);
+    mendPatterns(run.ast);
+  }
   return { evaluate: (variables): unknown => run({ ...variables }), type, ast: parsed.ast };
 }
 
@@ -67,7 +81,11 @@ function check(environment: Environment, text: string): { issues: Issue[]; parse
     mendHas(parsed.ast);
     if (round === 0) issues.push(...literalIssues(parsed.ast));
     const { error, type = "dyn" } = parsed.check();
-    if (!error) return { issues, parsed, type: type.replace(/\b[A-Z]\b/g, "dyn") };
+    if (!error) {
+      issues.push(...mixedLiterals(parsed.ast, text));
+      mendPatterns(parsed.ast);
+      return { issues, parsed, type: type.replace(/\b[A-Z]\b/g, "dyn") };
+    }
     const known = new Set(environment.getDefinitions().functions.map(({ name }) => name));
     const issue = typeIssue(error, text, (name) => known.has(name));
     const name = /^undeclared reference to '([^']*)'/.exec(issue.message)?.[1];
@@ -95,6 +113,14 @@ const noOverload = new Set([
   "cannot_index_type",
   "unsupported_type",
 ]);
+const conversions: Record<string, string> = {
+  int_conversion_error: "int",
+  uint_conversion_error: "uint",
+  double_conversion_error: "double",
+  bool_conversion_error: "bool",
+  invalid_timestamp: "google.protobuf.Timestamp",
+  invalid_duration: "google.protobuf.Duration",
+};
 const evaluationTexts: Record<string, string> = {
   division_by_zero: "division by zero",
   modulo_by_zero: "modulus by zero",
@@ -106,6 +132,9 @@ const evaluationTexts: Record<string, string> = {
 export function evaluationText(error: unknown): string {
   if (!(error instanceof EvaluationError)) return error instanceof Error ? error.message : String(error);
   if (noOverload.has(error.code)) return "no such overload";
+  const to = conversions[error.code];
+  if (to !== undefined) return `type conversion error from 'string' to '${to}'`;
+  if (error.summary.startsWith("Unsigned")) return "unsigned integer overflow";
   if (error.code === "index_out_of_bounds") return `index out of bounds: ${/index (-?\d+)/.exec(error.summary)?.[1]}`;
   return evaluationTexts[error.code] ?? error.summary.replace(/^No such key/, "no such key");
 }

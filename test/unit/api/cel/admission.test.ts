@@ -87,6 +87,12 @@ describe("what the library cannot read by itself", () => {
     ["[3, 1, 3].distinct().sort() + lists.range(2)", [1, 3, 0, 1]],
     ["[1, 2, 3].slice(1, 2)", [2]],
     ["jsonpatch.escapeKey('a/b~c')", "a~1b~0c"],
+    ["'%s has %d'.format(['a', 5])", "a has 5"],
+    ["'ABC'.matches('(?i)abc')", true],
+    ["string(timestamp('2020-01-01T00:00:00Z') + duration('90m'))", "2020-01-01T01:30:00Z"],
+    ["string(duration('1h30m'))", "5400s"],
+    ["int(timestamp('1970-01-01T00:01:00Z'))", 60],
+    ["optional.ofNonZeroValue('').hasValue()", false],
   ])("%s", (text, value) => {
     expect(jsonValue(compileAdmission(patching, text).evaluate({ object }))).toEqual(value);
   });
