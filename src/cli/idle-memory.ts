@@ -28,4 +28,5 @@ export function collectWhenIdle(clock: Clock): void {
 function collect(): void {
   setFlagsFromString("--expose-gc");
   runInNewContext("gc")({ type: "major", execution: "sync", flavor: "last-resort" });
+  setFlagsFromString("--no-expose-gc"); // while V8's flags are not its defaults, Node's own modules load without their code cache
 }

@@ -112,9 +112,20 @@ export async function cleanup(dataDir: string): Promise<void> {
   rmSync(dataDir, { recursive: true, force: true });
 }
 
-/** Starts `hue` with these arguments and waits until it prints what is awaited. Throws when it ends before. */
-export async function startProcess(args: readonly string[], awaited: RegExp): Promise<RunningProcess> {
-  const child = spawn(join(root, "bin/hue"), args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, HUE_SOURCES: "1" } });
+/**
+ * Starts `hue` with these arguments and waits until it prints what is awaited. Throws when it ends before. Optionally the bundle in place
+ * of the sources, and in the cgroup with that folder.
+ */
+export async function startProcess(
+  args: readonly string[],
+  awaited: RegExp,
+  { bundle = false, cgroup = "" }: { bundle?: boolean; cgroup?: string } = {},
+): Promise<RunningProcess> {
+  const enter = cgroup ? `echo $$ > ${cgroup}/cgroup.procs && ` : "";
+  const child = spawn("sh", ["-c", `${enter}exec "$0" "$@"`, join(root, "bin/hue"), ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, HUE_SOURCES: bundle ? "" : "1" },
+  });
   let output = "";
   const ended = once(child, "exit");
   await new Promise<void>((resolve, reject) => {
