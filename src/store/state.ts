@@ -47,6 +47,11 @@ export class State implements StoredObject {
     return withManaged(this.body, this.revision, this.managed);
   }
 
+  /** About how many bytes it holds for itself: the characters of its text, what it shares left out. */
+  get size(): number {
+    return this.body.length;
+  }
+
   get object(): Readonly<KubeObject> {
     // The text was made from a KubeObject by this store, and its checksum was compared when it was read.
     this.parsed ??= deepFreeze(JSON.parse(this.body) as KubeObject);

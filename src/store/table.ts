@@ -1,6 +1,6 @@
 import type { LogRecord } from "./log.ts";
 import { SortedList } from "./sorted-list.ts";
-import { DeletedState, type State } from "./state.ts";
+import { DeletedState, State } from "./state.ts";
 import type { Key, ListQuery, StoredObject, StoreEvent } from "./store.ts";
 
 /** "namespace/name": what an object is called inside its resource, and the order of lists. */
@@ -10,7 +10,7 @@ export function idOf(key: { namespace: string; name: string }): string {
 
 /** What the history holds of an event beside the newest state. */
 function sizeInHistory({ previous }: StoreEvent): number {
-  return 200 + (previous?.text.length ?? 0);
+  return 200 + (previous instanceof State ? previous.size : 0);
 }
 
 /** An object that is there, with its newest committed state. */
@@ -26,7 +26,7 @@ export class Table {
   private history: StoreEvent[] = [];
   /** About how many bytes the history takes beside the newest states: the texts that were replaced, and what surrounds them. */
   historySize = 0;
-  /** The length of the newest states' texts. */
+  /** The same of the newest states. */
   liveSize = 0;
 
   get size(): number {
@@ -53,7 +53,7 @@ export class Table {
   private put(id: string, record: LogRecord, state: State | undefined): StoreEvent {
     const entry = this.entries.get(id);
     const previous = entry?.state;
-    this.liveSize += (state?.text.length ?? 0) - (previous?.text.length ?? 0);
+    this.liveSize += (state?.size ?? 0) - (previous?.size ?? 0);
     if (state) {
       if (entry) entry.state = state;
       else this.insert({ id, state });
