@@ -2,7 +2,7 @@ import type { KubeObject } from "../api/meta/object.ts";
 import { ManagedFields } from "../api/meta/apply/managed-fields.ts";
 import type { Key, StoredObject } from "./store.ts";
 
-const managedKey = `,"managedFields":`;
+const managedKey = `,"managedFields":[`;
 
 /** One object at one revision: its text, and its parsed form from the first time somebody asks. */
 export class State implements StoredObject {
@@ -11,6 +11,8 @@ export class State implements StoredObject {
   readonly managed: ManagedFields | undefined;
   /** The text but for managedFields, which objects share. */
   private readonly body: string;
+  /** Where in the body they go. */
+  private readonly at: number;
   private parsed: Readonly<KubeObject> | undefined;
 
   private constructor(key: Key, revision: number, body: string, managed: ManagedFields | undefined) {
@@ -18,6 +20,7 @@ export class State implements StoredObject {
     this.revision = revision;
     this.body = body;
     this.managed = managed;
+    this.at = managed ? body.indexOf(revisionText(revision)) : 0;
   }
 
   /** The state that a write makes of an object, which is frozen with it. */
@@ -30,7 +33,7 @@ export class State implements StoredObject {
 
   /** The state with that text, which was one's before. */
   static read(key: Key, revision: number, text: string): State {
-    const start = text.indexOf(`${managedKey}[{`);
+    const start = text.indexOf(`${managedKey}{`);
     if (start < 0) return new State(key, revision, text, undefined);
     const end = text.indexOf(`]${revisionText(revision)}`, start) + 1;
     if (end === 0) {
@@ -38,13 +41,13 @@ export class State implements StoredObject {
       const object = JSON.parse(text) as KubeObject; // As below.
       return State.of(key, revision, object, ManagedFields.fromEntries(object.metadata.managedFields));
     }
-    const managed = ManagedFields.fromText(text.slice(start + managedKey.length, end));
+    const managed = ManagedFields.fromText(text.slice(start + managedKey.length - 1, end));
     // Joined, they are a text of their own, and the whole one can go.
     return new State(key, revision, [text.slice(0, start), text.slice(end)].join(""), managed);
   }
 
   get text(): string {
-    return withManaged(this.body, this.revision, this.managed);
+    return withManaged(this.body, this.at, this.managed);
   }
 
   /** About how many bytes it holds for itself: the characters of its text, what it shares left out. */
@@ -79,7 +82,10 @@ export class DeletedState implements StoredObject {
   }
 
   get text(): string {
-    this.encoded ??= withManaged(JSON.stringify(this.object), this.revision, this.managed);
+    if (this.encoded === undefined) {
+      const body = JSON.stringify(this.object);
+      this.encoded = withManaged(body, body.indexOf(revisionText(this.revision)), this.managed);
+    }
     return this.encoded;
   }
 
@@ -98,11 +104,9 @@ function revisionText(revision: number): string {
   return `,"resourceVersion":"${revision}"`;
 }
 
-/** The text with managedFields in it, before metadata.resourceVersion. */
-function withManaged(body: string, revision: number, managed: ManagedFields | undefined): string {
-  if (!managed) return body;
-  const at = body.indexOf(revisionText(revision));
-  return body.slice(0, at) + managedKey + managed.text + body.slice(at);
+/** The text with managedFields put in there. */
+function withManaged(body: string, at: number, managed: ManagedFields | undefined): string {
+  return managed ? managed.textAfter(body.slice(0, at) + managedKey) + body.slice(at) : body;
 }
 
 /**

@@ -2,6 +2,7 @@ import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { ManagedFields } from "../../../src/api/meta/apply/managed-fields.ts";
 import type { KubeObject } from "../../../src/api/meta/object.ts";
 import { openStore } from "../../../src/store/open.ts";
 import { Compacted, type Key, PreconditionFailed, type Store, type StoredObject, type StoreEvent } from "../../../src/store/store.ts";
@@ -60,6 +61,34 @@ describe.each(backends)("a store on $backend", ({ backend, lasts }) => {
     expect(store.get(keyed("a"))?.object).toBe(object);
     expect(() => Object.assign(object.metadata, { name: "other" })).toThrow(TypeError);
     expect(Object.isFrozen(given.data)).toBe(true);
+  });
+
+  test("who owns its fields is part of the text, and not of the object; objects of a shape share it", async () => {
+    const fieldsV1 = { "f:data": { ".": {}, 'f:va"l,]}ue': {}, 'k:{"a":"],\\"resourceVersion\\":"}': {} } };
+    const entry = { manager: 'a","b', operation: "Update" as const, apiVersion: "v1", fieldsType: "FieldsV1" };
+    const managedFields = [
+      { ...entry, time: "2026-01-01T00:00:00Z", fieldsV1 },
+      { ...entry, fieldsV1, subresource: "status" },
+    ];
+    const key = keyed("a");
+    const labels = { resourceVersion: "2", managedFields: "[{" };
+    const object = { ...config(key), metadata: { name: "a", namespace: "default", labels } };
+    const written = await store.write({ key, expect: 0, object, managed: ManagedFields.fromEntries(managedFields) });
+    expect(JSON.parse(written.text)).toEqual({
+      ...object,
+      metadata: { ...object.metadata, resourceVersion: "2", managedFields: expect.arrayContaining(managedFields) },
+    });
+    expect(written.object.metadata).not.toHaveProperty("managedFields");
+    if (lasts) {
+      await store.close();
+      store = await open();
+    }
+    const read = store.get(key);
+    expect(read?.text).toBe(written.text);
+    expect(read?.object).toEqual(written.object);
+    expect(read?.managed?.owners[0]?.set).toBe(written.managed?.owners[0]?.set);
+    const gone = await remove(key);
+    expect(JSON.parse(gone.text).metadata).toMatchObject({ resourceVersion: "3", managedFields: [entry, entry] });
   });
 
   test("a write on a wrong revision fails at once and shows what is there", async () => {

@@ -10,7 +10,7 @@ export interface Manager {
   readonly apiVersion: string;
   /** "" for the main resource. */
   readonly subresource: string;
-  /** The JSON text of its entry before and after its time and fields. */
+  /** The JSON text of its entry before its time, with the name of that, and after its fields. */
   readonly opening: string;
   readonly closing: string;
 }
@@ -27,7 +27,10 @@ export interface Ownership {
 const maximumUpdaters = 10;
 const oldUpdaters = "ancient-changes";
 const entryStart = `{"manager":`;
+const timeStart = `,"time":"`;
 const fieldsStart = `,"fieldsType":"FieldsV1","fieldsV1":`;
+
+const timedFieldsStart = `"${fieldsStart}`;
 
 const maximumManagers = 10_000;
 const managers = new Map<string, Manager>();
@@ -38,11 +41,18 @@ export function managerOf(name: string, operation: Manager["operation"], apiVers
   let manager = managers.get(key);
   if (!manager) {
     if (managers.size >= maximumManagers) managers.clear();
-    const opening = `${entryStart}${JSON.stringify(name)},"operation":"${operation}","apiVersion":${JSON.stringify(apiVersion)}`;
+    const quoted = [JSON.stringify(name), JSON.stringify(operation), JSON.stringify(apiVersion)];
+    // Joined, it is one piece: it goes into many texts.
+    const opening = [entryStart, quoted[0], `,"operation":`, quoted[1], `,"apiVersion":`, quoted[2], timeStart].join("");
     const closing = subresource ? `,"subresource":${JSON.stringify(subresource)}}` : "}";
     managers.set(key, (manager = Object.freeze({ name, operation, apiVersion, subresource, opening, closing })));
   }
   return manager;
+}
+
+/** Also when one of them has been forgotten meanwhile. */
+function isSame(a: Manager, b: Manager): boolean {
+  return a === b || (a.opening === b.opening && a.closing === b.closing);
 }
 
 /**
@@ -89,10 +99,19 @@ export class ManagedFields {
 
   /** The JSON text of the list. */
   get text(): string {
-    let text = "";
-    for (const { by, time, set } of this.owners)
-      text += `${text ? "," : "["}${by.opening}${time ? `,"time":"${time}"` : ""}${fieldsStart}${set.text}${by.closing}`;
-    return `${text}]`;
+    return this.textAfter("[");
+  }
+
+  /** A text that ends with the list's bracket, and the rest of the list's text. */
+  textAfter(text: string): string {
+    let separator = text;
+    let all = "";
+    for (const { by, time, set } of this.owners) {
+      const begun = time ? by.opening + time + timedFieldsStart : by.opening.slice(0, -timeStart.length) + fieldsStart;
+      all = all + separator + begun + set.text + by.closing;
+      separator = ",";
+    }
+    return `${all}]`;
   }
 
   /** The list as JSON has it, made anew. */
@@ -106,7 +125,7 @@ export class ManagedFields {
     const owners: Ownership[] = [];
     let before: OwnedSet | undefined;
     for (const owner of this.owners) {
-      const isWriter = owner.by === by && !comparison.changed.isEmpty;
+      const isWriter = isSame(owner.by, by) && !comparison.changed.isEmpty;
       if (isWriter) before = owner.set;
       const set = isWriter ? undefined : comparison.leftOf(owner.set);
       if (set && !set.isEmpty) owners.push(set === owner.set ? owner : { ...owner, set });
@@ -117,9 +136,9 @@ export class ManagedFields {
 
   /** Whether the same managers own the same, whenever they wrote. */
   isSameButForTimes(other: ManagedFields | undefined): boolean {
-    const isSame = (owner: Ownership): boolean | undefined =>
-      other?.owners.some(({ by, set }) => by === owner.by && set.text === owner.set.text);
-    return other?.owners.length === this.owners.length && this.owners.every(isSame);
+    const isThere = (owner: Ownership): boolean | undefined =>
+      other?.owners.some(({ by, set }) => isSame(by, owner.by) && set.text === owner.set.text);
+    return other?.owners.length === this.owners.length && this.owners.every(isThere);
   }
 }
 
