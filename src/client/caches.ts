@@ -54,7 +54,8 @@ export function createCaches(transport: Transport, clock: Clock, log: Logger): C
 
 interface Index<T> {
   keys: (object: T) => readonly string[];
-  entries: Map<string, Set<T>>;
+  /** Most keys have one object only: a set for each would take more memory than all else that is kept of it here. */
+  entries: Map<string, T | Set<T>>;
 }
 
 interface Environment {
@@ -104,22 +105,23 @@ class Objects<T extends KubeObject> {
   byIndex(name: string, key: string): T[] {
     const index = this.indexes.get(name);
     if (!index) throw new Error(`there is no index ${name}`);
-    return [...(index.entries.get(key) ?? [])];
+    const entry = index.entries.get(key);
+    return entry instanceof Set ? [...entry] : entry ? [entry] : [];
   }
 }
 
-function insert<T>(index: Index<T>, object: T): void {
+function insert<T extends object>(index: Index<T>, object: T): void {
   for (const key of index.keys(object)) {
     const entry = index.entries.get(key);
-    if (entry) entry.add(object);
-    else index.entries.set(key, new Set([object]));
+    if (entry instanceof Set) entry.add(object);
+    else index.entries.set(key, entry && entry !== object ? new Set([entry, object]) : object);
   }
 }
 
-function remove<T>(index: Index<T>, object: T): void {
+function remove<T extends object>(index: Index<T>, object: T): void {
   for (const key of index.keys(object)) {
     const entry = index.entries.get(key);
-    if (entry?.delete(object) && entry.size === 0) index.entries.delete(key);
+    if (entry === object || (entry instanceof Set && entry.delete(object) && entry.size === 0)) index.entries.delete(key);
   }
 }
 

@@ -18,6 +18,10 @@ export interface GraphNode {
   deleting: boolean;
 }
 
+/** What most objects have: an empty list of its own for each would be 64 bytes. */
+const noOwners: readonly OwnerReference[] = [];
+const noFinalizers: readonly string[] = [];
+
 /** Who owns whom. Objects are known by uid; of an owner that is not there only its dependents are known. */
 export class OwnerGraph {
   private readonly nodes = new Map<string, GraphNode>();
@@ -35,7 +39,14 @@ export class OwnerGraph {
 
   /** Takes over a new state of an object. Returns the uids of the objects that have to be looked at. */
   set(resource: ResourceInfo, object: KubeObject): string[] {
-    const { uid = "", namespace = "", name = "", ownerReferences: owners = [], finalizers = [], deletionTimestamp } = object.metadata;
+    const {
+      uid = "",
+      namespace = "",
+      name = "",
+      ownerReferences: owners = noOwners,
+      finalizers = noFinalizers,
+      deletionTimestamp,
+    } = object.metadata;
     const old = this.nodes.get(uid);
     const deleting = deletionTimestamp !== undefined;
     // Most objects have no owner, and most changes do not concern ownership.
