@@ -13,6 +13,7 @@ import {
 } from "./compile-errors.ts";
 import { rewriteConstructions } from "./construction.ts";
 import { mendHas } from "./macros.ts";
+import { setKey } from "../schema/struct.ts";
 
 /** A CEL expression, compiled. */
 export interface Expression {
@@ -60,7 +61,7 @@ export function compileExpression(environment: Environment, text: string, option
     mendHas(run.ast);
     mendPatterns(run.ast);
   }
-  return { evaluate: (variables): unknown => run({ ...variables }), type, ast: parsed.ast };
+  return { evaluate: (variables): unknown => run(variables), type, ast: parsed.ast };
 }
 
 function resultText(type: string): string {
@@ -144,5 +145,12 @@ export function celValue(value: unknown): unknown {
   if (typeof value === "number") return Number.isInteger(value) ? BigInt(value) : value;
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map(celValue);
-  return Object.fromEntries(Object.entries(value).flatMap(([name, member]) => (member === undefined ? [] : [[name, celValue(member)]])));
+  const members: Record<string, unknown> = {};
+  const from = value as Record<string, unknown>; // An object, read by its own keys.
+  for (const name of Object.keys(from)) {
+    const member = from[name];
+    if (typeof member === "string") setKey(members, name, member);
+    else if (member !== undefined) setKey(members, name, celValue(member));
+  }
+  return members;
 }

@@ -8,16 +8,42 @@ import type { ReviewRequest } from "./webhooks/review.ts";
 /** Who answers what expressions ask `authorizer`. */
 export type Authorize = (attributes: RequestAttributes) => AuthorizationAnswer;
 
-/** The variables that expressions see of a request; `review` holds the objects as they are to be shown. */
-export function celVariables(request: AdmissionRequest, review: ReviewRequest, authorize: Authorize): Record<string, unknown> {
-  const { object, oldObject, ...rest } = review;
-  return {
-    object: celValue(object),
-    oldObject: celValue(oldObject),
-    request: celValue(rest),
-    namespaceObject: null,
-    authorizer: celAuthorizer((check) => authorize(attributesOf(request, check)), requestResource(request)),
-  };
+/** What a request is to expressions: its objects as they are to be shown, and what a review would say of it. */
+export interface Shown {
+  object: unknown;
+  old: unknown;
+  review(): ReviewRequest;
+  namespace?(): unknown;
+}
+
+/** The variables that expressions see of a request, each made when it is first asked for. */
+export function celVariables(request: AdmissionRequest, shown: Shown, authorize: Authorize): Record<string, unknown> {
+  return lazily({
+    object: () => celValue(shown.object ?? null),
+    oldObject: () => celValue(shown.old ?? null),
+    request() {
+      const { object, oldObject, uid, ...rest } = shown.review();
+      return celValue(rest);
+    },
+    namespaceObject: () => celValue(shown.namespace?.() ?? null),
+    authorizer: () => celAuthorizer((check) => authorize(attributesOf(request, check)), requestResource(request)),
+  });
+}
+
+/** An object whose members are made when they are first asked for; when that fails, each time anew. */
+export function lazily(makers: Readonly<Record<string, () => unknown>>): Record<string, unknown> {
+  const values: Record<string, unknown> = {};
+  for (const [name, make] of Object.entries(makers))
+    Object.defineProperty(values, name, {
+      enumerable: true,
+      configurable: true,
+      get() {
+        const value = make();
+        Object.defineProperty(values, name, { enumerable: true, value });
+        return value;
+      },
+    });
+  return values;
 }
 
 /**

@@ -8,7 +8,7 @@ import type { Registry } from "../../registry.ts";
 import type { Objects } from "../../objects.ts";
 import type { AdmissionRequest } from "../admission.ts";
 import { type Cluster, type Match, matchOf } from "../matching.ts";
-import { type Authorize, celVariables, conditionsHold } from "../match-conditions.ts";
+import { type Authorize, celVariables, conditionsHold, lazily } from "../match-conditions.ts";
 import { reviewRequest, type Sight, sightOf } from "../webhooks/review.ts";
 import { paramHandler, paramsOf } from "./params.ts";
 import type { Binding, Policy } from "./policies.ts";
@@ -77,32 +77,27 @@ export function requestVariables(
   { objects, authorize }: PolicyAdmissionOptions,
   sight: Sight = sightOf(request, match),
 ): Variables {
-  const ofNamespace = request.resource.group === "" && request.resource.plural === "namespaces";
-  const namespace = request.namespace && !ofNamespace ? objects.get(Namespaces, undefined, request.namespace) : undefined;
-  const variables = celVariables(request, reviewRequest(request, match, sight), authorize);
-  return { ...variables, namespaceObject: namespace ? celValue(shownNamespace(namespace)) : null };
+  const { resource, namespace } = request;
+  const hasNamespace = namespace && !(resource.group === "" && resource.plural === "namespaces");
+  const shown = {
+    ...sight,
+    review: () => reviewRequest(request, match, sight),
+    namespace: () => (hasNamespace ? shownNamespace(objects.get(Namespaces, undefined, namespace)) : null),
+  };
+  return celVariables(request, shown, authorize);
 }
 
-function shownNamespace({ metadata, spec, status }: Readonly<Namespace>): object {
-  const { managedFields, ownerReferences, selfLink, ...shown } = metadata;
-  return { metadata: shown, spec, status };
+function shownNamespace(namespace: Readonly<Namespace> | undefined): object | null {
+  if (!namespace) return null;
+  const { managedFields, ownerReferences, selfLink, ...metadata } = namespace.metadata;
+  return { metadata, spec: namespace.spec, status: namespace.status };
 }
 
 /** Adds params and the policy's own variables, each of which is evaluated when it is first asked for. */
 export function withPolicy(base: Variables, params: Readonly<KubeObject> | null, { variables }: PolicyExpressions): Variables {
-  const composed: Variables = {};
-  const all = { ...base, params: celValue(params), variables: composed };
-  for (const variable of variables)
-    Object.defineProperty(composed, variable.name, {
-      enumerable: true,
-      configurable: true,
-      get() {
-        const value = composite(variable, all);
-        Object.defineProperty(composed, variable.name, { enumerable: true, value });
-        return value;
-      },
-    });
-  return all;
+  const all: Variables = Object.create(base); // Nothing of the base is made by being handed on.
+  const makers = variables.map((variable) => [variable.name, () => composite(variable, all)] as const);
+  return Object.assign(all, { params: celValue(params), variables: lazily(Object.fromEntries(makers)) });
 }
 
 function composite({ name, expression }: Named, variables: Variables): unknown {
@@ -117,7 +112,7 @@ function composite({ name, expression }: Named, variables: Variables): unknown {
 
 /** Whether the policy's match conditions hold, which do not see the namespace. Throws an Error when that cannot be told. */
 export function matches({ matchConditions }: PolicyExpressions, variables: Variables): boolean {
-  return matchConditions.length === 0 || conditionsHold(matchConditions, { ...variables, namespaceObject: null });
+  return matchConditions.length === 0 || conditionsHold(matchConditions, Object.create(variables, { namespaceObject: { value: null } }));
 }
 
 /** An expression's value, or the Error that says why there is none. */

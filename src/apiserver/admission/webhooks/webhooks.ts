@@ -150,8 +150,9 @@ class Caller {
   }
 
   private matches(webhook: Webhook, request: AdmissionRequest, review: ReturnType<typeof reviewRequest>): boolean {
+    const shown = { object: review.object, old: review.oldObject, review: () => review };
     try {
-      return webhook.conditions.length === 0 || conditionsHold(webhook.conditions, celVariables(request, review, this.options.authorize));
+      return webhook.conditions.length === 0 || conditionsHold(webhook.conditions, celVariables(request, shown, this.options.authorize));
     } catch (error) {
       if (error instanceof StatusError) throw error;
       if (webhook.spec.failurePolicy === "Ignore") return false;
