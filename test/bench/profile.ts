@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { freePort } from "../support/hue.ts";
 import { heapSums, perObject } from "./heap.ts";
 import { nodesReady, root, startHue } from "./hue.ts";
 import { Inspector } from "./inspector.ts";
@@ -70,12 +71,13 @@ async function heap(server: Running, inspector: Inspector): Promise<void> {
 
 const folder = mkdtempSync(join(tmpdir(), "hue-profile-"));
 const port = Number(values.port);
+const inspectorPort = await freePort();
 const place = { folder, port, cidr: Number(values.cidr), reference: "", image: undefined, runtime: "simulated" as const };
-const flags = ["--disable-warning=ExperimentalWarning", `--inspect=127.0.0.1:${port + 4}`];
+const flags = ["--disable-warning=ExperimentalWarning", `--inspect=127.0.0.1:${inspectorPort}`];
 try {
   const server = await startHue(place, {}, [process.execPath, ...flags, join(root, "src/cli/main.ts")]);
   await nodesReady(server.client, 1);
-  const inspector = await Inspector.connect(port + 4);
+  const inspector = await Inspector.connect(inspectorPort);
   if (values.heap) await heap(server, inspector);
   else for (const op of values.only.split(",")) await profile(server, inspector, op);
   inspector.close();
