@@ -67,10 +67,12 @@ export const customResourceDefinitionRules: KindRules<CustomResourceDefinition> 
       ...immutable("spec.names.plural", spec.names.plural === old.names.plural, spec.names.plural),
     ];
   },
-  warnings: ({ spec }) =>
-    [...new Set(spec.versions.flatMap(({ schema }) => (schema?.openAPIV3Schema ? unknownFormats(schema.openAPIV3Schema) : [])))].map(
-      (format) => `unrecognized format ${JSON.stringify(format)}`,
-    ),
+  warnings: ({ spec }, old) =>
+    old
+      ? []
+      : [...new Set(spec.versions.flatMap(({ schema }) => (schema?.openAPIV3Schema ? unknownFormats(schema.openAPIV3Schema) : [])))].map(
+          (format) => `unrecognized format ${JSON.stringify(format)}`,
+        ),
   cells: ({ metadata }) => [metadata.name, metadata.creationTimestamp ?? null],
 };
 

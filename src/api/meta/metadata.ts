@@ -9,8 +9,22 @@ import { nameCheckOf } from "./object-names.ts";
 const annotationsLimit = 256 * 1024;
 const standardFinalizers = new Set(["kubernetes", "orphan", "foregroundDeletion"]);
 
+/** What the metadata's checks need to know of a resource. */
+interface ResourceOfMetadata {
+  group: string;
+  plural: string;
+  namespaced: boolean;
+  /** Undefined for custom resources. */
+  type?: string | undefined;
+}
+
+/** Only these have to be told by their group where a finalizer comes from. */
+function needsQualifiedFinalizers({ group, type }: Pick<ResourceOfMetadata, "group" | "type">): boolean {
+  return type !== undefined && group !== "apiextensions.k8s.io" && group !== "apiregistration.k8s.io";
+}
+
 /** What is wrong with the metadata of a new object of that resource. */
-export function validateMetadata(meta: ObjectMeta, resource: { group: string; plural: string; namespaced: boolean }): FieldError[] {
+export function validateMetadata(meta: ObjectMeta, resource: ResourceOfMetadata): FieldError[] {
   const check = nameCheckOf(resource);
   const errors: FieldError[] = [];
   if (meta.generateName) {
@@ -21,19 +35,23 @@ export function validateMetadata(meta: ObjectMeta, resource: { group: string; pl
   else errors.push(...invalidForEach("metadata.name", meta.name, check(meta.name)));
   if (resource.namespaced && !meta.namespace) errors.push(requiredValue("metadata.namespace"));
   if (!resource.namespaced && meta.namespace) errors.push(forbiddenField("metadata.namespace", "not allowed on this type"));
-  errors.push(...validateMutableMetadata(meta));
+  errors.push(...validateMutableMetadata(meta, needsQualifiedFinalizers(resource)));
   return errors;
 }
 
 /** What is wrong with the metadata of an object that replaces another. */
-export function validateMetadataUpdate(meta: ObjectMeta, old: ObjectMeta): FieldError[] {
+export function validateMetadataUpdate(
+  meta: ObjectMeta,
+  old: ObjectMeta,
+  resource: Pick<ResourceOfMetadata, "group" | "type"> = { group: "", type: "" },
+): FieldError[] {
   const errors: FieldError[] = [];
   if (old.deletionTimestamp) errors.push(...newFinalizers(meta, old));
   if (meta.generation !== undefined && old.generation !== undefined && meta.generation < old.generation)
     errors.push(invalidValue("metadata.generation", meta.generation, "must not be decremented"));
   for (const key of ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] as const)
     errors.push(...immutable(`metadata.${key}`, (meta[key] || undefined) === (old[key] || undefined), meta[key] ?? ""));
-  errors.push(...validateMutableMetadata(meta));
+  errors.push(...validateMutableMetadata(meta, needsQualifiedFinalizers(resource)));
   return errors;
 }
 
@@ -44,12 +62,12 @@ function newFinalizers(meta: ObjectMeta, old: ObjectMeta): FieldError[] {
   return [forbiddenField("metadata.finalizers", detail)];
 }
 
-function validateMutableMetadata(meta: ObjectMeta): FieldError[] {
+function validateMutableMetadata(meta: ObjectMeta, qualified: boolean): FieldError[] {
   return [
     ...validateLabels("metadata.labels", meta.labels),
     ...validateAnnotations("metadata.annotations", meta.annotations),
     ...validateOwners(meta.ownerReferences ?? []),
-    ...validateFinalizers(meta.finalizers ?? []),
+    ...validateFinalizers(meta.finalizers ?? [], qualified),
   ];
 }
 
@@ -90,14 +108,14 @@ function validateOwners(owners: readonly OwnerReference[]): FieldError[] {
   return errors;
 }
 
-function validateFinalizers(finalizers: readonly string[]): FieldError[] {
+function validateFinalizers(finalizers: readonly string[], qualified: boolean): FieldError[] {
   const field = "metadata.finalizers";
   const errors: FieldError[] = [];
   if (finalizers.includes("orphan") && finalizers.includes("foregroundDeletion"))
     errors.push(invalidValue(field, finalizers, "finalizer orphan and foregroundDeletion cannot be both set"));
   for (const [i, finalizer] of finalizers.entries()) {
     errors.push(...invalidForEach(`${field}[${i}]`, finalizer, checkQualifiedName(finalizer)));
-    if (!finalizer.includes("/") && !standardFinalizers.has(finalizer))
+    if (qualified && !finalizer.includes("/") && !standardFinalizers.has(finalizer))
       errors.push(invalidValue(`${field}[${i}]`, finalizer, "name is neither a standard finalizer name nor is it fully qualified"));
   }
   return errors;

@@ -1,14 +1,19 @@
-import type { JSONSchemaProps } from "../types/apiextensions.v1.ts";
+import type { JSONSchemaProps, SelectableField } from "../types/apiextensions.v1.ts";
 import type { ExtraResource } from "./openapi-documents.ts";
 import type { OpenApiResource } from "./openapi-paths.ts";
 import { definitionName, objectDescriptions, type OpenApiVersion } from "./openapi-schemas.ts";
 import { isJsonObject, type JsonObject } from "./struct.ts";
 
 /**
- * One served version of a custom resource for the OpenAPI documents. `schema` is its openAPIV3Schema as the user wrote it, read only.
+ * One served version of a custom resource for the OpenAPI documents. The schema is as the user wrote it, read only.
  * `resource.definition` is set here.
  */
-export function customResource(resource: OpenApiResource, listKind: string, schema: JSONSchemaProps | undefined): ExtraResource {
+export function customResource(
+  resource: OpenApiResource,
+  listKind: string,
+  schema: JSONSchemaProps | undefined,
+  selectableFields: readonly SelectableField[] = [],
+): ExtraResource {
   const { group, version, kind, plural } = resource;
   const name = [...group.split(".").reverse(), version, kind].join(".");
   const gvk = (ofKind: string): JsonObject[] => [{ group, kind: ofKind, version }];
@@ -18,7 +23,9 @@ export function customResource(resource: OpenApiResource, listKind: string, sche
       const object = schema ? convert(schema, openApi) : { type: "object" };
       const isOpen = schema?.["x-kubernetes-preserve-unknown-fields"] === true;
       const base: JsonObject = isOpen && openApi === "v2" ? { type: "object" } : { ...object, ...rootProperties(object, openApi) };
-      const definition = { ...base, "x-kubernetes-group-version-kind": gvk(kind) };
+      const fields = selectableFields.map(({ jsonPath }) => ({ fieldPath: jsonPath.replace(/^\./, "") }));
+      const selectable = fields.length > 0 ? { "x-kubernetes-selectable-fields": fields } : {};
+      const definition = { ...base, "x-kubernetes-group-version-kind": gvk(kind), ...selectable };
       return {
         [name]: definition,
         [`${name}List`]: { ...listSchema(name, kind, plural, openApi), "x-kubernetes-group-version-kind": gvk(listKind) },
@@ -46,53 +53,24 @@ function metadataRef(openApi: OpenApiVersion): JsonObject {
   return reference(definitionName("meta.v1.ObjectMeta"), openApi, objectDescriptions.metadata);
 }
 
+const conventions = "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md";
+
 function listSchema(name: string, kind: string, plural: string, openApi: OpenApiVersion): JsonObject {
   const item = { $ref: (openApi === "v2" ? "#/definitions/" : "#/components/schemas/") + name };
-  const metadata = reference(definitionName("meta.v1.ListMeta"), openApi, "Standard list metadata.");
+  const metadata = reference(definitionName("meta.v1.ListMeta"), openApi, `Standard list metadata. More info: ${conventions}#types-kinds`);
   return {
     description: `${kind}List is a list of ${kind}`,
     type: "object",
     required: ["items"],
-    properties: { ...typeMeta(), items: { description: `List of ${plural}.`, type: "array", items: item }, metadata },
+    properties: {
+      ...typeMeta(),
+      items: { description: `List of ${plural}. More info: ${conventions}`, type: "array", items: item },
+      metadata,
+    },
   };
 }
 
-const formatsOfV2 = new Set([
-  ...[
-    "int32",
-    "int64",
-    "float",
-    "double",
-    "byte",
-    "date",
-    "date-time",
-    "password",
-    "bsonobjectid",
-    "uri",
-    "email",
-    "hostname",
-    "ipv4",
-    "ipv6",
-  ],
-  ...[
-    "cidr",
-    "mac",
-    "uuid",
-    "uuid3",
-    "uuid4",
-    "uuid5",
-    "isbn",
-    "isbn10",
-    "isbn13",
-    "creditcard",
-    "ssn",
-    "hexcolor",
-    "rgbcolor",
-    "duration",
-    "datetime",
-  ],
-]);
-const notInV2 = new Set(["allOf", "anyOf", "oneOf", "not", "default", "nullable", "x-kubernetes-validations"]);
+const notInV2 = new Set(["allOf", "anyOf", "oneOf", "not", "default", "nullable"]);
 
 /** The schema as published: as written for v3; v2 knows no nullable, combinations or defaults, and less of open objects. */
 function convert(schema: JSONSchemaProps, openApi: OpenApiVersion): JsonObject {
@@ -105,7 +83,7 @@ function convert(schema: JSONSchemaProps, openApi: OpenApiVersion): JsonObject {
     else if (["items", "additionalProperties", "not"].includes(key) && isJsonObject(value)) out[key] = convert(value, openApi);
     else if (["allOf", "anyOf", "oneOf"].includes(key) && Array.isArray(value))
       out[key] = value.map((each) => convert(each as JSONSchemaProps, openApi));
-    else if (key !== "format" || openApi === "v3" || formatsOfV2.has(String(value))) out[key] = value;
+    else out[key] = value;
   }
   if (schema["x-kubernetes-embedded-resource"] && openApi === "v3") addEmbedded(out);
   return out;
@@ -127,7 +105,10 @@ function withoutV2Limits(schema: JSONSchemaProps): JSONSchemaProps {
 
 function addEmbedded(out: JsonObject): void {
   const properties = isJsonObject(out["properties"]) ? out["properties"] : {};
-  out["properties"] = { ...properties, ...typeMeta(), metadata: metadataRef("v3") };
+  const apiVersion = `apiVersion defines the versioned schema of this representation of an object. More info: ${conventions}#resources`;
+  const kind = `kind is a string value representing the type of this object. In CamelCase. More info: ${conventions}#types-kinds`;
+  const own = { apiVersion: { description: apiVersion, type: "string" }, kind: { description: kind, type: "string" } };
+  out["properties"] = { ...properties, ...own, metadata: metadataRef("v3") };
   const required = Array.isArray(out["required"]) ? out["required"] : [];
   out["required"] = [...new Set([...required, "kind", "apiVersion"])];
 }

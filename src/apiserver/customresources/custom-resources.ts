@@ -10,7 +10,7 @@ import type { StoreWatch } from "../../store/store.ts";
 import { SecureAgents } from "../backends/secure-agents.ts";
 import type { Call } from "../call.ts";
 import type { Objects } from "../objects.ts";
-import { copyOf, typed } from "../plain-data.ts";
+import { copyOf, typed, untyped } from "../plain-data.ts";
 import type { Registry } from "../registry.ts";
 import type { ResourceHandler } from "../resource-handler.ts";
 import { systemUser } from "../subresources/eviction.ts";
@@ -18,7 +18,7 @@ import { changeObject } from "../verbs/change.ts";
 import { timestamp, type VerbContext } from "../verbs/context.ts";
 import { deleteCollection } from "../verbs/delete-collection.ts";
 import { type Convert, conversionOf } from "./conversion.ts";
-import { cleanupFinalizer, completeDefinition } from "./definition-hooks.ts";
+import { cleanupFinalizer, completeDefinition, setConditions } from "./definition-hooks.ts";
 import { customHandler } from "./handler.ts";
 import { isTrue } from "./names.ts";
 
@@ -87,7 +87,10 @@ export class CustomResources {
         if (!version.served) continue;
         try {
           const handler = customHandler(definition, version, () => this.terminating.has(name), convert);
-          serving.push({ handler, openapi: customResource(handler.info, handler.listKind, version.schema?.openAPIV3Schema) });
+          serving.push({
+            handler,
+            openapi: customResource(handler.info, handler.listKind, version.schema?.openAPIV3Schema, version.selectableFields),
+          });
         } catch (error) {
           log.error({ definition: name, version: version.name, error: String(error) }, "a custom resource cannot be served");
         }
@@ -137,6 +140,7 @@ export class CustomResources {
     this.cleanups.set(name, context.store.watch({ resource: storage, from: context.store.revision }, finishWhenEmpty));
     // In the version that is stored: there may be nobody left who could convert to another one.
     const version = definition.spec.versions.find((one) => one.storage);
+    if (context.store.count(storage) > 0) this.background("cleanup", this.tellProgress(name));
     const clearing = version
       ? this.deleteAll(customHandler(definition, version, () => true, this.conversionOf(definition)))
       : Promise.resolve();
@@ -146,6 +150,22 @@ export class CustomResources {
   private async deleteAll(handler: ResourceHandler): Promise<void> {
     const call: Call = { handler, namespace: "", name: "", subresource: "", user: systemUser, dryRun: false, warn: () => {} };
     await deleteCollection(this.parts.context, call, {}, {});
+  }
+
+  private async tellProgress(name: string): Promise<void> {
+    const { context } = this.parts;
+    await changeObject(context, this.definitionCall(name, "status"), {
+      next(old) {
+        const definition = typed<CustomResourceDefinition>(copyOf<KubeObject>(old));
+        const message = "CustomResource deletion is in progress";
+        setConditions(definition, timestamp(context.clock.now()), [
+          { type: "Terminating", status: "True", reason: "InstanceDeletionInProgress", message },
+        ]);
+        return untyped(definition);
+      },
+      finish: () => {},
+      validate: () => [],
+    });
   }
 
   private async release(name: string): Promise<void> {

@@ -26,6 +26,7 @@ export function definitionHooks(objects: Objects, clock: Clock): ResourceHooks {
     beginDelete(object) {
       const definition = typed<CustomResourceDefinition>(object);
       const finalizers = definition.metadata.finalizers ?? [];
+      delete definition.metadata.deletionGracePeriodSeconds;
       if (!finalizers.includes(cleanupFinalizer)) definition.metadata.finalizers = [...finalizers, cleanupFinalizer];
       setConditions(definition, timestamp(clock.now()), [
         {

@@ -8,7 +8,7 @@ import type {
   CustomResourceDefinitionVersion,
   CustomResourceSubresourceScale,
 } from "../../api/types/apiextensions.v1.ts";
-import { methodNotAllowed } from "../../api/errors.ts";
+import { forbidden } from "../../api/errors.ts";
 import type { StoredObject } from "../../store/store.ts";
 import { copyOf, untyped } from "../plain-data.ts";
 import { compareVersions } from "../registry.ts";
@@ -44,8 +44,9 @@ export function customHandler(
     schema,
     policy: customResourcePolicy,
     hooks: {
-      allocate(_object, old) {
-        if (!old && terminating()) throw methodNotAllowed("create not allowed while custom resource definition is terminating");
+      allocate(object, old) {
+        const why = "create not allowed while custom resource definition is terminating";
+        if (!old && terminating()) throw forbidden({ group, kind: plural, name: object.metadata.name ?? "" }, why);
         return undefined;
       },
     },

@@ -67,7 +67,10 @@ async function attemptChange(
   handler.rules.default?.(object);
   change.finish(object, old);
   if (change.allocates) reservations.add(handler.hooks.allocate?.(object, old, call));
-  refuseIfAny(handler, call.name, [...validateMetadataUpdate(object.metadata, old.metadata), ...change.validate(object, old)]);
+  refuseIfAny(handler, call.name, [
+    ...validateMetadataUpdate(object.metadata, old.metadata, handler.info),
+    ...change.validate(object, old),
+  ]);
   await context.admission.validate(request);
   showWarnings(call, object, old);
   // What is still on its way to the disk must not be acknowledged as it is: it is written once more instead.
