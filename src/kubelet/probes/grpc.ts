@@ -1,10 +1,10 @@
-import { connect } from "node:http2";
 import type { ProbeResult } from "./probe.ts";
 
 const serving = 1;
 
 /** One probe by grpc.health.v1.Health/Check: the status SERVING is a success. The timeout in milliseconds. */
-export function probeGRPC(host: string, port: number, service: string, timeout: number): Promise<ProbeResult> {
+export async function probeGRPC(host: string, port: number, service: string, timeout: number): Promise<ProbeResult> {
+  const { connect } = await import("node:http2"); // 3 MB that few clusters need
   return new Promise((resolve) => {
     const session = connect(`http://${host.includes(":") ? `[${host}]` : host}:${port}`);
     const failure = (output: string): ProbeResult => ({ outcome: "failure", output });
