@@ -10,9 +10,15 @@ export function microNow(clock: Clock): string {
   return formatMicroTime(clock.now());
 }
 
+/** The last second that was formatted: a cluster's objects are full of times, and those of one second share a text. */
+let last = { second: Number.NaN, text: "" };
+
 /** Milliseconds since 1970 as RFC 3339 in whole seconds. */
 export function formatTime(milliseconds: number): string {
-  return `${new Date(milliseconds).toISOString().slice(0, 19)}Z`;
+  const second = Math.floor(milliseconds / 1000);
+  // Joined, it is one string; a template would keep its parts.
+  if (second !== last.second) last = { second, text: [new Date(milliseconds).toISOString().slice(0, 19), "Z"].join("") };
+  return last.text;
 }
 
 /** Milliseconds since 1970 as RFC 3339 with six digits behind the second. */

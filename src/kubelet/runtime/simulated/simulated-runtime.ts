@@ -62,6 +62,8 @@ interface Owned {
   containers: string[];
 }
 
+const zeros = Buffer.alloc(64, "0").toString();
+
 /** Pods in memory only: they "run" at once, use what they request, and end when told. Costs nothing while nothing happens. */
 export function createSimulatedRuntime(options: SimulatedOptions): SimulatedRuntime {
   return new Simulation(options);
@@ -122,7 +124,9 @@ class Simulation implements SimulatedRuntime {
   }
 
   private newId(): string {
-    return (++this.counter).toString(16).padStart(64, "0");
+    const digits = (++this.counter).toString(16);
+    // Joined, it is one string; padStart would keep dozens of parts.
+    return [zeros.slice(digits.length), digits].join("");
   }
 
   private owned(uid: string): Owned {
