@@ -32,6 +32,7 @@ export interface RuledSchema {
 
 /** Compiles the rules of every schema below the root that has any. */
 export function compileRules(root: JSONSchemaProps): Map<JSONSchemaProps, RuledSchema> {
+  if (!hasRules(root)) return new Map();
   const found: { schema: JSONSchemaProps; type: RuleType }[] = [];
   const types = new RuleTypes();
   const visit = (schema: JSONSchemaProps, name: string, isRoot: boolean): void => {
@@ -41,7 +42,7 @@ export function compileRules(root: JSONSchemaProps): Map<JSONSchemaProps, RuledS
     }
     for (const [key, child] of childrenOf(schema)) visit(child, `${name}.${key}`, false);
   };
-  if (hasRules(root)) visit(root, "selfType", true);
+  visit(root, "selfType", true);
   return new Map(
     found.map(({ schema, type }) => [
       schema,
