@@ -102,7 +102,7 @@ export class RuleTypes {
     class Fields extends View {}
     const add = (property: string, { name: typeName, toCel }: RuleType): void => {
       const field = celName(property);
-      if (!field) return;
+      if (!field || field in View.prototype) return; // A getter named "constructor" or "equals" would hide what the engine needs.
       fields[field] = typeName;
       Object.defineProperty(Fields.prototype, field, {
         get(this: View) {
