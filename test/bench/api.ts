@@ -3,16 +3,13 @@ import type { ClientRequest, IncomingMessage } from "node:http";
 import { Agent, request as send } from "node:https";
 import { parse } from "yaml";
 
-/** A server that is measured: hue or another, reached as any client reaches it. */
-export interface Target {
+/** A server that is measured, reached as any client reaches it. */
+interface Target {
   /** "https://127.0.0.1:6443" */
   server: string;
-  token?: string;
-  /** PEM, instead of a token. */
-  cert?: string;
-  key?: string;
-  /** The server's processes. */
-  pids: readonly number[];
+  /** PEM. */
+  cert: string;
+  key: string;
 }
 
 /** A finished request. */
@@ -32,10 +29,10 @@ export class Api {
   constructor(target: Target) {
     this.target = target;
     const { cert, key } = target;
-    this.agent = new Agent({ keepAlive: true, maxSockets: 64, rejectUnauthorized: false, ...(cert ? { cert, key } : {}) });
+    this.agent = new Agent({ keepAlive: true, maxSockets: 64, rejectUnauthorized: false, cert, key });
   }
 
-  /** Rejects when there is no reply or, unless `accept` says otherwise, one of 400 or more. `read: false`: the body is only counted. */
+  /** Rejects when there is no reply, or one of 400 or more. `read: false`: the body is only counted. */
   request(method: string, path: string, body?: unknown, { read = true, type = "application/json" } = {}): Promise<Reply> {
     const begun = performance.now();
     return new Promise((resolve, reject) => {
@@ -89,9 +86,8 @@ export class Api {
   }
 
   private open(method: string, path: string, type: string, reply: (message: IncomingMessage) => void): ClientRequest {
-    const { token, server } = this.target;
-    const headers = { ...(token ? { authorization: `Bearer ${token}` } : {}), ...(type ? { "content-type": type } : {}) };
-    return send(`${server}${path}`, { method, agent: this.agent, headers }, reply);
+    const headers = type ? { "content-type": type } : {};
+    return send(`${this.target.server}${path}`, { method, agent: this.agent, headers }, reply);
   }
 }
 
@@ -108,7 +104,7 @@ export function isTrue(object: Watched, type: string): boolean {
 }
 
 /** The administrator of a cluster of hue, by its kubeconfig. */
-export function targetOf(kubeconfig: string, pids: readonly number[]): Target {
+export function targetOf(kubeconfig: string): Target {
   const { clusters, users } = parse(readFileSync(kubeconfig, "utf8"));
   const pem = (data: string): string => Buffer.from(data, "base64").toString();
   const { user } = users[0];
@@ -116,19 +112,7 @@ export function targetOf(kubeconfig: string, pids: readonly number[]): Target {
     server: clusters[0].cluster.server,
     cert: pem(user["client-certificate-data"]),
     key: pem(user["client-key-data"]),
-    pids,
   };
-}
-
-/** What the kernel knows of processes, summed: milliseconds of CPU, MiB resident. */
-export function usage(pids: readonly number[]): { cpu: number; resident: number } {
-  let [cpu, resident] = [0, 0];
-  for (const pid of pids) {
-    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-    cpu += (Number(fields[11]) + Number(fields[12])) * 10;
-    resident += Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
-  }
-  return { cpu, resident };
 }
 
 /** The value below which that share of the sorted numbers lies. */

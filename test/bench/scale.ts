@@ -11,8 +11,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { Api, isTrue, quantile, targetOf, usage, type Watched } from "./api.ts";
-import { deployment } from "./deployment.ts";
+import { Api, isTrue, quantile, targetOf, type Watched } from "./api.ts";
+import { usage } from "./process.ts";
 
 const { values } = parseArgs({
   options: {
@@ -59,7 +59,7 @@ async function start(nodes: number): Promise<Cluster> {
   ended.catch(() => {});
   const pid = child.pid ?? 0;
   if (child.stdout) await Promise.race([once(child.stdout, "data"), ended]);
-  const api = new Api(targetOf(join(dataDir, "kubeconfig.yaml"), [pid]));
+  const api = new Api(targetOf(join(dataDir, "kubeconfig.yaml")));
   return {
     api,
     pid,
@@ -103,6 +103,22 @@ async function fill(api: Api, pods: number): Promise<void> {
     await api.request("POST", `/apis/apps/v1/namespaces/${namespace}/deployments`, object);
   }
   await ready;
+}
+
+/** A Deployment of small pods. */
+function deployment(name: string, replicas: number): object {
+  const labels = { app: name };
+  const resources = { requests: { cpu: "10m", memory: "16Mi" } };
+  return {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: { name },
+    spec: {
+      replicas,
+      selector: { matchLabels: labels },
+      template: { metadata: { labels }, spec: { containers: [{ name: "c", image: "app", resources }], terminationGracePeriodSeconds: 0 } },
+    },
+  };
 }
 
 /** CPU in per cent of a core while nobody asks for anything. */
