@@ -156,8 +156,7 @@ function readEntry(text: string): Ownership {
   return {
     by: managerOf(manager, head.operation === "Apply" ? "Apply" : "Update", apiVersion, head.subresource ?? ""),
     time: head.time,
-    // A copy: a slice would keep the whole text in memory.
-    set: OwnedSet.ofText([text.slice(begin + fieldsStart.length, subresource), ""].join("")),
+    set: OwnedSet.ofText(text.slice(begin + fieldsStart.length, subresource)),
   };
 }
 

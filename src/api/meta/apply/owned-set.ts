@@ -18,13 +18,13 @@ export class OwnedSet {
     this.knownRoots = undefined;
   }
 
-  /** The set with that canonical text. */
+  /** The set with that canonical text, of which a copy is kept: a part of a longer one would keep that in memory. */
   static ofText(text: string): OwnedSet {
     const there = known.get(text);
     if (there) return there;
     if (known.size >= maximumKnown) known.clear();
-    const made = new OwnedSet(text);
-    known.set(text, made);
+    const made = new OwnedSet(` ${text}`.slice(1));
+    known.set(made.text, made);
     return made;
   }
 
