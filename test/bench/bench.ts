@@ -157,8 +157,10 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   });
 }
 const unknown = only.filter((work) => !rows.some((row) => row.work === work));
-if (unknown.length > 0)
-  throw new Error(`--only knows ${[...new Set(rows.map(({ work }) => work))].join(", ")}, and not ${unknown.join(", ")}`);
+if (unknown.length > 0) {
+  console.error(`--only knows ${[...new Set(rows.map(({ work }) => work))].join(", ")}, and not ${unknown.join(", ")}`);
+  process.exit(2);
+}
 const form = { ...(values.full ? full : short), ...(values.runs ? { runs: Number(values.runs) } : {}) };
 const results = values.from ? read(values.from) : await measure(form);
 console.log(table(results, wants).join("\n"));
