@@ -1,3 +1,5 @@
+import { deepEqual } from "../api/meta/equality.ts";
+import type { Change } from "../client/cache.ts";
 import type { Pod, PodCondition } from "../api/types/core.v1.ts";
 
 /** The pod's condition of that type. */
@@ -23,6 +25,15 @@ export function isTerminating(pod: Pod): boolean {
 /** Whether the pod counts as a running replica: neither ended nor being deleted. */
 export function isActive(pod: Pod): boolean {
   return !isTerminal(pod) && !isTerminating(pod);
+}
+
+/** Whether a change of a pod is more to the owner of a number of equal pods than a step on the pod's way: being bound, say, or getting an address. */
+export function replicaMatters({ object, old }: Change<Pod>): boolean {
+  if (!object || !old || isTerminal(object) !== isTerminal(old) || isTerminating(object) !== isTerminating(old)) return true;
+  const [is, was] = [podCondition(object, "Ready"), podCondition(old, "Ready")];
+  if (is?.status !== was?.status || is?.lastTransitionTime !== was?.lastTransitionTime) return true;
+  const { labels, ownerReferences } = object.metadata;
+  return !deepEqual(labels, old.metadata.labels) || !deepEqual(ownerReferences, old.metadata.ownerReferences);
 }
 
 /**

@@ -13,7 +13,7 @@ import { Written } from "../client/written.ts";
 import { claim, indexByController, ownedBy, ownerKeys } from "./ownership.ts";
 import { isNamespaceTerminating, messageOf, PodControl, podFromTemplate, slowStart } from "./pod-control.ts";
 import { podsToDelete } from "./pod-deletion-order.ts";
-import { isActive, isAvailable, isReady, isTerminal, isTerminating, nextAvailable } from "./pod-state.ts";
+import { isActive, isAvailable, isReady, isTerminal, isTerminating, nextAvailable, replicaMatters } from "./pod-state.ts";
 import { sameStatus, withoutZeros } from "./status.ts";
 
 /** The two kinds that keep a number of equal pods. They differ in the form of their selector, and in what their status tells. */
@@ -55,7 +55,7 @@ function factory<T extends Replicated>(flavor: Flavor<T>): ControllerFactory {
     const reconciler = new Reconciler<T>(flavor, context, sets, pods);
     return {
       name: flavor.name,
-      watches: [watch(sets, (set) => [keyOf(set)]), watch(pods, ownerKeys(sets, flavor.selector))],
+      watches: [watch(sets, (set) => [keyOf(set)]), watch(pods, ownerKeys(sets, flavor.selector), replicaMatters)],
       reconcile: (key) => reconciler.reconcile(key),
       rest: (key) => reconciler.rests.get(key) ?? 0,
     };
