@@ -1,6 +1,6 @@
 /**
  * Sends the same requests to hue and to the reference, and prints where the replies differ:
- *   node test/differential/run.ts --hue URL --cert FILE --key FILE --reference URL --token TOKEN [--cases 3000] [--only Pod] [--json FILE]
+ *   node test/differential/run.ts --hue URL --cert FILE --key FILE --reference URL --token TOKEN [--cases 3000] [--only Pod,Job] [--json FILE]
  * Everything but the objects to be updated is a dry run, so that both servers stay as they are. hue needs the reference's
  * Service range (10.43.0.0/16) and a runtime that has no node to schedule to.
  */
@@ -38,7 +38,7 @@ const both = [reference, hue] as const;
 const folder = new URL("objects/", import.meta.url);
 const bases = readdirSync(folder)
   .flatMap((file) => parseAllDocuments(readFileSync(new URL(file, folder), "utf8")).map((document) => document.toJS() as Base))
-  .filter(({ kind }) => kind.includes(values.only));
+  .filter(({ kind }) => !values.only || values.only.split(",").includes(kind));
 
 const results: (Difference & { title: string; request: Ask; reason: string | undefined })[] = [];
 for (const base of bases) for (const server of both) await remove(server, base);
