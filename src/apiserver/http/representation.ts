@@ -1,13 +1,21 @@
 import { type Accepted, negotiate, noTransforms, objectTransforms } from "../../api/codec/accept.ts";
 import { encode } from "../../api/codec/encode.ts";
-import { partialList, partialObject } from "../../api/codec/partial.ts";
-import { type IncludeObject, includeObjectOf, makeTable, metadataCells, type TableColumn, tableColumn } from "../../api/codec/table.ts";
+import { partialObject } from "../../api/codec/partial.ts";
+import {
+  type IncludeObject,
+  includeObjectOf,
+  makeTable,
+  metadataCells,
+  type Table,
+  type TableColumn,
+  tableColumn,
+} from "../../api/codec/table.ts";
 import { notAcceptable } from "../../api/errors.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
 import type { ListMeta } from "../../api/types/meta.v1.ts";
 import type { Clock } from "../../lib/clock.ts";
-import { type Content, type ResourceHandler, type View, wholeObject } from "../resource-handler.ts";
-import { type Listed, textOfList } from "../verbs/list.ts";
+import { type Content, metadataText, type ResourceHandler, type View, wholeObject } from "../resource-handler.ts";
+import { type Listed, textInPieces, textOfList } from "../verbs/list.ts";
 
 /** The form in which one request wants its answer: as it is, as a Table, or only metadata; in JSON or YAML. */
 export class Representation {
@@ -40,18 +48,36 @@ export class Representation {
 
   /** The list's text in pieces. Throws before the first one. */
   list(listed: Listed): Iterable<string> {
-    return this.plain ? textOfList(listed) : [this.transformedList(listed)];
+    const { kind, apiVersion, items } = listed;
+    const { as } = this.accepted;
+    if (this.plain) return textOfList(listed);
+    if (!as) return [encode({ kind, apiVersion, metadata: listed.metadata, items: items.map(wholeObject) }, this.accepted)];
+    const metadata = { ...listed.metadata, continue: listed.metadata.continue || undefined };
+    if (as.kind === "Table") return this.inJson(this.table([], metadata, true), "rows", items, this.rowText());
+    const head = { kind: "PartialObjectMetadataList", apiVersion: `meta.k8s.io/${this.version}`, metadata };
+    if (as.kind === head.kind) return this.inJson(head, "items", items, (view) => this.partialText(view));
+    throw notAcceptable(`you requested ${as.kind}, but the requested object is a list (*${kind})`);
   }
 
-  private transformedList(listed: Listed): string {
-    const { kind, apiVersion } = listed;
-    const objects = listed.items.map((view) => this.whole(view));
-    if (!this.accepted.as) return encode({ kind, apiVersion, metadata: listed.metadata, items: objects }, this.accepted);
-    const metadata = { ...listed.metadata, continue: listed.metadata.continue || undefined };
-    if (this.accepted.as.kind === "Table") return encode(this.table(objects, metadata, true), this.accepted);
-    const list = { kind, apiVersion, metadata, items: objects };
-    if (this.accepted.as.kind === "PartialObjectMetadataList") return encode(partialList(list, this.version), this.accepted);
-    throw notAcceptable(`you requested ${this.accepted.as.kind}, but the requested object is a list (*${kind})`);
+  /** Compact JSON goes out as it is made; what is to be indented, or YAML, is read once more. */
+  private inJson(head: object, field: string, items: readonly View[], textOf: (view: View) => string): Iterable<string> {
+    const pieces = textInPieces(head, field, items, textOf);
+    const { mediaType, pretty } = this.accepted;
+    return mediaType === "application/json" && !pretty ? pieces : [encode(JSON.parse([...pieces].join("")), this.accepted)];
+  }
+
+  /** How a Table row's text is made: of texts that are there already, where the object goes with it. */
+  private rowText(): (view: View) => string {
+    const cells = this.cells();
+    const objectText = (view: View): string => {
+      if (this.includeObject === "None") return "null";
+      return this.includeObject === "Object" ? view.text : this.partialText(view);
+    };
+    return (view) => `{"cells":${JSON.stringify(cells(view.object))},"object":${objectText(view)}}`;
+  }
+
+  private partialText(view: View): string {
+    return `{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/${this.version}","metadata":${metadataText(view)}}`;
   }
 
   /** An object in a watch event; the first event of a Table watch carries the columns. */
@@ -72,20 +98,22 @@ export class Representation {
     return partialObject(object, this.version);
   }
 
-  private table(objects: readonly KubeObject[], metadata: ListMeta, withColumns: boolean): object {
-    const { rules } = this.handler;
-    const columns = tableColumns(this.handler);
-    const now = this.clock.now();
-    const cells = (object: KubeObject): unknown[] =>
-      object.kind === this.handler.info.kind && rules.cells ? rules.cells(object, now) : metadataCells(object, columns, now);
+  private table(objects: readonly KubeObject[], metadata: ListMeta, withColumns: boolean): Table {
     return makeTable({
-      columns: withColumns ? columns : null,
+      columns: withColumns ? tableColumns(this.handler) : null,
       objects,
-      cells,
+      cells: this.cells(),
       metadata,
       includeObject: this.includeObject,
       version: this.version,
     });
+  }
+
+  private cells(): (object: KubeObject) => unknown[] {
+    const { rules, info } = this.handler;
+    const columns = tableColumns(this.handler);
+    const now = this.clock.now();
+    return (object) => (object.kind === info.kind && rules.cells ? rules.cells(object, now) : metadataCells(object, columns, now));
   }
 }
 

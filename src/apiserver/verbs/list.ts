@@ -71,10 +71,15 @@ const joinedAtOnce = 32;
 const pieceLength = 96 * 1024;
 
 /** The JSON text of a list in pieces, put together from texts that are there already. */
-export function* textOfList({ kind, apiVersion, metadata, items }: Listed): Generator<string, void> {
-  let piece = `{"kind":${JSON.stringify(kind)},"apiVersion":${JSON.stringify(apiVersion)},"metadata":${JSON.stringify(metadata)},"items":[`;
+export function textOfList({ kind, apiVersion, metadata, items }: Listed): Generator<string, void> {
+  return textInPieces({ kind, apiVersion, metadata }, "items", items, ({ text }) => text);
+}
+
+/** The JSON text of an object whose last field is a long list, in pieces: `textOf` makes the text of each item when its turn comes. */
+export function* textInPieces<T>(head: object, field: string, items: readonly T[], textOf: (item: T) => string): Generator<string, void> {
+  let piece = `${JSON.stringify(head).slice(0, -1)},"${field}":[`;
   for (let i = 0; i < items.length; i += joinedAtOnce) {
-    const texts = items.slice(i, i + joinedAtOnce).map(({ text }) => text);
+    const texts = items.slice(i, i + joinedAtOnce).map(textOf);
     piece += `${i === 0 ? "" : ","}${texts.join(",")}`;
     if (piece.length < pieceLength) continue;
     yield piece;

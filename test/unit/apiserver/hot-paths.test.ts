@@ -23,9 +23,10 @@ async function send(
   method: "GET" | "POST" | "PATCH",
   path: string,
   body?: string,
+  accept = "application/json",
 ): Promise<{ text: string; headers: Record<string, string | string[] | undefined> }> {
   const type = method === "PATCH" ? "application/merge-patch+json" : "application/json";
-  const headers = { authorization: "Bearer admin", "content-type": type, accept: "application/json" };
+  const headers = { authorization: "Bearer admin", "content-type": type, accept };
   const answer = await undiciRequest(running.url + path, { method, headers, dispatcher: agent, ...(body ? { body } : {}) });
   return { text: await answer.body.text(), headers: answer.headers };
 }
@@ -73,6 +74,22 @@ describe("JSON is read and written", () => {
     expect(encoded).toBeLessThanOrEqual(4 * lists.length);
     expect(lists.map((list) => JSON.parse(list).items.length)).toEqual([200, 3, 200]);
     expect(lists[0]?.length).toBeGreaterThan(400_000);
+  });
+
+  test("for the cells and the metadata of a Table's row, without reading what is stored", async () => {
+    const path = "/api/v1/namespaces/kube-system/configmaps?limit=100";
+    let table = "";
+    const work = await jsonWork(async () => {
+      table = (await send("GET", path, undefined, "application/json;as=Table;v=v1;g=meta.k8s.io")).text;
+    });
+    expect(work.parsed).toBe(0);
+    expect(work.encoded).toBeLessThanOrEqual(2 * 100 + 4);
+    const { rows, columnDefinitions, metadata } = JSON.parse(table);
+    expect([rows.length, columnDefinitions.length, metadata.remainingItemCount]).toEqual([100, 3, 100]);
+    expect(rows[0].object).toMatchObject({
+      kind: "PartialObjectMetadata",
+      metadata: { name: "many-0", managedFields: [{ operation: "Update" }] },
+    });
   });
 
   test("and a short list says its length, a long one comes in pieces", async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { discoveryTransforms, negotiate, noTransforms, objectTransforms } from "../../../../src/api/codec/accept.ts";
 import { encode, toYaml } from "../../../../src/api/codec/encode.ts";
-import { partialList, partialObject } from "../../../../src/api/codec/partial.ts";
+import { partialObject } from "../../../../src/api/codec/partial.ts";
 import { columnsOf, includeObjectOf, makeTable, metadataCells } from "../../../../src/api/codec/table.ts";
 
 const table = { kind: "Table", group: "meta.k8s.io", version: "v1" };
@@ -105,21 +105,12 @@ describe("Tables", () => {
 describe("partial metadata", () => {
   const list = { apiVersion: "v1", kind: "PodList", metadata: { resourceVersion: "9", continue: "c" }, items: pods };
 
-  test("of an object and of a list", () => {
+  test("of an object", () => {
     expect(partialObject(list.items[0] ?? list, "v1beta1")).toEqual({
       kind: "PartialObjectMetadata",
       apiVersion: "meta.k8s.io/v1beta1",
       metadata: pods[0]?.metadata,
     });
-    expect(partialList(list)).toMatchObject({
-      kind: "PartialObjectMetadataList",
-      metadata: list.metadata,
-      items: [{ kind: "PartialObjectMetadata", metadata: { name: "a" } }, { metadata: { name: "b" } }],
-    });
-  });
-
-  test("an object is no list", () => {
-    expect(() => partialList({ apiVersion: "v1", kind: "Pod", metadata: { name: "a" } })).toThrow(expect.objectContaining({ code: 406 }));
   });
 });
 
