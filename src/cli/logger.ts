@@ -3,15 +3,15 @@ import { systemClock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import { UsageError } from "./usage-error.ts";
 
-const levels = ["debug", "info", "warn", "error"] as const;
+const levels = ["debug", "info", "warn", "error"];
 type Write = (line: string) => void;
 
 /** The process's log: one JSON line an event, on standard error unless told otherwise. Throws UsageError for an unknown level. */
 export function createLogger(level: string, write: Write = toStandardError): Logger {
-  const lowest = levels.findIndex((known) => known === level);
+  const lowest = levels.indexOf(level);
   if (lowest < 0) throw new UsageError(`--log-level: "${level}" must be one of ${levels.join(", ")}`);
   const at =
-    (name: (typeof levels)[number]) =>
+    (name: string) =>
     (fields: object, message: string): void => {
       if (levels.indexOf(name) < lowest) return;
       write(`${JSON.stringify({ level: name, time: new Date(systemClock.now()).toISOString(), ...fields, msg: message })}\n`);
