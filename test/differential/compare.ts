@@ -9,21 +9,62 @@ export interface Difference {
 
 /** Where hue's answer is not the reference's, apart from what no two servers share: uids, times, revisions, addresses given out. */
 export function differenceOf(expected: Answer, got: Answer): Difference | undefined {
+  if (expected.code !== got.code) return { where: ".code", expected: verdict(expected), got: verdict(got) };
+  const [wanted, found] = [causesOf(expected), causesOf(got)];
+  const missing = difference(wanted, found);
+  const extra = difference(found, wanted);
+  if (missing.length + extra.length > 0) return { where: ".body.details.causes", expected: missing, got: extra };
   return firstDifference("", normal(expected), normal(got));
+}
+
+/** What a server thinks of the request in one line. */
+function verdict({ code, body }: Answer): string {
+  const { message = "" } = (body ?? {}) as { message?: string };
+  return `${code} ${code < 300 ? "" : shared(message)}`;
+}
+
+/** The causes of a refusal as texts; one that is there twice is meant to be. */
+function causesOf({ body }: Answer): string[] {
+  const { details } = (body ?? {}) as { details?: { causes?: { field?: string; message?: string; reason?: string }[] } };
+  return (details?.causes ?? []).map(({ field, message = "", reason }) => `${field}: ${shared(message)} (${reason})`);
+}
+
+function difference(all: readonly string[], others: readonly string[]): string[] {
+  const left = [...others];
+  return all.filter((text) => {
+    const at = left.indexOf(text);
+    if (at >= 0) left.splice(at, 1);
+    return at < 0;
+  });
 }
 
 const uid = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
 const unshared = new Set(["uid", "creationTimestamp", "resourceVersion", "time", "deletionTimestamp"]);
 
-function normal(answer: Answer): unknown {
-  return walk({ ...answer, warnings: [...answer.warnings].sort() }, "");
+function normal({ code, body, warnings: given }: Answer): unknown {
+  const warnings = [...given].sort();
+  const { message, details } = (body ?? {}) as { message?: string; details?: { causes?: unknown[] } };
+  // The causes have been compared already, and hold each part of a longer message: their order is nobody's promise.
+  if (details?.causes && message) return { body: shared(message).split(" is invalid: ")[0], warnings };
+  return walk({ body: code === 200 ? withoutControllers(body) : body, warnings }, "");
+}
+
+/** An object that was there before the request: what controllers have written to it meanwhile is left out. */
+function withoutControllers(body: unknown): unknown {
+  const {
+    metadata,
+    status: _,
+    ...rest
+  } = body as { metadata?: { managedFields?: { manager?: string; subresource?: string }[] }; status?: unknown };
+  const managedFields = metadata?.managedFields?.filter(
+    ({ manager = "", subresource }) => !subresource && ["differential", "me"].includes(manager),
+  );
+  return { ...rest, metadata: { ...metadata, managedFields } };
 }
 
 function walk(value: unknown, key: string): unknown {
   if (Array.isArray(value)) {
-    const items = value.map((item) => walk(item, ""));
-    // The order of a map's keys is nobody's promise.
-    return key === "causes" ? items.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)) : items;
+    return value.map((item) => walk(item, ""));
   }
   if (typeof value === "string") return key === "message" ? message(value) : value.replaceAll(uid, "UID");
   if (typeof value !== "object" || value === null) return value;
@@ -33,14 +74,18 @@ function walk(value: unknown, key: string): unknown {
 
 /** The errors of one message, "[a, b]", in one order; the moment and uids that some messages carry left out. */
 function message(text: string): string {
-  const shared = text.replaceAll(/\d{4}-\d\d-\d\d[T ][\d:.]+( [+-]\d{4} UTC|Z)( m=\+[\d.]+)?/g, "TIME").replaceAll(uid, "UID");
-  const list = /^(.*?: )\[(.*)\]$/s.exec(shared);
+  const plain = shared(text);
+  const list = /^(.*?: )\[(.*)\]$/s.exec(plain);
   return list
     ? `${list[1]}[${(list[2] ?? "")
         .split(/, (?=[a-zA-Z0-9.[\]()/-]+: )/)
         .sort()
         .join(", ")}]`
-    : shared;
+    : plain;
+}
+
+function shared(text: string): string {
+  return text.replaceAll(/\d{4}-\d\d-\d\d[T ][\d:.]+( [+-]\d{4} UTC|Z)( m=\+[\d.]+)?/g, "TIME").replaceAll(uid, "UID");
 }
 
 function firstDifference(where: string, expected: unknown, got: unknown): Difference | undefined {

@@ -55,7 +55,6 @@ export async function createObject(
 async function checkAndStore(context: VerbContext, call: Call, { object, managed }: Owned, reservations: Reservations): Promise<Reply> {
   const { handler } = call;
   const key = keyOfCall(call);
-  if (context.store.latest(key)) throw alreadyExists({ ...handler.target, name: call.name });
   reservations.add(handler.hooks.allocate?.(object, undefined, call));
   refuseIfAny(handler, call.name, [
     ...validateMetadata(object.metadata, handler.info),
@@ -64,6 +63,7 @@ async function checkAndStore(context: VerbContext, call: Call, { object, managed
   ]);
   const request = admissionRequest(call, "CREATE", { object, old: undefined }, reservations);
   await context.admission.validate(request);
+  if (context.store.latest(key)) throw alreadyExists({ ...handler.target, name: call.name });
   showWarnings(call, object, undefined);
   if (call.dryRun) {
     reservations.release();
