@@ -21,8 +21,6 @@ export interface ContainerKnowledge {
   started(id: string): boolean;
   /** The pod's resources are to change, but the node has not promised them. */
   resizePending: boolean;
-  /** Nothing of the pod runs any more, and nothing will. */
-  ended?: boolean;
   /** What a container that has not started yet waits for. */
   notStarted: "ContainerCreating" | "PodInitializing";
 }
@@ -43,7 +41,7 @@ export function containerStatus(pod: Pod, c: PodContainer, state: PodState, know
     state: {},
     lastState: lastState(previous ? terminated(previous, known) : undefined, old?.lastState),
     ...resourcesOf(c, current, old, known),
-    ...mountsOf(c, old),
+    ...mountsOf(c),
   };
   if (!current) return withoutContainer(status, old, waiting, known);
   status.containerID = `docker://${current.id}`;
@@ -78,16 +76,33 @@ function withoutContainer(
       ...(old.containerID ? { containerID: old.containerID } : {}),
     };
   if (old?.state?.terminated) status.lastState = { terminated: old.state.terminated };
-  const lost: ContainerStateTerminated = {
+  if (old?.state?.running) status.lastState = { terminated: lost(old) };
+  status.state = { waiting: waiting ?? { reason: known.notStarted } };
+  return status;
+}
+
+/** The end of a container that nobody saw. */
+function lost(old: ContainerStatus | undefined): ContainerStateTerminated {
+  return {
     exitCode: 137,
     reason: "ContainerStatusUnknown",
     message: "The container could not be located when the pod was terminated",
     ...(old?.containerID ? { containerID: old.containerID } : {}),
   };
-  if (known.ended) return { ...status, state: { terminated: lost } };
-  if (old?.state?.running) status.lastState = { terminated: lost };
-  status.state = { waiting: waiting ?? { reason: known.notStarted } };
-  return status;
+}
+
+/**
+ * Of a pod that was ended, what was not seen to end is lost: its own containers once it was initialized, and its init containers
+ * up to the last that began. The others wait for ever: that nothing of them ran can be relied on.
+ */
+export function loseContainers(pod: Pod, statuses: Map<PodContainer, ContainerStatus>): void {
+  const own = [...statuses].filter(([c]) => c.kind === "containers");
+  const init = [...statuses].filter(([c]) => c.kind === "initContainers");
+  const hasBegun = ([, s]: (typeof own)[number]): boolean => !s.state?.waiting || s.lastState?.terminated !== undefined;
+  const initialized = own.some(hasBegun) || init.every(([c, s]) => (isSidecar(c) ? s.started : s.state?.terminated?.exitCode === 0));
+  const begun = [...init.slice(0, Math.max(init.findLastIndex(hasBegun) + 1, 1)), ...(initialized ? own : [])];
+  for (const [c, s] of begun)
+    if (!s.state?.terminated) statuses.set(c, { ...s, state: { terminated: lost(findStatus(pod, c.container.name)) } });
 }
 
 function lastState(previous: ContainerStateTerminated | undefined, old: ApiState | undefined): ApiState {
@@ -127,7 +142,7 @@ function resourcesOf(
   };
 }
 
-function mountsOf(c: PodContainer, _old: ContainerStatus | undefined): Pick<ContainerStatus, "volumeMounts"> {
+function mountsOf(c: PodContainer): Pick<ContainerStatus, "volumeMounts"> {
   const mounts = c.container.volumeMounts ?? [];
   if (mounts.length === 0) return {};
   return {

@@ -2,7 +2,7 @@ import { findCondition, setCondition } from "../../api/meta/conditions.ts";
 import { formatTime } from "../../api/meta/time.ts";
 import type { ContainerStatus, Pod, PodCondition, PodStatus } from "../../api/types/core.v1.ts";
 import type { PodState } from "../runtime/runtime.ts";
-import { type ContainerKnowledge, containerStatus } from "./container-status.ts";
+import { type ContainerKnowledge, containerStatus, loseContainers } from "./container-status.ts";
 import { isSidecar, type PodContainer, podContainers } from "./containers.ts";
 import type { ResizeCondition } from "./resize.ts";
 import { qosClass } from "./resources.ts";
@@ -39,6 +39,7 @@ export function podStatus(input: StatusInput): PodStatus {
   const known: ContainerKnowledge = { ...input, resizePending, notStarted: hasInit ? "PodInitializing" : "ContainerCreating" };
   if (input.terminating) known.ready = () => false;
   const statuses = new Map(all.map((c) => [c, containerStatus(pod, c, state, known)]));
+  if (input.ended) loseContainers(pod, statuses);
   const of = (kind: PodContainer["kind"]): ContainerStatus[] => all.filter((c) => c.kind === kind).flatMap((c) => statuses.get(c) ?? []);
   const podIP = pod.spec.hostNetwork ? (sandbox ? hostIPs[0] : undefined) : sandbox?.ip;
   const phase = settledPhase(input, statuses);

@@ -135,6 +135,19 @@ describe("a pod's status", () => {
     expect(status(p, state([exited("a", 137)], []), { terminating: true, ended: true }).phase).toBe("Failed");
   });
 
+  test.each([
+    ["that failed in its init container", [exited("i", 1)], "Error", undefined],
+    ["deleted before anything began", [], "ContainerStatusUnknown", undefined],
+    ["whose container vanished after its init container", [exited("i", 0)], "Completed", "ContainerStatusUnknown"],
+  ] as const)("of a pod %s tells what never began as waiting", (_, containers, first, own) => {
+    const p = pod({ restartPolicy: "Never", initContainers: [c("i"), c("j")].slice(0, own ? 1 : 2), containers: [c("a")] });
+    const s = status(p, state([...containers], []), { terminating: true, ended: true });
+    const ends = [...(s.initContainerStatuses ?? []), ...(s.containerStatuses ?? [])].map((x) => x.state?.terminated?.reason);
+    expect(ends).toEqual(own ? [first, own] : [first, undefined, undefined]);
+    expect(s).toMatchObject({ phase: "Failed" });
+    if (!own) expect(s.containerStatuses).toMatchObject([{ state: { waiting: { reason: "PodInitializing" } } }]);
+  });
+
   test("waits for readiness gates", () => {
     const p = pod({ containers: [c("a")], readinessGates: [{ conditionType: "example.com/x" }] });
     const s = status(p, state([container("a")]));
