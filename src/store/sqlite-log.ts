@@ -1,82 +1,54 @@
-import { createRequire } from "node:module";
-import { Worker } from "node:worker_threads";
+import { fdatasync } from "node:fs";
+import { promisify } from "node:util";
 import type { Log, LogCounts, LogRecord } from "./log.ts";
-import { type Row, SqliteFile } from "./sqlite-file.ts";
+import { SqliteFile } from "./sqlite-file.ts";
 import { StoreFailed } from "./store.ts";
 
-/** What the worker answers to the call of that number. */
-interface Reply {
-  call: number;
-  result?: unknown;
-  counts?: LogCounts;
-  error?: { code: string | undefined; message: string };
-}
+const sync = promisify(fdatasync);
+
+/** From this many bytes on, the write-ahead log is brought into the file. */
+const longWal = 2 ** 22;
 
 /**
- * The worker's whole program: SqliteFile's source and a loop that answers calls. Started from text, so that neither the
- * sources, nor a bundle, nor a single executable needs a second file for it.
+ * The log in an SQLite file. SQLite writes to the kernel's memory on the event loop, which takes microseconds; what takes milliseconds, the
+ * way to the disk, is done beside it, so that a slow disk never holds up the event loop.
+ *
+ * SQLite's own syncs are off, so that their order is kept here, one call at a time: a commit is answered when the write-ahead log has been
+ * synced; that is copied into the file only then, and emptied only when the file has been synced, too. So at each moment the disk
+ * holds all that was answered, in the file or in the write-ahead log (see "Write-Ahead Logging", sqlite.org).
  */
-const program = `
-"use strict";
-const { parentPort, workerData } = require("node:worker_threads");
-const modules = { Database: require(workerData.sqlite), fs: require("node:fs"), crc32: require("node:zlib").crc32 };
-const SqliteFile = ${SqliteFile.toString()};
-let file;
-parentPort.on("message", ({ call, method, argument }) => {
-  try {
-    if (method === "open") file = new SqliteFile(modules, workerData.path, workerData.options);
-    const result = method === "open" ? file.state() : file[method](argument);
-    parentPort.postMessage({ call, result, counts: { batches: file.batches, syncs: file.syncs } });
-    if (method !== "close") file.checkpointIfDue();
-  } catch (error) {
-    parentPort.postMessage({ call, error: { code: error.code, message: error.message } });
-  }
-});`;
-
-/** The log in an SQLite file, written by a worker thread, so that a slow disk never holds up the event loop. */
 export class SqliteLog implements Log {
+  readonly counts: LogCounts = { batches: 0, syncs: 0 };
   private readonly path: string;
-  private readonly worker: Worker;
-  private readonly waiting = new Map<number, { resolve(result: unknown): void; reject(error: StoreFailed): void }>();
-  private calls = 0;
-  counts: LogCounts = { batches: 0, syncs: 0 };
-  private ended: StoreFailed | undefined;
+  private readonly options: { maxBytes?: number };
+  private file: SqliteFile | undefined;
+  private last: Promise<unknown> = Promise.resolve();
   /** Equal strings of the rows read are kept once. */
   private readonly strings = new Map<string, string>();
 
   /** maxBytes limits the size of the file; default: what the disk holds. */
   constructor(path: string, options: { maxBytes?: number } = {}) {
     this.path = path;
-    const sqlite = createRequire(import.meta.url).resolve("better-sqlite3");
-    this.worker = new Worker(program, {
-      eval: true,
-      name: "hue store",
-      workerData: { sqlite, path, options },
-      // The process's own flags (--input-type=module, --inspect) are not for this program.
-      execArgv: [],
-      // The young generation that Node gives a thread by default is far more than rows on their way need.
-      resourceLimits: { maxYoungGenerationSizeMb: 4 },
-    });
-    this.worker.on("message", (reply: Reply) => this.settle(reply));
-    this.worker.on("error", (error) => this.end(this.explain(undefined, error.message)));
-    this.worker.on("exit", () => this.end(new StoreFailed(`${this.path} is closed`)));
-    this.worker.unref();
+    this.options = options;
   }
 
   open(): Promise<{ compacted: number; ceiling: number }> {
-    return this.call("open");
+    return this.inTurn(async () => {
+      this.file = new SqliteFile(this.path, this.options);
+      return this.file.state();
+    });
   }
 
-  async read(after: number): Promise<LogRecord[]> {
-    const rows = await this.call<Row[]>("read", after);
-    if (rows.length === 0) this.strings.clear();
-    return rows.map(([revision, resource, namespace, name, replaces, text, follows]) => ({
-      revision,
-      key: { resource: this.shared(resource), namespace: this.shared(namespace), name },
-      replaces,
-      text: text ?? undefined,
-      follows: follows ?? undefined,
-    }));
+  read(after: number): Promise<LogRecord[]> {
+    return this.inTurn(async () => {
+      const records = this.opened().read(after);
+      if (records.length === 0) this.strings.clear();
+      for (const { key } of records) {
+        key.resource = this.shared(key.resource);
+        key.namespace = this.shared(key.namespace);
+      }
+      return records;
+    });
   }
 
   private shared(text: string): string {
@@ -86,52 +58,70 @@ export class SqliteLog implements Log {
   }
 
   append(records: readonly LogRecord[], ceiling?: number): Promise<void> {
-    const rows = records.map(({ revision, key, replaces, text, follows }): Row => {
-      return [revision, key.resource, key.namespace, key.name, replaces, text ?? null, follows ?? null];
+    return this.inTurn(async () => {
+      const file = this.opened();
+      file.append(records, ceiling);
+      await this.commit(file);
     });
-    return this.call("append", { rows, ceiling });
   }
 
   compact(revision: number): Promise<void> {
-    return this.call("compact", revision);
+    return this.inTurn(async () => {
+      const file = this.opened();
+      if (file.compact(revision)) await this.commit(file);
+    });
+  }
+
+  private async commit(file: SqliteFile): Promise<void> {
+    this.counts.batches++;
+    await this.synced(file.walDescriptor);
+    // After this call's answer, and before the next call.
+    if (file.walLength >= longWal) this.inTurn(() => this.checkpoint(file)).catch(() => {});
+  }
+
+  /** When it fails, the next commit does too, and is told why. */
+  private async checkpoint(file: SqliteFile): Promise<void> {
+    if (file.walLength < longWal) return;
+    file.checkpoint();
+    await this.synced(file.mainDescriptor);
+    file.truncateWal();
+    await this.synced(file.walDescriptor);
+  }
+
+  private async synced(descriptor: number): Promise<void> {
+    this.counts.syncs++;
+    await sync(descriptor);
   }
 
   backup(path: string): Promise<void> {
-    return this.call<void>("backup", path).catch((error: unknown) => {
-      const { cause } = error instanceof Error ? error : {};
-      throw new StoreFailed(`the backup to ${path} failed: ${String(cause)}; choose a new file on a disk with enough room`);
+    return this.inTurn(async () => {
+      await this.opened()
+        .backup(path)
+        .catch((error: Error) => {
+          throw new StoreFailed(`the backup to ${path} failed: ${error.message}; choose a new file on a disk with enough room`);
+        });
     });
   }
 
-  async close(): Promise<void> {
-    await this.call("close").catch(() => {});
-    await this.worker.terminate();
+  close(): Promise<void> {
+    return this.inTurn(async () => {
+      this.file?.close();
+      this.file = undefined;
+    }).catch(() => {});
   }
 
-  private call<T>(method: "open" | "read" | "append" | "compact" | "backup" | "close", argument?: unknown): Promise<T> {
-    if (this.ended) return Promise.reject(this.ended);
-    const call = ++this.calls;
-    return new Promise((resolve, reject) => {
-      // The worker answers each method with its own result type.
-      this.waiting.set(call, { resolve: resolve as (result: unknown) => void, reject });
-      if (this.waiting.size === 1) this.worker.ref();
-      this.worker.postMessage({ call, method, argument });
+  private opened(): SqliteFile {
+    if (!this.file) throw new StoreFailed(`${this.path} is closed`);
+    return this.file;
+  }
+
+  /** Begins when all earlier calls have ended. Rejects with StoreFailed. */
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.last.then(work).catch((error: Error & { code?: string }) => {
+      throw error instanceof StoreFailed ? error : this.explain(error.code, error.message);
     });
-  }
-
-  private settle({ call, result, counts, error }: Reply): void {
-    if (counts) this.counts = counts;
-    const waiting = this.waiting.get(call);
-    this.waiting.delete(call);
-    if (this.waiting.size === 0) this.worker.unref();
-    if (error) waiting?.reject(Object.assign(this.explain(error.code, error.message), { cause: error.message }));
-    else waiting?.resolve(result);
-  }
-
-  private end(reason: StoreFailed): void {
-    this.ended ??= reason;
-    for (const { reject } of this.waiting.values()) reject(this.ended);
-    this.waiting.clear();
+    this.last = done.catch(() => {});
+    return done;
   }
 
   /** One sentence: what happened, and what to do. */
