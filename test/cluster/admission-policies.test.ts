@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Creatable, KubeObject } from "../../src/api/meta/object.ts";
 import type { Resource } from "../../src/api/resource.ts";
 import {
@@ -10,6 +10,7 @@ import {
   ValidatingAdmissionPolicyBindings,
 } from "../../src/api/types/resources.ts";
 import { type Cluster, createCluster } from "../../src/server/cluster.ts";
+import { eventually } from "../support/eventually.ts";
 
 let cluster: Cluster;
 beforeAll(async () => {
@@ -58,7 +59,7 @@ it("a policy takes a custom resource for its parameters, and its status tells wh
       versions: [{ name: "v1", served: true, storage: true, schema: { openAPIV3Schema: { type: "object", properties: { spec } } } }],
     },
   });
-  await vi.waitFor(() => make(limits, "most", { spec: { max: 3 } }, "default"), 10_000);
+  await eventually(() => make(limits, "most", { spec: { max: 3 } }, "default"));
   await make(ValidatingAdmissionPolicies, "replicas", {
     spec: {
       paramKind: { apiVersion: "example.com/v1", kind: "Limit" },
@@ -94,10 +95,10 @@ it("a policy takes a custom resource for its parameters, and its status tells wh
 });
 
 async function expectStatus(name: string, typeChecking: object): Promise<void> {
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     const { status } = await cluster.client.get(ValidatingAdmissionPolicies, { name });
     expect(status).toEqual({ observedGeneration: 1, typeChecking });
-  }, 10_000);
+  });
 }
 
 it("a mutating policy changes what is validated afterwards", async () => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { isReason } from "../../src/api/errors.ts";
 import type { Creatable, KubeObject } from "../../src/api/meta/object.ts";
 import type { Resource } from "../../src/api/resource.ts";
@@ -28,6 +28,7 @@ import { createCaches } from "../../src/client/caches.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/log.ts";
 import { type Cluster, createCluster } from "../../src/server/cluster.ts";
+import { eventually } from "../support/eventually.ts";
 
 /** Scheduler and cluster controllers on a whole control plane. Two nodes of 4 CPUs, whose pods run at once and end when they are deleted. */
 let cluster: Cluster;
@@ -87,7 +88,7 @@ function runPods(): () => void {
 
 async function namespace(name: string): Promise<string> {
   await make(Namespaces, name, undefined, {});
-  await vi.waitFor(() => cluster.client.get(ServiceAccounts, { namespace: name, name: "default" }));
+  await eventually(() => cluster.client.get(ServiceAccounts, { namespace: name, name: "default" }));
   return name;
 }
 
@@ -96,7 +97,7 @@ const pod = (ns: string, name: string, spec: object = {}, labels = {}) =>
   make(Pods, name, ns, { metadata: { namespace: ns, name, labels }, spec: { containers: [container()], ...spec } });
 const get = (ns: string, name: string) => cluster.client.get(Pods, { namespace: ns, name });
 const running = (ns: string, name: string) =>
-  vi.waitFor(async () => {
+  eventually(async () => {
     const found = await get(ns, name);
     expect(found.status.phase).toBe("Running");
     return found;
@@ -115,7 +116,7 @@ describe("scheduling", () => {
       expect.objectContaining({ type: "PodScheduled", status: "True" }),
     );
     await pod(ns, "huge", { containers: [container("64")] });
-    const message = await vi.waitFor(async () => {
+    const message = await eventually(async () => {
       const condition = (await get(ns, "huge")).status.conditions?.find((c) => c.type === "PodScheduled");
       expect(condition).toMatchObject({ status: "False", reason: "Unschedulable" });
       return condition?.message;
@@ -123,7 +124,7 @@ describe("scheduling", () => {
     expect(message).toBe(
       "0/2 nodes are available: 2 Insufficient cpu. no new claims to deallocate, preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.",
     );
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const events = (await cluster.client.list(Events, { namespace: ns })).items.map(
         (e) => `${e.source?.component} ${e.type} ${e.reason}: ${e.message}`,
       );
@@ -180,20 +181,20 @@ describe("services", () => {
     const { podIP } = (await running(ns, "a")).status;
     const addresses = async () =>
       (await cluster.client.list(EndpointSlices, { namespace: ns })).items.flatMap((s) => s.endpoints ?? []).flatMap((e) => e.addresses);
-    await vi.waitFor(async () => expect(await addresses()).toEqual([podIP]));
-    await vi.waitFor(async () =>
+    await eventually(async () => expect(await addresses()).toEqual([podIP]));
+    await eventually(async () =>
       expect((await cluster.client.get(Endpoints, { namespace: ns, name: "web" })).subsets).toMatchObject([
         { addresses: [{ ip: podIP }], ports: [{ port: 80 }] },
       ]),
     );
     await cluster.client.delete(Pods, { namespace: ns, name: "a" });
-    await vi.waitFor(async () => expect(await addresses()).toEqual([]));
+    await eventually(async () => expect(await addresses()).toEqual([]));
     await cluster.client.delete(Services, { namespace: ns, name: "web" });
-    await vi.waitFor(async () => expect((await cluster.client.list(EndpointSlices, { namespace: ns })).items).toEqual([]));
+    await eventually(async () => expect((await cluster.client.list(EndpointSlices, { namespace: ns })).items).toEqual([]));
   });
 
   it("ranges of addresses are ready", async () => {
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const [range] = (await cluster.client.list(ServiceCIDRs)).items;
       expect(range?.status?.conditions).toMatchObject([{ type: "Ready", status: "True" }]);
     });
@@ -210,14 +211,14 @@ describe("deletion", () => {
       },
     });
   const pods = async (ns: string) => (await cluster.client.list(Pods, { namespace: ns })).items;
-  const up = (ns: string) => vi.waitFor(async () => expect((await pods(ns)).filter((p) => p.status.phase === "Running")).toHaveLength(3));
+  const up = (ns: string) => eventually(async () => expect((await pods(ns)).filter((p) => p.status.phase === "Running")).toHaveLength(3));
 
   it.each(["Background", "Foreground"] as const)("%s: a Deployment takes its pods with it", async (propagationPolicy) => {
     const ns = await namespace(`gc-${propagationPolicy.toLowerCase()}`);
     await deployment(ns);
     await up(ns);
     await cluster.client.delete(Deployments, { namespace: ns, name: "web" }, { propagationPolicy });
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect(await pods(ns)).toEqual([]);
       expect((await cluster.client.list(Deployments, { namespace: ns })).items).toEqual([]);
     });
@@ -228,7 +229,7 @@ describe("deletion", () => {
     await deployment(ns);
     await up(ns);
     await cluster.client.delete(Deployments, { namespace: ns, name: "web" }, { propagationPolicy: "Orphan" });
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect(await gone(cluster.client.get(Deployments, { namespace: ns, name: "web" }))).toBe(true);
       const [set] = (await cluster.client.list(ReplicaSets, { namespace: ns })).items;
       expect(set?.metadata.ownerReferences ?? []).toEqual([]);
@@ -260,7 +261,7 @@ describe("deletion", () => {
     });
     await running(ns, "p");
     await cluster.client.delete(Namespaces, { name: ns });
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const conditions = (await cluster.client.get(Namespaces, { name: ns })).status.conditions ?? [];
       expect(conditions.find((c) => c.type === "NamespaceFinalizersRemaining")?.message).toContain(
         "example.com/wait in 1 resource instances",
@@ -268,7 +269,7 @@ describe("deletion", () => {
     });
     await cluster.client.get(ConfigMaps, { namespace: ns, name: "settings" });
     await cluster.client.patch(Pods, { namespace: ns, name: "p" }, { type: "merge", body: { metadata: { finalizers: null } } });
-    await vi.waitFor(async () => expect(await gone(cluster.client.get(Namespaces, { name: ns }))).toBe(true), { timeout: 5000 });
+    await eventually(async () => expect(await gone(cluster.client.get(Namespaces, { name: ns }))).toBe(true));
   });
 });
 
@@ -277,12 +278,12 @@ describe("housekeeping", () => {
     const ns = await namespace("quota");
     await make(ResourceQuotas, "q", ns, { spec: { hard: { pods: "2", "count/configmaps": "9" } } });
     const used = async () => (await cluster.client.get(ResourceQuotas, { namespace: ns, name: "q" })).status.used;
-    await vi.waitFor(async () => expect(await used()).toEqual({ pods: "0", "count/configmaps": "1" }));
+    await eventually(async () => expect(await used()).toEqual({ pods: "0", "count/configmaps": "1" }));
     await pod(ns, "p");
     await running(ns, "p");
-    await vi.waitFor(async () => expect(await used()).toEqual({ pods: "1", "count/configmaps": "1" }));
+    await eventually(async () => expect(await used()).toEqual({ pods: "1", "count/configmaps": "1" }));
     await cluster.client.delete(Pods, { namespace: ns, name: "p" });
-    await vi.waitFor(async () => expect(await used()).toEqual({ pods: "0", "count/configmaps": "1" }));
+    await eventually(async () => expect(await used()).toEqual({ pods: "0", "count/configmaps": "1" }));
   });
 
   it("Secrets get tokens that the API server accepts", async () => {
@@ -291,7 +292,7 @@ describe("housekeeping", () => {
       metadata: { namespace: ns, name: "t", annotations: { "kubernetes.io/service-account.name": "default" } },
       type: "kubernetes.io/service-account-token",
     });
-    const token = await vi.waitFor(async () => {
+    const token = await eventually(async () => {
       const text = (await cluster.client.get(Secrets, { namespace: ns, name: "t" })).data?.["token"];
       expect(text).toBeDefined();
       return Buffer.from(text ?? "", "base64").toString();

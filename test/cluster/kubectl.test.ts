@@ -130,13 +130,12 @@ test("rights are asked for and refused", async () => {
 });
 
 test("wait follows a watch until the condition comes", async () => {
-  const waiting = kubectl(["wait", "configmap/later", "--for=jsonpath={.data.ready}=yes", "--timeout=20s"]);
   await kubectl(["create", "configmap", "later", "--from-literal=ready=no"]);
-  const again = (): Promise<Output> => kubectl(["wait", "configmap/later", "--for=jsonpath={.data.ready}=yes", "--timeout=20s"]);
-  await waiting;
-  const second = again();
+  const waiting = kubectl(["wait", "configmap/later", "--for=jsonpath={.data.ready}=yes", "--timeout=20s"]);
+  const watches = /^apiserver_longrunning_requests\{[^}]*resource="configmaps"[^}]*\} 1$/m;
+  await expect.poll(async () => (await kubectl(["get", "--raw", "/metrics"])).out).toMatch(watches);
   await kubectl(["patch", "configmap", "later", "-p", '{"data":{"ready":"yes"}}']);
-  expect((await second).out).toBe("configmap/later condition met\n");
+  expect((await waiting).out).toBe("configmap/later condition met\n");
 });
 
 test("a long list comes in chunks", async () => {

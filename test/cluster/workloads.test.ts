@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Creatable, KubeObject } from "../../src/api/meta/object.ts";
 import type { Resource } from "../../src/api/resource.ts";
 import type { Pod } from "../../src/api/types/core.v1.ts";
@@ -25,6 +25,7 @@ import { startControllers } from "../../src/controllers/index.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/log.ts";
 import { type RunningServer, startServer } from "../unit/apiserver/running-server.ts";
+import { eventually } from "../support/eventually.ts";
 
 /** The workload controllers on a real API server over a store in memory. Pods run as soon as they are there; those of the image "ends:0" end well. */
 let server: RunningServer;
@@ -97,7 +98,6 @@ const get = <T>(resource: Resource<T>, name: string): Promise<T> => server.clien
 const merge = <T>(resource: Resource<T>, name: string, body: unknown): Promise<T> =>
   server.client.patch(resource, { namespace, name }, { type: "merge", body });
 const podsOf = async (app: string): Promise<Pod[]> => (await server.client.list(Pods, { namespace, labelSelector: `app=${app}` })).items;
-const eventually = (check: () => Promise<void>): Promise<void> => vi.waitFor(check, { timeout: 10_000, interval: 10 });
 const workload = (app: string, image = "web:1") => ({
   selector: { matchLabels: { app } },
   template: { metadata: { labels: { app } }, spec: { containers: [{ name: "web", image }] } },

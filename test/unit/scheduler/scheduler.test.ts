@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import type { KubeObject } from "../../../src/api/meta/object.ts";
 import type { Pod } from "../../../src/api/types/core.v1.ts";
 import { Nodes, Pods } from "../../../src/api/types/resources.ts";
@@ -10,6 +10,7 @@ import { silentLogger } from "../../../src/lib/log.ts";
 import { createScheduler, type Scheduler } from "../../../src/scheduler/scheduler.ts";
 import { MemoryAPI } from "../client/memory-api.ts";
 import { node, pod } from "./objects.ts";
+import { eventually } from "../../support/eventually.ts";
 
 /** With the binding subresource. */
 class API extends MemoryAPI {
@@ -41,9 +42,9 @@ async function setup(nodes = [node("a")]) {
   for (const n of nodes) await client.create(Nodes, n);
   await scheduler.start();
   const get = (name: string): Promise<Pod> => client.get(Pods, { namespace: "default", name });
-  const placed = (name: string, nodeName: string) => vi.waitFor(async () => expect((await get(name)).spec.nodeName).toBe(nodeName));
+  const placed = (name: string, nodeName: string) => eventually(async () => expect((await get(name)).spec.nodeName).toBe(nodeName));
   const refused = (name: string) =>
-    vi.waitFor(async () => {
+    eventually(async () => {
       const condition = (await get(name)).status.conditions?.find((c) => c.type === "PodScheduled");
       expect(condition).toMatchObject({ status: "False", reason: "Unschedulable", observedGeneration: 1 });
       return condition?.message;
@@ -105,7 +106,7 @@ describe("scheduler", () => {
       if (verb === "bind" && failures-- > 0) throw new Error("the wire is cut");
     };
     await client.create(Pods, big("web"));
-    await vi.waitFor(() => expect(told[0]).toBe("web Warning FailedScheduling: binding rejected: the wire is cut"));
+    await eventually(() => expect(told[0]).toBe("web Warning FailedScheduling: binding rejected: the wire is cut"));
     clock.advance(1_000);
     await placed("web", "a");
   });
@@ -115,7 +116,7 @@ describe("scheduler", () => {
     await client.create(Pods, big("low"));
     await placed("low", "a");
     await client.create(Pods, big("high", { priority: 1000 }));
-    const low = await vi.waitFor(async () => {
+    const low = await eventually(async () => {
       const victim = await get("low");
       expect(victim.metadata.deletionTimestamp).toBeDefined();
       return victim;

@@ -3,11 +3,12 @@ import type { IncomingHttpHeaders } from "node:http";
 import { createServer, request as httpsRequest, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { TLSSocket } from "node:tls";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { machineAddress } from "../../../../src/agent/machine-address.ts";
 import { APIServices, EndpointSlices, Services } from "../../../../src/api/types/resources.ts";
 import { type Credentials, issueAuthority, issueLeaf, newKey } from "../../../../src/pki/issue.ts";
 import { type RunningServer, startServer } from "../running-server.ts";
+import { eventually } from "../../../support/eventually.ts";
 
 const groupVersion = "/apis/wardle.example.com/v1";
 const openapi = `/openapi/v3${groupVersion}?hash=ABC`;
@@ -96,13 +97,10 @@ afterAll(async () => {
 });
 
 async function becomes(reason: string, message: string): Promise<void> {
-  await vi.waitFor(
-    async () => {
-      const { status } = await api.client.get(APIServices, { name: "v1.wardle.example.com" });
-      expect(status.conditions).toMatchObject([{ type: "Available", reason, message }]);
-    },
-    { timeout: 10_000 },
-  );
+  await eventually(async () => {
+    const { status } = await api.client.get(APIServices, { name: "v1.wardle.example.com" });
+    expect(status.conditions).toMatchObject([{ type: "Available", reason, message }]);
+  });
 }
 
 describe("an extension server", () => {
@@ -173,7 +171,7 @@ describe("an extension server", () => {
     broken = true;
     const service = await api.client.get(Services, { namespace: "default", name: "wardle" });
     await api.client.update(Services, { ...service, metadata: { ...service.metadata, labels: { touched: "yes" } } });
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const { status } = await api.client.get(APIServices, { name: "v1.wardle.example.com" });
       expect(status.conditions).toMatchObject([
         { status: "False", reason: "FailedDiscoveryCheck", message: expect.stringContaining(": 500") },
@@ -186,13 +184,13 @@ describe("an extension server", () => {
 
   test("whose APIService is deleted is gone", async () => {
     await api.client.delete(APIServices, { name: "v1.wardle.example.com" });
-    await vi.waitFor(async () => expect(await api.request("GET", groupVersion)).toMatchObject({ code: 404 }));
+    await eventually(async () => expect(await api.request("GET", groupVersion)).toMatchObject({ code: 404 }));
     expect((await api.request("GET", "/apis")).text).not.toContain("wardle.example.com");
   });
 });
 
 test("this server's own group versions have local APIServices", async () => {
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     const { items } = await api.client.list(APIServices, { labelSelector: "kube-aggregator.kubernetes.io/automanaged=onstart" });
     expect(items.map(({ metadata }) => metadata.name)).toEqual(expect.arrayContaining(["v1.", "v1.apps", "v2.autoscaling"]));
     for (const { status } of items)
@@ -207,7 +205,7 @@ test("custom resources have them while they are served", async () => {
   const spec = { group: "example.org", scope: "Cluster", names, versions: [version] };
   await api.request("POST", definitions, { metadata: { name: "widgets.example.org" }, spec });
   const service = () => api.request("GET", "/apis/apiregistration.k8s.io/v1/apiservices/v1alpha1.example.org");
-  await vi.waitFor(async () => expect(await service()).toMatchObject({ code: 200, body: { spec: { groupPriorityMinimum: 1000 } } }));
+  await eventually(async () => expect(await service()).toMatchObject({ code: 200, body: { spec: { groupPriorityMinimum: 1000 } } }));
   await api.request("DELETE", `${definitions}/widgets.example.org`);
-  await vi.waitFor(async () => expect(await service()).toMatchObject({ code: 404 }));
+  await eventually(async () => expect(await service()).toMatchObject({ code: 404 }));
 });

@@ -2,8 +2,9 @@ import { spawn, spawnSync } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type StreamingServer, startStreamingServer } from "./streaming-server.ts";
+import { eventually } from "../../../support/eventually.ts";
 
 const hasKubectl = spawnSync("kubectl", ["version", "--client"]).status === 0;
 
@@ -18,7 +19,7 @@ describe.skipIf(!hasKubectl).each([
     folder = await mkdtemp(join(tmpdir(), "hue-kubectl-"));
   });
   afterAll(async () => {
-    await vi.waitFor(() => expect(server.kubelet.open()).toBe(0));
+    await eventually(() => expect(server.kubelet.open()).toBe(0));
     await server.stop();
     await rm(folder, { recursive: true });
   });

@@ -1,10 +1,11 @@
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { CertificateSigningRequest } from "../../../../src/api/types/certificates.v1.ts";
 import { CertificateSigningRequests } from "../../../../src/api/types/resources.ts";
 import { kubeletServerName } from "../../../../src/api/streaming/kubelet-paths.ts";
 import { reasonToApprove } from "../../../../src/controllers/certificates/csr-approving.ts";
 import { createRequest } from "../../../../src/pki/credentials.ts";
 import { Cluster } from "./cluster.ts";
+import { eventually } from "../../../support/eventually.ts";
 
 const client = "kubernetes.io/kube-apiserver-client-kubelet";
 const serving = "kubernetes.io/kubelet-serving";
@@ -84,7 +85,7 @@ describe("an approved request", () => {
     const { spec } = request(asked);
     const status = { conditions: [{ type: "Approved", status: "True" }] };
     await cluster.create(CertificateSigningRequests, { metadata: { name: "csr" }, spec: { ...spec, expirationSeconds: 3600 }, status });
-    await vi.waitFor(async () => done(await cluster.get(CertificateSigningRequests, "csr")));
+    await eventually(async () => done(await cluster.get(CertificateSigningRequests, "csr")));
     return granted;
   }
 
