@@ -1,24 +1,29 @@
 import { existsSync, readdirSync } from "node:fs";
-import { expect, test } from "vitest";
+import { expect, onTestFinished } from "vitest";
 import { freePort, hue as run, startAgent, startHue } from "../support/hue.ts";
 import { docker, machine } from "../support/machine.ts";
 import { forever, httpServer, service, shellPod } from "../support/manifests.ts";
-import { sharedCluster } from "../support/shared-cluster.ts";
+import { sharedCluster, test } from "../support/shared-cluster.ts";
 
 const { podRange, serviceRange, nodes, kubectl: admin } = sharedCluster();
+/** The other half of this run's ranges: see docker-cluster.ts. */
 const third = (shared: string): string => `10.${Number(shared.split(".")[1]) + 2}`;
+const kinds = ["containers", "rules", "routes", "addresses", "links", "mounts"] as const;
+type Traces = Record<(typeof kinds)[number] | "networks" | "volumes" | "namespaces", string[]>;
 
 /** What hue can leave on a machine, without what changes by itself. */
-async function traces(): Promise<Record<string, string[]>> {
+async function traces(): Promise<Traces> {
   const lines = (text: string): string[] =>
     text
       .split("\n")
       .filter((line) => line !== "" && !line.startsWith("#"))
       .map((line) => line.replace(/\[\d+:\d+\]/, "").trim())
       .sort();
-  const links = lines(await machine("ip", "-o", "link")).map((line) => /^\d+: ([^:@]+)/.exec(line)?.[1] ?? line);
+  const links = lines(await machine("ip", "-o", "link")).map(
+    (line) => `${/^\d+: ([^:@]+)/.exec(line)?.[1]} ${/ master \S+/.exec(line)?.[0] ?? ""}`,
+  );
   return {
-    containers: lines(await docker("ps", "-aq", "--no-trunc")),
+    containers: lines(await docker("ps", "-a", "--no-trunc", "--format", '{{.ID}} {{.Label "hue.node"}} {{.Label "hue.data-dir"}}')),
     networks: lines(await docker("network", "ls", "-q", "--no-trunc")),
     volumes: lines(await docker("volume", "ls", "-q")),
     rules: lines(await machine("iptables-save")),
@@ -32,28 +37,33 @@ async function traces(): Promise<Record<string, string[]>> {
   };
 }
 
-test("hue cleanup takes away every container, rule, link, route, mount and folder of its cluster, and nothing else", async () => {
+/** The things of one cluster, others may come and go: those that name it, its chains of rules, and what is on its bridges. */
+function thingsOf(found: Traces, names: readonly string[]): (now: Traces) => Traces {
+  const named = (lines: string[], marks: readonly string[]): string[] => lines.filter((line) => marks.some((mark) => line.includes(mark)));
+  const chains = named(found.rules, names).flatMap((line) => line.match(/HUE-\w+-/g) ?? []);
+  const bridges = named(found.addresses, names).flatMap((line) => /^hue\S+/.exec(line) ?? []);
+  const marks = [...names, ...chains, ...bridges];
+  return (now) => ({ ...now, ...Object.fromEntries(kinds.map((kind) => [kind, named(now[kind], marks)])) });
+}
+
+test("hue cleanup takes away every container, rule, link, route, mount and folder of its cluster, and nothing else", async ({
+  kubectl: other,
+}) => {
   // What other tests left ends first, and a pod of the other cluster has to survive.
   await admin.until(
     ["get", "pods", "-A", "-o", "jsonpath={range .items[*]}{.metadata.namespace}{'\\n'}{end}"],
     (out) => !out.includes("t-"),
     90,
   );
-  await admin("create", "namespace", "stays");
-  await admin.in("stays")("wait", "--for=create", "serviceaccount/default", "--timeout=20s");
-  await admin
-    .in("stays")
-    .apply([shellPod("stays", forever, { spec: { nodeName: nodes[0] } }), service("stays", 80, 80, { type: "NodePort" })]);
-  await admin("wait", "-n", "stays", "--for=condition=Ready", "pod/stays", "--timeout=60s");
-  await admin.until(
-    ["get", "endpointslices", "-n", "stays", "-o", "jsonpath={.items[*].endpoints[*].conditions.ready}"],
-    (out) => out === "true",
-  );
-  let before = await traces();
+  await other.apply([shellPod("stays", forever, { spec: { nodeName: nodes[0] } }), service("stays", 80, 80, { type: "NodePort" })]);
+  await other("wait", "--for=condition=Ready", "pod/stays", "--timeout=60s");
+  await other.until(["get", "endpointslices", "-o", "jsonpath={.items[*].endpoints[*].conditions.ready}"], (out) => out === "true");
+  const shared = thingsOf(await traces(), [...nodes, `${podRange}.`, `${serviceRange}.`]);
+  let before = shared(await traces());
   await expect
     .poll(
       async () => {
-        const now = await traces();
+        const now = shared(await traces());
         const same = JSON.stringify(now) === JSON.stringify(before);
         before = now;
         return same;
@@ -73,6 +83,12 @@ test("hue cleanup takes away every container, rule, link, route, mount and folde
   ];
   const hue = await startHue(["--node-name", `c-${process.pid}`, ...network, ...ports]);
   const agent = await startAgent(hue, `d-${process.pid}`, ports);
+  onTestFinished(async () => {
+    for (const each of [agent, hue]) {
+      await each.stop();
+      if (existsSync(each.dataDir)) await each.cleanup();
+    }
+  });
   const kubectl = hue.kubectl;
   await kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=20s");
   const claim = {
@@ -99,28 +115,25 @@ test("hue cleanup takes away every container, rule, link, route, mount and folde
     service("web", 8125, 80, { type: "LoadBalancer" }),
   ]);
   await kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s");
-  const during = await traces();
-  expect(during["containers"]?.length).toBeGreaterThanOrEqual((before["containers"]?.length ?? 0) + 4);
-  expect(during["rules"]?.length).toBeGreaterThan(before["rules"]?.length ?? 0);
+  const found = await traces();
+  const mine = thingsOf(found, [hue.dataDir, agent.dataDir, `${third(podRange)}.`, `${third(serviceRange)}.`]);
+  const during = mine(found);
+  for (const kind of kinds) expect(during[kind].length, kind).toBeGreaterThan(kind === "containers" ? 3 : 0);
 
   const running = await run("cleanup", "--data-dir", hue.dataDir);
   expect(running.code, "a running server is not cleaned up under its feet").toBe(1);
   expect(running.stderr).toMatch(/^hue: .*\n$/);
   await agent.stop();
   await hue.stop();
-  expect((await traces())["containers"], "stopping leaves the pods alone").toEqual(during["containers"]);
+  expect(mine(await traces()).containers, "stopping leaves the pods alone").toEqual(during.containers);
   await agent.cleanup();
   await hue.cleanup();
   const after = await traces();
-  for (const [kind, things] of Object.entries(before)) {
-    expect(
-      things.filter((thing) => !after[kind]?.includes(thing)),
-      `${kind} of others that are gone`,
-    ).toEqual([]);
-    const left = after[kind]?.filter((thing) => !things.includes(thing) && during[kind]?.includes(thing));
-    expect(left, `${kind} that are left`).toEqual([]);
+  for (const kind of kinds) {
+    expect(mine(after)[kind], `${kind} that are left`).toEqual([]);
+    expect(shared(after)[kind], `${kind} of others`).toEqual(before[kind]);
   }
+  for (const kind of ["networks", "volumes", "namespaces"] as const) expect(after[kind], kind).toEqual(before[kind]);
   expect(existsSync(hue.dataDir)).toBe(false);
-  expect(await admin("exec", "-n", "stays", "stays", "--", "echo", "here")).toBe("here\n");
-  await admin("delete", "namespace", "stays", "--wait=false");
+  expect(await other("exec", "stays", "--", "echo", "here")).toBe("here\n");
 });

@@ -24,7 +24,8 @@ function memoryCgroup(bytes: number): { folder: string; kills(): number } {
 
 const dataDir = temporaryFolder();
 const node = `small-${process.pid}`;
-const second = (shared: string): string => `10.${Number(shared.split(".")[1]) + 3}`;
+/** The other half of this run's ranges: see docker-cluster.ts. */
+const second = (shared: string): string => `10.${Number(shared.split(".")[1]) + 2}`;
 let cgroup: ReturnType<typeof memoryCgroup>;
 let hue: RunningProcess;
 let kubectl: Kubectl;
