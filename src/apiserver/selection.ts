@@ -1,5 +1,5 @@
 import { compileFieldSelector, parseFieldSelector } from "../api/meta/fields.ts";
-import { parseLabelSelector } from "../api/meta/labels.ts";
+import { parseLabelSelector, type Selector } from "../api/meta/labels.ts";
 import type { StoredObject } from "../store/store.ts";
 import type { ResourceHandler } from "./resource-handler.ts";
 
@@ -7,6 +7,8 @@ import type { ResourceHandler } from "./resource-handler.ts";
 export interface Selection {
   /** Undefined: everything. */
   match: ((stored: StoredObject) => boolean) | undefined;
+  /** A label that all have that match, when the label selector names one. */
+  label?: { key: string; value: string } | undefined;
   /** The only name that can match, when a field selector says so. */
   name?: string;
 }
@@ -26,5 +28,11 @@ export function selectionOf(handler: ResourceHandler, options: { labelSelector?:
   const name = byKey.find(({ field, equal }) => field === "metadata.name" && equal)?.value;
   const [only] = tests;
   if (!only) return { match: undefined };
-  return { name, match: tests.length === 1 ? only : (stored) => tests.every((test) => test(stored)) };
+  return { name, label: labels && labelOf(labels), match: tests.length === 1 ? only : (stored) => tests.every((test) => test(stored)) };
+}
+
+function labelOf({ requirements }: Selector): Selection["label"] {
+  for (const { key, operator, values } of requirements)
+    if ((operator === "=" || operator === "in") && values.length === 1 && values[0] !== undefined) return { key, value: values[0] };
+  return undefined;
 }

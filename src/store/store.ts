@@ -73,7 +73,9 @@ export interface ListQuery {
   /** The state at that revision; undefined: the newest committed one. Throws Compacted when too old. */
   revision?: number;
   /** Counted towards the limit only when it says yes. */
-  match?: (object: StoredObject) => boolean;
+  match?: ((object: StoredObject) => boolean) | undefined;
+  /** A label that all have for which match says yes: an index may find them. */
+  label?: { key: string; value: string } | undefined;
 }
 
 /** Objects in the order of "namespace/name", as in etcd: all of a namespace side by side. */

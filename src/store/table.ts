@@ -1,3 +1,4 @@
+import { type Entry, LabelIndex } from "./label-index.ts";
 import type { LogRecord } from "./log.ts";
 import { SortedList } from "./sorted-list.ts";
 import { DeletedState, State } from "./state.ts";
@@ -13,16 +14,11 @@ function sizeInHistory({ previous }: StoreEvent): number {
   return 200 + (previous instanceof State ? previous.size : 0);
 }
 
-/** An object that is there, with its newest committed state. */
-interface Entry {
-  readonly id: string;
-  state: State;
-}
-
 /** The committed objects of one resource: their newest states in order, and the changes since the oldest revision kept. */
 export class Table {
   private readonly entries = new Map<string, Entry>();
   private readonly order = new SortedList<Entry>();
+  private readonly byLabel = new LabelIndex();
   private history: StoreEvent[] = [];
   /** About how many bytes the history takes beside the newest states: the texts that were replaced, and what surrounds them. */
   historySize = 0;
@@ -55,19 +51,22 @@ export class Table {
     const previous = entry?.state;
     this.liveSize += (state?.size ?? 0) - (previous?.size ?? 0);
     if (state) {
-      if (entry) entry.state = state;
-      else this.insert({ id, state });
+      const now = entry ?? this.insert({ id, state });
+      now.state = state;
+      this.byLabel.update(now, previous, state);
       return { type: previous ? "MODIFIED" : "ADDED", object: state, previous };
     }
-    if (!previous) throw new Error(`revision ${record.revision} deletes ${record.key.resource} ${id}, which is not there`);
+    if (!entry || !previous) throw new Error(`revision ${record.revision} deletes ${record.key.resource} ${id}, which is not there`);
     this.entries.delete(id);
     this.order.remove(id);
+    this.byLabel.update(entry, previous, undefined);
     return { type: "DELETED", object: new DeletedState(previous, record.revision), previous };
   }
 
-  private insert(entry: Entry): void {
+  private insert(entry: Entry): Entry {
     this.entries.set(entry.id, entry);
     this.order.add(entry);
+    return entry;
   }
 
   /** The changes after that revision, in order. */
@@ -95,7 +94,7 @@ export class Table {
   }
 
   /** The page that the query asks for, as of the query's revision or the newest one. */
-  list({ namespace, after, match, revision, limit = 0 }: ListQuery): { objects: StoredObject[]; remaining: number } {
+  list({ namespace, after, match, label, revision, limit = 0 }: ListQuery): { objects: StoredObject[]; remaining: number } {
     // No name holds a control character: the id with one appended comes directly after the id. And "0" comes directly after "/".
     const afterId = after && `${idOf(after)}\0`;
     const prefix = namespace === undefined ? "" : `${namespace}/`;
@@ -109,7 +108,10 @@ export class Table {
       else remaining++;
       return true;
     };
+    const labelled = label && revision === undefined ? this.byLabel.find(label.key, label.value, this.entries) : undefined;
     if (revision !== undefined) this.past(from, to, revision).forEach(take);
+    // Sorting most of them would cost more than to walk all.
+    else if (labelled && labelled.size < this.size / 8) for (const { state } of inOrder(labelled, from, to)) take(state);
     else if (match || !limit) this.order.walk(from, to, ({ state }) => take(state));
     else {
       this.order.walk(from, to, ({ state }) => objects.push(state) < limit);
@@ -138,6 +140,11 @@ export class Table {
     for (const [, state] of gone.slice(next)) states.push(state);
     return states.filter((state) => state !== undefined);
   }
+}
+
+function inOrder(entries: ReadonlySet<Entry>, from: string, to: string | undefined): Entry[] {
+  const wanted = [...entries].filter(({ id }) => id >= from && (to === undefined || id < to));
+  return wanted.sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
 /** The tables of all resources, made when first needed. */

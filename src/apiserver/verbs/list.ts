@@ -26,7 +26,8 @@ export function listObjects(context: VerbContext, call: Call, options: ListOptio
   validateListOptions(options);
   const selection = selectionOf(handler, options);
   const limit = options.limit && options.limit > 0 && options.resourceVersion !== "0" ? options.limit : undefined;
-  const query: ListQuery = { resource: handler.storage, namespace: call.namespace || undefined, limit, match: selection.match };
+  const { match, label } = selection;
+  const query: ListQuery = { resource: handler.storage, namespace: call.namespace || undefined, limit, match, label };
   const token = options.continue ? decodeContinue(options.continue, call.namespace) : undefined;
   if (token) {
     query.after = token.after;

@@ -41,7 +41,7 @@ export function prepareWatch(context: VerbContext, call: Call, options: WatchOpt
   const begin = (sink: WatchSink): number => {
     if (!initial && asked !== 0) return asked;
     const { objects, revision } = initial
-      ? context.store.list({ ...query, match: selection.match })
+      ? context.store.list({ ...query, match: selection.match, label: selection.label })
       : { objects: [], revision: context.store.revision };
     for (const stored of objects) sink.event("ADDED", handler.view(stored));
     if (options.sendInitialEvents) sink.bookmark(revision, true);
