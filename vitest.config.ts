@@ -6,7 +6,7 @@ const expect = { poll: { timeout: 15_000, interval: 20 } };
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 30_000, expect } },
+      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 30_000, hookTimeout: 60_000, expect } },
       { test: { name: "cluster", include: ["test/cluster/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000, expect } },
       {
         test: {

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { tool } from "../support/kubectl.ts";
 import { type RunningServer, startServer } from "../unit/apiserver/running-server.ts";
 
 let running: RunningServer;
@@ -34,11 +35,11 @@ interface Output {
   code: number;
 }
 
-/** Runs the kubectl on the PATH against the server, over TLS with the authority's certificate. */
+/** Runs a stock kubectl against the server, over TLS with the authority's certificate. */
 function kubectl(args: string[], input?: string): Promise<Output> {
   const env = { ...process.env, KUBECONFIG: join(folder, "config"), HOME: folder };
   return new Promise((resolve) => {
-    const child = execFile("kubectl", args, { env, timeout: 30_000 }, (error, out, err) => {
+    const child = execFile(tool("kubectl"), args, { env, timeout: 30_000 }, (error, out, err) => {
       resolve({ out, err, code: error ? Number(error.code ?? 1) : 0 });
     });
     child.stdin?.end(input ?? "");

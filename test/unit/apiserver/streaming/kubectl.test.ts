@@ -1,14 +1,13 @@
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type StreamingServer, startStreamingServer } from "./streaming-server.ts";
 import { eventually } from "../../../support/eventually.ts";
+import { tool } from "../../../support/kubectl.ts";
 
-const hasKubectl = spawnSync("kubectl", ["version", "--client"]).status === 0;
-
-describe.skipIf(!hasKubectl).each([
+describe.each([
   { over: "WebSocket", env: {} },
   { over: "SPDY", env: { KUBECTL_REMOTE_COMMAND_WEBSOCKETS: "false", KUBECTL_PORT_FORWARD_WEBSOCKETS: "false" } },
 ])("a stock kubectl over $over", ({ env }) => {
@@ -26,7 +25,7 @@ describe.skipIf(!hasKubectl).each([
 
   const start = (args: string[]) => {
     const connection = ["--server", server.api.url, "--insecure-skip-tls-verify", "--token", "admin", "--cache-dir", join(folder, "cache")];
-    return spawn("kubectl", [...connection, ...args], { env: { PATH: process.env["PATH"], HOME: folder, KUBECONFIG: "", ...env } });
+    return spawn(tool("kubectl"), [...connection, ...args], { env: { PATH: process.env["PATH"], HOME: folder, KUBECONFIG: "", ...env } });
   };
   const kubectl = (args: string[], input?: string) =>
     new Promise<{ code: number | null; out: string; errors: string }>((resolve) => {
