@@ -12,8 +12,8 @@ export interface KindRules<T = KubeObject> {
   prepareForCreate?(object: T): void;
   /** At update of the main resource, before validation: carries over what a client cannot change (status among it, done generically). */
   prepareForUpdate?(object: T, old: T): void;
-  /** What is wrong with a new object, metadata left out (checked generically). */
-  validate?(object: T): FieldError[];
+  /** What is wrong with a new object, or the new state of `old`, metadata left out (checked generically). */
+  validate?(object: T, old?: T): FieldError[];
   /** What an update may not change; validate has run on the new object already. */
   validateUpdate?(object: T, old: T): FieldError[];
   /** What is wrong with an update of the status subresource. */

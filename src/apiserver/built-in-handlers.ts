@@ -54,7 +54,8 @@ function builtInHandler(info: ResourceInfo, rules: KindRules, special: Special):
     policy: policyOf(info),
     hooks: special.hooks ?? {},
     target: { group: info.group, kind: info.plural },
-    kindTarget: { group: info.group, kind: info.kind },
+    // Events of both groups are refused by the name that the older one has for them.
+    kindTarget: { group: info.group === "events.k8s.io" ? "" : info.group, kind: info.kind },
     columns: discovery.columns[`${info.groupVersion} ${info.plural}`] ?? [],
     fields: rules.fields,
     hasStatus,

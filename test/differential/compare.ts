@@ -39,7 +39,7 @@ function difference(all: readonly string[], others: readonly string[]): string[]
 }
 
 const uid = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
-const unshared = new Set(["uid", "creationTimestamp", "resourceVersion", "time", "deletionTimestamp"]);
+const unshared = new Set(["uid", "creationTimestamp", "resourceVersion", "time", "deletionTimestamp", "username"]);
 
 function normal({ code, body, warnings: given }: Answer): unknown {
   const warnings = [...given].sort();
@@ -55,7 +55,11 @@ function withoutControllers(body: unknown): unknown {
     metadata,
     status: _,
     ...rest
-  } = body as { metadata?: { managedFields?: { manager?: string; subresource?: string }[] }; status?: unknown };
+  } = body as {
+    metadata?: { annotations?: Record<string, string>; managedFields?: { manager?: string; subresource?: string }[] };
+    status?: unknown;
+  };
+  delete metadata?.annotations?.["autoscaling.alpha.kubernetes.io/conditions"];
   const managedFields = metadata?.managedFields?.filter(
     ({ manager = "", subresource }) => !subresource && ["differential", "me"].includes(manager),
   );
@@ -63,6 +67,7 @@ function withoutControllers(body: unknown): unknown {
 }
 
 function walk(value: unknown, key: string): unknown {
+  if (Array.isArray(value) && value.includes("system:authenticated")) return "those of the user";
   if (Array.isArray(value)) {
     return value.map((item) => walk(item, ""));
   }

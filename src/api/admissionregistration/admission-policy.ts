@@ -1,7 +1,15 @@
 import type { Compiled } from "../cel/admission.ts";
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
-import { duplicateValue, forbiddenField, invalidForEach, invalidValue, oneOf, requiredValue, tooMany } from "../meta/field-errors.ts";
+import {
+  duplicateValue,
+  forbiddenField,
+  invalidForEach,
+  invalidValue,
+  requiredValue,
+  supportedValue,
+  tooMany,
+} from "../meta/field-errors.ts";
 import { validateLabelSelector } from "../meta/labels.ts";
 import { checkDns1035Label, checkDnsSubdomain, checkPathSegment, checkQualifiedName } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
@@ -69,7 +77,7 @@ export const mutatingAdmissionPolicyRules: KindRules<MutatingAdmissionPolicy> = 
     if (compiled.mutations.length === 0) errors.push(requiredValue("spec.mutations", "mutations must contain at least one item"));
     for (const [i, mutation] of compiled.mutations.entries()) errors.push(...validateMutation(`spec.mutations[${i}]`, mutation));
     if (!spec.reinvocationPolicy) errors.push(requiredValue("spec.reinvocationPolicy"));
-    else errors.push(...oneOf("spec.reinvocationPolicy", spec.reinvocationPolicy, ["IfNeeded", "Never"]));
+    else errors.push(...supportedValue("spec.reinvocationPolicy", spec.reinvocationPolicy, ["IfNeeded", "Never"]));
     return errors;
   },
   cells: ({ metadata, spec }, now) => [
@@ -96,14 +104,16 @@ function validateValidation(field: string, { spec, expression, message }: Valida
   if (spec.message && !spec.message.trim()) errors.push(invalidValue(`${field}.message`, spec.message, "must be non-empty if specified"));
   else if (/[\r\n]/.test(spec.message?.trim() ?? ""))
     errors.push(invalidValue(`${field}.message`, spec.message, "must not contain line breaks"));
-  if (reason !== undefined) errors.push(...oneOf(`${field}.reason`, reason, ["Forbidden", "Invalid", "RequestEntityTooLarge"]));
+  if (reason !== undefined) errors.push(...supportedValue(`${field}.reason`, reason, ["Forbidden", "Invalid", "RequestEntityTooLarge"]));
   return errors;
 }
 
 function validateMutation(field: string, { spec, text, expression }: MutatingExpressions["mutations"][number]): FieldError[] {
   const { patchType } = spec;
   if (patchType !== "JSONPatch" && patchType !== "ApplyConfiguration")
-    return patchType ? oneOf(`${field}.patchType`, patchType, ["ApplyConfiguration", "JSONPatch"]) : [requiredValue(`${field}.patchType`)];
+    return patchType
+      ? supportedValue(`${field}.patchType`, patchType, ["ApplyConfiguration", "JSONPatch"])
+      : [requiredValue(`${field}.patchType`)];
   const [own, other] =
     patchType === "JSONPatch" ? (["jsonPatch", "applyConfiguration"] as const) : (["applyConfiguration", "jsonPatch"] as const);
   const errors = !spec[own]
@@ -123,7 +133,7 @@ export const validatingAdmissionPolicyBindingRules: KindRules<ValidatingAdmissio
     const actions = spec.validationActions ?? [];
     if (actions.length === 0) errors.push(requiredValue("spec.validationActions", "at least one validation action is required"));
     for (const [i, action] of actions.entries()) {
-      errors.push(...oneOf(`spec.validationActions[${i}]`, action, ["Audit", "Deny", "Warn"]));
+      errors.push(...supportedValue(`spec.validationActions[${i}]`, action, ["Audit", "Deny", "Warn"]));
       if (actions.indexOf(action) < i) errors.push(duplicateValue(`spec.validationActions[${i}]`, action));
     }
     if (actions.includes("Deny") && actions.includes("Warn"))
@@ -168,16 +178,16 @@ function goSelector({ matchLabels = {}, matchExpressions = [] }: LabelSelector):
 }
 
 function defaultPolicy(spec: ValidatingAdmissionPolicySpec | MutatingAdmissionPolicySpec): void {
-  spec.failurePolicy ||= "Fail";
+  spec.failurePolicy ??= "Fail";
   defaultMatch(spec.matchConstraints);
 }
 
 function defaultMatch(match: MatchResources | undefined): void {
   if (!match) return;
-  match.matchPolicy ||= "Equivalent";
+  match.matchPolicy ??= "Equivalent";
   match.namespaceSelector ??= {};
   match.objectSelector ??= {};
-  for (const rule of [...(match.resourceRules ?? []), ...(match.excludeResourceRules ?? [])]) rule.scope ||= "*";
+  for (const rule of [...(match.resourceRules ?? []), ...(match.excludeResourceRules ?? [])]) rule.scope ??= "*";
 }
 
 function validatePolicy(
@@ -185,7 +195,7 @@ function validatePolicy(
   compiled: PolicyExpressions,
   operations?: readonly string[],
 ): FieldError[] {
-  const errors = oneOf("spec.failurePolicy", spec.failurePolicy, ["Fail", "Ignore"]);
+  const errors = supportedValue("spec.failurePolicy", spec.failurePolicy, ["Fail", "Ignore"]);
   const { paramKind, matchConstraints, matchConditions = [] } = spec;
   if (paramKind) errors.push(...validateParamKind("spec.paramKind", paramKind));
   if (!matchConstraints) errors.push(requiredValue("spec.matchConstraints"));
@@ -195,7 +205,7 @@ function validatePolicy(
     errors.push(...validateMatch("spec.matchConstraints", matchConstraints));
     if (resourceRules.length === 0) errors.push(requiredValue(field));
     for (const operation of operations ? resourceRules.flatMap((rule) => rule.operations ?? []) : [])
-      errors.push(...oneOf(`${field}.operations`, operation, operations ?? []));
+      errors.push(...supportedValue(`${field}.operations`, operation, operations ?? []));
   }
   if (matchConditions.length > 64) errors.push(tooMany("spec.matchConditions", matchConditions.length, 64));
   for (const [i, { name, text, expression }] of compiled.matchConditions.entries()) {
@@ -217,7 +227,10 @@ function validatePolicy(
 
 function validateBinding(spec: { policyName?: string; paramRef?: ParamRef; matchResources?: MatchResources }): FieldError[] {
   const errors: FieldError[] = [];
-  if (!spec.policyName) errors.push(requiredValue("spec.policyName"));
+  const { policyName } = spec;
+  errors.push(
+    ...(policyName ? invalidForEach("spec.policyName", policyName, checkDnsSubdomain(policyName)) : [requiredValue("spec.policyName")]),
+  );
   const { paramRef } = spec;
   if (paramRef) {
     const both = paramRef.name && paramRef.selector;
@@ -227,7 +240,7 @@ function validateBinding(spec: { policyName?: string; paramRef?: ParamRef; match
     if (both) errors.push(forbiddenField("spec.paramRef.selector", "name and selector are mutually exclusive"));
     if (!paramRef.name && !paramRef.selector) errors.push(requiredValue("spec.paramRef", "one of name or selector must be specified"));
     if (!paramRef.parameterNotFoundAction) errors.push(requiredValue("spec.paramRef.parameterNotFoundAction"));
-    else errors.push(...oneOf("spec.paramRef.parameterNotFoundAction", paramRef.parameterNotFoundAction, ["Allow", "Deny"]));
+    else errors.push(...supportedValue("spec.paramRef.parameterNotFoundAction", paramRef.parameterNotFoundAction, ["Allow", "Deny"]));
   }
   if (spec.matchResources) errors.push(...validateMatch("spec.matchResources", spec.matchResources));
   return errors;
@@ -244,7 +257,7 @@ function validateMatch(field: string, match: MatchResources): FieldError[] {
       ...validateRule(`${field}.${key}[${i}]`, rule),
     ]);
   return [
-    ...oneOf(`${field}.matchPolicy`, match.matchPolicy, ["Equivalent", "Exact"]),
+    ...supportedValue(`${field}.matchPolicy`, match.matchPolicy, ["Equivalent", "Exact"]),
     ...validateLabelSelector(`${field}.namespaceSelector`, match.namespaceSelector),
     ...validateLabelSelector(`${field}.objectSelector`, match.objectSelector),
     ...rules("resourceRules"),

@@ -54,7 +54,7 @@ export class PolicyCompiler {
 
   variable({ name, expression }: Variable): Compiled {
     const compiled = this.compile(expression);
-    this.variables[name] = compiled instanceof Error ? "dyn" : fieldType(compiled.type);
+    if (expression?.trim()) this.variables[name] = compiled instanceof Error ? "dyn" : fieldType(compiled.type);
     this.environments.clear();
     return compiled;
   }

@@ -1,9 +1,9 @@
 import { compileMatchCondition } from "../cel/admission.ts";
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
-import { duplicateValue, invalidForEach, invalidValue, notSupported, oneOf, requiredValue } from "../meta/field-errors.ts";
+import { duplicateValue, invalidForEach, invalidValue, requiredValue, supportedValue } from "../meta/field-errors.ts";
 import { validateLabelSelector } from "../meta/labels.ts";
-import { checkDnsSubdomain } from "../meta/names.ts";
+import { checkDns1035Label, checkDnsSubdomain, checkQualifiedName } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
 import { expressionErrors } from "./policy-expressions.ts";
 import type {
@@ -22,7 +22,7 @@ export const mutatingWebhookConfigurationRules: KindRules<MutatingWebhookConfigu
   default({ webhooks }) {
     for (const webhook of webhooks ?? []) {
       defaultWebhook(webhook);
-      webhook.reinvocationPolicy ||= "Never";
+      webhook.reinvocationPolicy ??= "Never";
     }
   },
   validate: ({ webhooks }) => validateWebhooks(webhooks ?? []),
@@ -39,13 +39,13 @@ export const validatingWebhookConfigurationRules: KindRules<ValidatingWebhookCon
 };
 
 function defaultWebhook(webhook: ValidatingWebhook | MutatingWebhook): void {
-  webhook.failurePolicy ||= "Fail";
-  webhook.matchPolicy ||= "Equivalent";
+  webhook.failurePolicy ??= "Fail";
+  webhook.matchPolicy ??= "Equivalent";
   webhook.namespaceSelector ??= {};
   webhook.objectSelector ??= {};
   webhook.timeoutSeconds ??= 10;
   if (webhook.clientConfig?.service) webhook.clientConfig.service.port ??= 443;
-  for (const rule of webhook.rules ?? []) rule.scope ||= "*";
+  for (const rule of webhook.rules ?? []) rule.scope ??= "*";
 }
 
 function validateWebhooks(webhooks: readonly (ValidatingWebhook | MutatingWebhook)[]): FieldError[] {
@@ -66,19 +66,25 @@ function validateWebhook(field: string, webhook: ValidatingWebhook | MutatingWeb
     errors.push(requiredValue(`${field}.admissionReviewVersions`, `must specify one of ${reviewVersions.join(", ")}`));
   else if (!versions.some((version) => reviewVersions.includes(version)))
     errors.push(invalidValue(`${field}.admissionReviewVersions`, versions, `must include at least one of ${reviewVersions.join(", ")}`));
+  for (const [i, version] of versions.entries()) {
+    const place = `${field}.admissionReviewVersions[${i}]`;
+    errors.push(...invalidForEach(place, version, checkDns1035Label(version)));
+    if (versions.indexOf(version) < i) errors.push(invalidValue(place, version, "duplicate version"));
+  }
   if (!name) errors.push(requiredValue(`${field}.name`));
   else {
-    errors.push(...invalidForEach(`${field}.name`, name, checkDnsSubdomain(name)));
-    if (name.split(".").length < 3)
+    const wrong = checkDnsSubdomain(name);
+    if (wrong.length > 0) errors.push(invalidValue(`${field}.name`, name, wrong.join(",")));
+    else if (name.split(".").length < 3)
       errors.push(invalidValue(`${field}.name`, name, "should be a domain with at least three segments separated by dots"));
   }
   for (const [i, rule] of (webhook.rules ?? []).entries()) errors.push(...validateRule(`${field}.rules[${i}]`, rule));
-  errors.push(...oneOf(`${field}.failurePolicy`, webhook.failurePolicy, ["Fail", "Ignore"]));
-  errors.push(...oneOf(`${field}.matchPolicy`, webhook.matchPolicy, ["Equivalent", "Exact"]));
-  const effects: string = webhook.sideEffects ?? "";
-  if (!effects) errors.push(requiredValue(`${field}.sideEffects`, "must specify one of None, NoneOnDryRun"));
-  else if (effects !== "None" && effects !== "NoneOnDryRun")
-    errors.push(notSupported(`${field}.sideEffects`, effects, ["None", "NoneOnDryRun"]));
+  errors.push(...supportedValue(`${field}.failurePolicy`, webhook.failurePolicy, ["Fail", "Ignore"]));
+  errors.push(...supportedValue(`${field}.matchPolicy`, webhook.matchPolicy, ["Equivalent", "Exact"]));
+  if (webhook.sideEffects === undefined) errors.push(requiredValue(`${field}.sideEffects`, "must specify one of None, NoneOnDryRun"));
+  else errors.push(...supportedValue(`${field}.sideEffects`, webhook.sideEffects, ["None", "NoneOnDryRun"]));
+  if ("reinvocationPolicy" in webhook)
+    errors.push(...supportedValue(`${field}.reinvocationPolicy`, webhook.reinvocationPolicy, ["IfNeeded", "Never"]));
   if (timeoutSeconds !== undefined && (timeoutSeconds < 1 || timeoutSeconds > 30))
     errors.push(invalidValue(`${field}.timeoutSeconds`, timeoutSeconds, "the timeout value must be between 1 and 30 seconds"));
   errors.push(...validateLabelSelector(`${field}.namespaceSelector`, webhook.namespaceSelector));
@@ -93,6 +99,7 @@ function validateWebhook(field: string, webhook: ValidatingWebhook | MutatingWeb
     });
   for (const [i, condition] of conditions.entries()) {
     if (!condition.name) errors.push(requiredValue(`${field}.matchConditions[${i}].name`));
+    else errors.push(...invalidForEach(`${field}.matchConditions[${i}].name`, condition.name, checkQualifiedName(condition.name)));
     if (!condition.expression?.trim()) errors.push(requiredValue(`${field}.matchConditions[${i}].expression`));
     else {
       const text = condition.expression;
@@ -122,13 +129,30 @@ export function validateRule(field: string, rule: RuleWithOperations): FieldErro
   alone("apiGroups", apiGroups);
   alone("apiVersions", apiVersions);
   for (const [i, version] of apiVersions.entries()) if (!version) errors.push(requiredValue(`${field}.apiVersions[${i}]`));
-  if (resources.length === 0) errors.push(requiredValue(`${field}.resources`));
-  if (resources.includes("*") && resources.some((r) => r !== "*" && !r.includes("/")))
-    errors.push(invalidValue(`${field}.resources`, resources, "if '*' is present, must not specify other resources without subresources"));
+  errors.push(...validateResources(`${field}.resources`, resources));
   alone("operations", operations);
   for (const [i, operation] of operations.entries())
-    errors.push(...oneOf(`${field}.operations[${i}]`, operation, ["*", "CONNECT", "CREATE", "DELETE", "UPDATE"]));
-  if (rule.scope) errors.push(...oneOf(`${field}.scope`, rule.scope, ["*", "Cluster", "Namespaced"]));
+    errors.push(...supportedValue(`${field}.operations[${i}]`, operation, ["*", "CONNECT", "CREATE", "DELETE", "UPDATE"]));
+  if (rule.scope !== undefined) errors.push(...supportedValue(`${field}.scope`, rule.scope, ["*", "Cluster", "Namespaced"]));
+  return errors;
+}
+
+function validateResources(field: string, resources: readonly string[]): FieldError[] {
+  if (resources.length === 0) return [requiredValue(field)];
+  const errors: FieldError[] = [];
+  const stars = new Set<string>();
+  for (const [i, resource] of resources.entries()) {
+    const [name, part] = resource.split(/\/(.*)/s);
+    if (!resource) errors.push(requiredValue(`${field}[${i}]`));
+    if (part === undefined) continue;
+    for (const star of [`${name}/*`, `*/${part}`])
+      if (stars.has(star)) errors.push(invalidValue(`${field}[${i}]`, resource, `if '${star}' is present, must not specify ${resource}`));
+    if (part === "*" || name === "*") stars.add(resource);
+  }
+  if (resources.length > 1 && resources.includes("*/*"))
+    errors.push(invalidValue(field, resources, "if '*/*' is present, must not specify other resources"));
+  if (resources.includes("*") && resources.some((resource) => resource && resource !== "*" && !resource.includes("/")))
+    errors.push(invalidValue(field, resources, "if '*' is present, must not specify other resources without subresources"));
   return errors;
 }
 
@@ -138,7 +162,9 @@ export function validateClientConfig(field: string, config: WebhookClientConfig 
   if ((url === undefined) === (service === undefined)) return [requiredValue(field, "exactly one of url or service is required")];
   if (url !== undefined) return validateUrl(`${field}.url`, url);
   const errors: FieldError[] = [];
-  for (const key of ["name", "namespace"] as const) if (!service?.[key]) errors.push(requiredValue(`${field}.service.${key}`));
+  // Upstream takes the one for the other.
+  if (!service?.name) errors.push(requiredValue(`${field}.service.namespace`));
+  if (!service?.namespace) errors.push(requiredValue(`${field}.service.name`));
   const port = service?.port ?? 443;
   if (port < 1 || port > 65535)
     errors.push(invalidValue(`${field}.service.port`, port, "port is not valid: must be between 1 and 65535, inclusive"));
@@ -158,6 +184,11 @@ function validatePath(field: string, path: string): FieldError[] {
 
 function validateUrl(field: string, url: string): FieldError[] {
   const form = "; desired format: https://host[/path]";
+  if (!/^[a-z][a-z\d+.-]*:/i.test(url))
+    return [
+      invalidValue(field, "", `'https' is the only allowed URL scheme${form}`),
+      invalidValue(field, "", `host must be specified${form}`),
+    ];
   if (!URL.canParse(url))
     return [requiredValue(field, `url must be a valid URL: parse ${JSON.stringify(url)}: invalid URI for request${form}`)];
   const { protocol, username, hash, search } = new URL(url);

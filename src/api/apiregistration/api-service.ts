@@ -1,6 +1,7 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
-import { invalidValue, requiredValue } from "../meta/field-errors.ts";
+import { invalidForEach, invalidValue, requiredValue } from "../meta/field-errors.ts";
+import { checkDns1035Label, checkDnsSubdomain, checkPort } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
 import type { APIService } from "../types/apiregistration.v1.ts";
 
@@ -14,7 +15,10 @@ export const apiServiceRules: KindRules<APIService> = {
     const wanted = `${spec.version ?? ""}.${spec.group ?? ""}`;
     if (metadata.name !== wanted)
       errors.push(invalidValue("metadata.name", metadata.name ?? "", `must be \`spec.version+"."+spec.group\`: "${wanted}"`));
-    if (!spec.version) errors.push(requiredValue("spec.version"));
+    const { group = "", version = "" } = spec;
+    if (group) errors.push(...invalidForEach("spec.group", group, checkDnsSubdomain(group)));
+    else if (version !== "v1") errors.push(requiredValue("spec.group", "only v1 may have an empty group and it better be legacy kube"));
+    errors.push(...invalidForEach("spec.version", version, checkDns1035Label(version)));
     for (const [key, most] of [
       ["groupPriorityMinimum", 20_000],
       ["versionPriority", 1000],
@@ -29,6 +33,8 @@ export const apiServiceRules: KindRules<APIService> = {
       return errors;
     }
     for (const key of ["namespace", "name"] as const) if (!spec.service[key]) errors.push(requiredValue(`spec.service.${key}`));
+    const { port = 443 } = spec.service;
+    for (const text of checkPort(port)) errors.push(invalidValue("spec.service.port", port, `port is not valid: ${text}`));
     if (spec.caBundle && spec.insecureSkipTLSVerify)
       errors.push(invalidValue("spec.insecureSkipTLSVerify", true, "may not be true if caBundle is present"));
     return errors;

@@ -1,18 +1,20 @@
 import type { FieldError } from "../errors.ts";
+import { validateContainerResourceName } from "../core/resource-validation.ts";
 import type { KindRules } from "../kind.ts";
 import {
   forbiddenField,
   invalidForEach,
   invalidValue,
-  nonNegative,
   notSupported,
-  oneOf,
   positive,
   requiredValue,
+  supportedValue,
 } from "../meta/field-errors.ts";
-import { checkPathSegment } from "../meta/names.ts";
+import { checkDnsLabel, checkPathSegment } from "../meta/names.ts";
+import { compareQuantities } from "../meta/quantity.ts";
 import { age } from "../meta/time.ts";
 import type {
+  CrossVersionObjectReference,
   HorizontalPodAutoscaler,
   HorizontalPodAutoscalerSpec,
   HPAScalingPolicy,
@@ -57,7 +59,7 @@ export const horizontalPodAutoscalerRules: KindRules<HorizontalPodAutoscaler> = 
 
 /** How fast to scale where nothing is said: up by 4 pods or double, down to the minimum, every 15 seconds. */
 function rulesOf(rules: HPAScalingRules | undefined, policies: readonly HPAScalingPolicy[]): HPAScalingRules {
-  return { ...rules, selectPolicy: rules?.selectPolicy || "Max", policies: rules?.policies ?? policies.map((policy) => ({ ...policy })) };
+  return { ...rules, selectPolicy: rules?.selectPolicy ?? "Max", policies: rules?.policies ?? policies.map((policy) => ({ ...policy })) };
 }
 
 const shown = 2;
@@ -99,15 +101,12 @@ function validateSpec(spec: HorizontalPodAutoscalerSpec): FieldError[] {
     errors.push(invalidValue("spec.minReplicas", minReplicas, "must be greater than or equal to 1"));
   if (minReplicas === 0 && !spec.metrics?.some(({ type }) => type === "Object" || type === "External"))
     errors.push(forbiddenField("spec.metrics", "must specify at least one Object or External metric to support scaling to zero replicas"));
-  if (maxReplicas < 1) errors.push(requiredValue("spec.maxReplicas", "must be set and greater than 0"));
+  if (maxReplicas === 0) errors.push(requiredValue("spec.maxReplicas", "must be set and greater than 0"));
+  if (maxReplicas < 0) errors.push(invalidValue("spec.maxReplicas", maxReplicas, "must be greater than or equal to 1"));
   if (minReplicas !== undefined && maxReplicas < minReplicas)
     errors.push(invalidValue("spec.maxReplicas", maxReplicas, "must be greater than or equal to `minReplicas`"));
   const target = spec.scaleTargetRef;
-  for (const key of ["kind", "name"] as const) {
-    const field = `spec.scaleTargetRef.${key}`;
-    if (!target?.[key]) errors.push(requiredValue(field));
-    else errors.push(...invalidForEach(field, target[key], checkPathSegment(target[key])));
-  }
+  errors.push(...validateReference("spec.scaleTargetRef", target));
   if (target && !target.apiVersion?.includes("/"))
     errors.push(invalidValue("spec.scaleTargetRef.apiVersion", target.apiVersion ?? "", "apiVersion must specify API group"));
   for (const [i, metric] of (spec.metrics ?? []).entries()) errors.push(...validateMetric(`spec.metrics[${i}]`, metric));
@@ -125,8 +124,10 @@ const sources = {
 
 function validateMetric(field: string, metric: MetricSpec): FieldError[] {
   if (!types.includes(metric.type)) {
+    // Upstream looks at the type twice: which it is, and which source belongs to it.
     const missing = metric.type ? [] : [requiredValue(`${field}.type`, "must specify a metric source type")];
-    return [...missing, notSupported(`${field}.type`, metric.type ?? "", types)];
+    const unknown = notSupported(`${field}.type`, metric.type ?? "", types);
+    return [...missing, unknown, unknown];
   }
   const wanted = sources[metric.type as keyof typeof sources];
   const errors: FieldError[] = [];
@@ -139,9 +140,15 @@ function validateMetric(field: string, metric: MetricSpec): FieldError[] {
   if ("name" in source && !source.name) errors.push(requiredValue(`${field}.${wanted}.name`, "must specify a resource name"));
   if ("metric" in source && !source.metric?.name)
     errors.push(requiredValue(`${field}.${wanted}.metric.name`, "must specify a metric name"));
+  if ("describedObject" in source || wanted === "object")
+    errors.push(...validateReference(`${field}.object.describedObject`, metric.object?.describedObject));
+  if (wanted === "containerResource") errors.push(...validateContainer(`${field}.${wanted}`, metric.containerResource ?? {}));
   if (!target?.type) errors.push(requiredValue(`${path}.type`, "must specify a metric target type"));
-  else if (!["Utilization", "Value", "AverageValue"].includes(target.type))
-    errors.push(invalidValue(`${path}.type`, target.type, "must be either Utilization, Value, or AverageValue"));
+  if (!["Utilization", "Value", "AverageValue"].includes(target?.type ?? ""))
+    errors.push(invalidValue(`${path}.type`, target?.type ?? "", "must be either Utilization, Value, or AverageValue"));
+  for (const key of ["value", "averageValue"] as const)
+    if (target?.[key] !== undefined && compareQuantities(target[key], "0") <= 0)
+      errors.push(invalidValue(`${path}.${key}`, target[key], "must be positive"));
   errors.push(...positive(`${path}.averageUtilization`, target?.averageUtilization));
   if (wanted === "resource" || wanted === "containerResource") {
     if (target?.averageUtilization === undefined && target?.averageValue === undefined)
@@ -151,23 +158,50 @@ function validateMetric(field: string, metric: MetricSpec): FieldError[] {
   } else if (wanted === "pods" && target?.averageValue === undefined)
     errors.push(requiredValue(`${path}.averageValue`, "must specify a positive target averageValue"));
   else if ((wanted === "external" || wanted === "object") && target?.value === undefined && target?.averageValue === undefined)
-    errors.push(requiredValue(`${path}.averageValue`, "must set either a target value for metric or a per-pod target"));
+    errors.push(
+      requiredValue(
+        `${path}.averageValue`,
+        wanted === "object"
+          ? "must set either a target value or averageValue"
+          : "must set either a target value for metric or a per-pod target",
+      ),
+    );
   return errors;
+}
+
+function validateContainer(field: string, { name, container }: { name?: string; container?: string }): FieldError[] {
+  return [
+    ...(name ? validateContainerResourceName(`${field}.name`, name) : []),
+    ...(container
+      ? invalidForEach(`${field}.container`, container, checkDnsLabel(container))
+      : [requiredValue(`${field}.container`, "must specify a container")]),
+  ];
+}
+
+function validateReference(field: string, target: CrossVersionObjectReference | undefined): FieldError[] {
+  return (["kind", "name"] as const).flatMap((key) =>
+    target?.[key] ? invalidForEach(`${field}.${key}`, target[key], checkPathSegment(target[key])) : [requiredValue(`${field}.${key}`)],
+  );
 }
 
 function validateRules(field: string, rules: HPAScalingRules | undefined): FieldError[] {
   if (!rules) return [];
-  const errors = nonNegative(`${field}.stabilizationWindowSeconds`, rules.stabilizationWindowSeconds);
+  const errors: FieldError[] = [];
+  if ((rules.stabilizationWindowSeconds ?? 0) < 0)
+    errors.push(
+      invalidValue(`${field}.stabilizationWindowSeconds`, rules.stabilizationWindowSeconds, "must be greater than or equal to zero"),
+    );
   if ((rules.stabilizationWindowSeconds ?? 0) > 3600)
     errors.push(
       invalidValue(`${field}.stabilizationWindowSeconds`, rules.stabilizationWindowSeconds, "must be less than or equal to 3600"),
     );
-  if (rules.selectPolicy) errors.push(...oneOf(`${field}.selectPolicy`, rules.selectPolicy, ["Disabled", "Max", "Min"]));
+  if (rules.selectPolicy !== undefined)
+    errors.push(...supportedValue(`${field}.selectPolicy`, rules.selectPolicy, ["Disabled", "Max", "Min"]));
   if (!rules.policies?.length) errors.push(requiredValue(`${field}.policies`, "must specify at least one Policy"));
   for (const [i, { type, value, periodSeconds }] of (rules.policies ?? []).entries()) {
     const path = `${field}.policies[${i}]`;
     errors.push(
-      ...oneOf(`${path}.type`, type, ["Percent", "Pods"]),
+      ...supportedValue(`${path}.type`, type, ["Percent", "Pods"]),
       ...(value > 0 ? [] : [invalidValue(`${path}.value`, value ?? 0, "must be greater than zero")]),
       ...(periodSeconds > 0 ? [] : [invalidValue(`${path}.periodSeconds`, periodSeconds ?? 0, "must be greater than zero")]),
     );

@@ -67,7 +67,9 @@ export function syntaxIssues(error: ParseError, text: string): Issue[] {
       return [issue(end || wanted === "COLON" ? `missing ${token} at '${found}'` : `extraneous input '${found}' expecting ${token}`)];
     }
     case "unexpected_character": {
-      if (error.summary.includes("'")) return [issue(`extraneous input '${found}' expecting <EOF>`)];
+      // What stands alone at the end could be left out; where more follows, nothing would be gained by that.
+      const alone = rest.trim() === found;
+      if (error.summary.includes("'")) return [issue(`${alone ? "extraneous" : "mismatched"} input '${found}' expecting <EOF>`)];
       const issues = [issue(`token recognition error at: '${/^[&|=] ?/.exec(rest)?.[0] ?? rest[0] ?? ""}'`)];
       return rest.length === 1 ? [...issues, issue(nothingMore, at + 1)] : issues;
     }
@@ -151,7 +153,7 @@ export function issuesText(issues: readonly Issue[], text: string): string {
       const before = text.slice(0, at).split("\n");
       const column = before.at(-1)?.length ?? 0;
       const line = text.split("\n")[before.length - 1] ?? "";
-      return `ERROR: <input>:${before.length}:${column + 1}: ${message}\n | ${line}\n | ${".".repeat(column)}^`;
+      return `ERROR: <input>:${before.length}:${text ? column + 1 : 0}: ${message}\n | ${line}\n | ${".".repeat(column)}^`;
     })
     .join("\n");
 }

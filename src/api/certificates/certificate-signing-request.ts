@@ -1,7 +1,6 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
-import { deepEqual } from "../meta/equality.ts";
-import { duplicateValue, immutable, invalidValue, notSupported, requiredValue } from "../meta/field-errors.ts";
+import { duplicateValue, invalidValue, notSupported, requiredValue } from "../meta/field-errors.ts";
 import { age, humanDuration } from "../meta/time.ts";
 import type { CertificateSigningRequest } from "../types/certificates.v1.ts";
 
@@ -41,7 +40,9 @@ export const certificateSigningRequestRules: KindRules<CertificateSigningRequest
       ? [invalidValue("spec.expirationSeconds", spec.expirationSeconds, "may not specify a duration less than 600 seconds (10 minutes)")]
       : []),
   ],
-  validateUpdate: ({ spec }, old) => immutable("spec", deepEqual(spec, old.spec), spec),
+  prepareForUpdate(request, { spec }) {
+    request.spec = structuredClone(spec);
+  },
   cells: ({ metadata, spec, status }, now) => [
     metadata.name,
     age(metadata.creationTimestamp, now),

@@ -1,17 +1,11 @@
 import type { KindRules } from "../kind.ts";
-import { invalidValue } from "../meta/field-errors.ts";
 import { age, humanDuration, parseTime } from "../meta/time.ts";
 import type { Event } from "../types/core.v1.ts";
+import { validateEvent } from "./event-validation.ts";
 
 /** The rules of Events of the core group. */
 export const eventRules: KindRules<Event> = {
-  validate({ metadata, involvedObject, eventTime }) {
-    const { namespace = "" } = involvedObject ?? {};
-    const fits = namespace === metadata.namespace || (namespace === "" && ["default", "kube-system"].includes(metadata.namespace ?? ""));
-    // Events by the newer API (with eventTime) are checked there.
-    if (eventTime || fits) return [];
-    return [invalidValue("involvedObject.namespace", namespace, "does not match event.namespace")];
-  },
+  validate: (event) => validateEvent(event, "reportingComponent"),
   cells: eventCells,
   fields: {
     "involvedObject.kind": ({ involvedObject }) => involvedObject?.kind ?? "",

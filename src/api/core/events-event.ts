@@ -2,6 +2,7 @@ import type { KindRules } from "../kind.ts";
 import type { Event as CoreEvent } from "../types/core.v1.ts";
 import type { Event } from "../types/events.v1.ts";
 import { eventCells, eventRules } from "./event.ts";
+import { validateChangedEvent, validateEvent, validateNewEvent } from "./event-validation.ts";
 
 /** An Event of events.k8s.io as one of the core group: the same object under other names. */
 export function toCoreEvent(event: Event): CoreEvent {
@@ -65,6 +66,8 @@ export function fromCoreEvent(event: CoreEvent): Event {
 
 /** The rules of Events of events.k8s.io. */
 export const eventsEventRules: KindRules<Event> = {
+  validate: (event, old) => (old ? validateEvent : validateNewEvent)(toCoreEvent(event)),
+  validateUpdate: (event, old) => validateChangedEvent(toCoreEvent(event), toCoreEvent(old)),
   cells: (event, now) => eventCells(toCoreEvent(event), now),
   fields: Object.fromEntries(
     Object.entries(eventRules.fields ?? {})

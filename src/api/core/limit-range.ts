@@ -4,7 +4,7 @@ import { duplicateValue, forbiddenField, invalidForEach, invalidValue, requiredV
 import { checkQualifiedName } from "../meta/names.ts";
 import { approximateValue, compareQuantities } from "../meta/quantity.ts";
 import type { LimitRange, LimitRangeItem } from "../types/core.v1.ts";
-import { isOvercommitAllowed } from "./resource-validation.ts";
+import { isOvercommitAllowed, validateContainerResourceName, validateResourceName } from "./resource-validation.ts";
 
 /** The rules of LimitRanges: for containers, max gives default limits, those give default requests, and min the rest. */
 export const limitRangeRules: KindRules<LimitRange> = {
@@ -38,12 +38,21 @@ function validateItem(field: string, item: LimitRangeItem): FieldError[] {
         errors.push(forbiddenField(`${field}.${key}`, "may not be specified when `type` is 'Pod'"));
   if (item.type === "PersistentVolumeClaim" && !item.min?.["storage"] && !item.max?.["storage"])
     errors.push(requiredValue(`${field}.limits`, "either minimum or maximum storage value is required, but neither was provided"));
-  const names = new Set(
-    ["max", "min", "default", "defaultRequest", "maxLimitRequestRatio"].flatMap((key) => Object.keys(item[key as "max"] ?? {})),
-  );
-  for (const name of names)
-    errors.push(...invalidForEach(`${field}[${name}]`, name, checkQualifiedName(name)), ...validateBounds(field, name, item));
-  return errors;
+  const check = item.type === "Pod" || item.type === "Container" ? validateContainerResourceName : validateResourceName;
+  const names = new Set<string>();
+  for (const key of ["max", "min", "default", "defaultRequest", "maxLimitRequestRatio"] as const)
+    for (const name of Object.keys(item[key] ?? {})) {
+      names.add(name);
+      errors.push(...check(`${field}.${key}[${name}]`, name));
+    }
+  for (const name of names) errors.push(...validateBounds(field, name, item));
+  return [...validateType(`${field}.type`, item.type ?? ""), ...errors];
+}
+
+function validateType(field: string, type: string): FieldError[] {
+  const errors = invalidForEach(field, type, checkQualifiedName(type));
+  const known = type.includes("/") || ["Pod", "Container", "PersistentVolumeClaim"].includes(type);
+  return errors.length > 0 || known ? errors : [invalidValue(field, type, "must be a standard limit type or fully qualified")];
 }
 
 // Each must not exceed the next: the texts name the greater one first.

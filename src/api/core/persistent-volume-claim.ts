@@ -2,7 +2,15 @@ import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { difference } from "../meta/difference.ts";
 import { semanticEqual } from "../meta/equality.ts";
-import { forbiddenField, invalidForEach, invalidValue, notSupported, oneOf, requiredValue } from "../meta/field-errors.ts";
+import {
+  forbiddenField,
+  goStruct,
+  invalidForEach,
+  invalidValue,
+  notSupported,
+  requiredValue,
+  supportedValue,
+} from "../meta/field-errors.ts";
 import { validateLabelSelector } from "../meta/labels.ts";
 import { checkDnsSubdomain } from "../meta/names.ts";
 import { canonicalQuantity, compareQuantities } from "../meta/quantity.ts";
@@ -13,6 +21,20 @@ import type { PersistentVolumeClaim, PersistentVolumeClaimSpec } from "../types/
 const protection = "kubernetes.io/pvc-protection";
 const accessModes = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
 const immutableText = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
+
+const amounts = (list: Record<string, string>): object => Object.fromEntries(Object.entries(list).sort(([a], [b]) => (a < b ? -1 : 1)));
+const dataSource = { APIGroup: null, Kind: "", Name: "" };
+const goSpec = {
+  AccessModes: null,
+  Selector: null,
+  Resources: { Limits: amounts, Requests: amounts },
+  VolumeName: "",
+  StorageClassName: null,
+  VolumeMode: null,
+  DataSource: (source: object) => goStruct(source, dataSource),
+  DataSourceRef: (source: object) => goStruct(source, { ...dataSource, Namespace: null }),
+  VolumeAttributesClassName: null,
+};
 
 /** What is wrong with the spec of a claim or of a template of one. */
 export function validateClaimSpec(field: string, spec: PersistentVolumeClaimSpec | undefined): FieldError[] {
@@ -25,7 +47,20 @@ export function validateClaimSpec(field: string, spec: PersistentVolumeClaimSpec
     errors.push(invalidValue(`${field}.resources[storage]`, storage, "must be greater than zero"));
   if (spec.storageClassName)
     errors.push(...invalidForEach(`${field}.storageClassName`, spec.storageClassName, checkDnsSubdomain(spec.storageClassName)));
-  if (spec.volumeMode) errors.push(...oneOf(`${field}.volumeMode`, spec.volumeMode, ["Block", "Filesystem"]));
+  if (spec.volumeMode !== undefined) errors.push(...supportedValue(`${field}.volumeMode`, spec.volumeMode, ["Block", "Filesystem"]));
+  for (const key of ["dataSource", "dataSourceRef"] as const) errors.push(...validateDataSource(`${field}.${key}`, spec[key]));
+  return errors;
+}
+
+function validateDataSource(field: string, source: PersistentVolumeClaimSpec["dataSource"]): FieldError[] {
+  if (!source) return [];
+  const { name, kind = "", apiGroup } = source;
+  const errors: FieldError[] = [];
+  if (!name) errors.push(requiredValue(`${field}.name`));
+  if (!kind) errors.push(requiredValue(`${field}.kind`));
+  if (apiGroup) errors.push(...invalidForEach(`${field}.apiGroup`, apiGroup, checkDnsSubdomain(apiGroup)));
+  else if (kind !== "PersistentVolumeClaim")
+    errors.push(invalidValue(field, kind, "must be 'PersistentVolumeClaim' when referencing the default apiGroup"));
   return errors;
 }
 
@@ -63,7 +98,12 @@ export function storageClassOf(object: {
 /** Fills in what the spec of a claim does not say. */
 export function defaultClaimSpec(spec: PersistentVolumeClaimSpec | undefined): void {
   if (!spec) return;
-  spec.volumeMode ||= "Filesystem";
+  spec.volumeMode ??= "Filesystem";
+}
+
+/** A data source by its older field is one by the newer as well, and the other way round. */
+function normalizeDataSources({ spec }: PersistentVolumeClaim): void {
+  if (!spec) return;
   const { dataSource, dataSourceRef } = spec;
   if (dataSource && !dataSourceRef) spec.dataSourceRef = { ...dataSource };
   else if (!dataSource && dataSourceRef && !dataSourceRef.namespace)
@@ -78,10 +118,12 @@ export const persistentVolumeClaimRules: KindRules<PersistentVolumeClaim> = {
     claim.status.phase ||= "Pending";
   },
   prepareForCreate(claim) {
+    normalizeDataSources(claim);
     claim.status = { phase: "Pending" };
     claim.metadata.finalizers ??= [];
     if (!claim.metadata.finalizers.includes(protection)) claim.metadata.finalizers.push(protection);
   },
+  prepareForUpdate: normalizeDataSources,
   validate: (claim) => validateClaimSpec("spec", claim.spec),
   validateUpdate(claim, old) {
     const { resources, volumeAttributesClassName, ...rest } = claim.spec;
@@ -92,7 +134,7 @@ export const persistentVolumeClaimRules: KindRules<PersistentVolumeClaim> = {
     const sameSize = semanticEqual(resources, oldResources) && volumeAttributesClassName === oldAttributes;
     const errors: FieldError[] = [];
     if (!semanticEqual(rest, allowed) || !(bound || sameSize))
-      errors.push(forbiddenField("spec", `${immutableText}\n${difference(old.spec, claim.spec)}`));
+      errors.push(forbiddenField("spec", `${immutableText}\n${difference(goStruct(old.spec, goSpec), goStruct(claim.spec, goSpec))}`));
     const size = resources?.requests?.["storage"] ?? "0";
     const before = oldResources?.requests?.["storage"] ?? "0";
     const capacity = old.status?.capacity?.["storage"] ?? "0";

@@ -1,11 +1,20 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { semanticEqual } from "../meta/equality.ts";
-import { forbiddenField, invalidForEach, invalidValue, notSupported, oneOf, requiredValue } from "../meta/field-errors.ts";
+import {
+  forbiddenField,
+  goStruct,
+  invalidForEach,
+  invalidValue,
+  notSupported,
+  oneOf,
+  requiredValue,
+  supportedValue,
+} from "../meta/field-errors.ts";
 import { checkDnsSubdomain } from "../meta/names.ts";
 import { canonicalQuantity, compareQuantities } from "../meta/quantity.ts";
 import { age } from "../meta/time.ts";
-import type { PersistentVolume, PersistentVolumeSpec } from "../types/core.v1.ts";
+import type { NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, PersistentVolume, PersistentVolumeSpec } from "../types/core.v1.ts";
 import { shortAccessModes, storageClassOf, validateAccessModes } from "./persistent-volume-claim.ts";
 import { validateNodeSelector } from "./scheduling-validation.ts";
 import { validateHostPath, validateNfs } from "./volume-validation.ts";
@@ -27,7 +36,7 @@ const notSources = new Set([
 export const persistentVolumeRules: KindRules<PersistentVolume> = {
   default({ spec }) {
     spec.persistentVolumeReclaimPolicy ||= "Retain";
-    spec.volumeMode ||= "Filesystem";
+    spec.volumeMode ??= "Filesystem";
     if (spec.hostPath) spec.hostPath.type ??= "";
   },
   prepareForCreate(volume) {
@@ -46,16 +55,24 @@ export const persistentVolumeRules: KindRules<PersistentVolume> = {
     ...(spec.storageClassName
       ? invalidForEach("spec.storageClassName", spec.storageClassName, checkDnsSubdomain(spec.storageClassName))
       : []),
-    ...(spec.volumeMode ? oneOf("spec.volumeMode", spec.volumeMode, ["Block", "Filesystem"]) : []),
+    ...(spec.volumeMode === undefined ? [] : supportedValue("spec.volumeMode", spec.volumeMode, ["Block", "Filesystem"])),
     ...validateAffinity(spec),
   ],
-  validateUpdate({ spec }, { spec: old }) {
-    const errors: FieldError[] = [];
+  validateUpdate(volume, { spec: old }) {
+    const { spec } = volume;
+    // Upstream checks a changed volume twice.
+    const errors = [...(persistentVolumeRules.validate?.(volume) ?? [])];
     if (!semanticEqual(sourceOf(spec), sourceOf(old)))
       errors.push(forbiddenField("spec.persistentvolumesource", "spec.persistentvolumesource is immutable after creation"));
     if (spec.volumeMode !== old.volumeMode) errors.push(invalidValue("volumeMode", spec.volumeMode, "field is immutable"));
     if (old.nodeAffinity && !semanticEqual(spec.nodeAffinity, old.nodeAffinity))
-      errors.push(invalidValue("spec.nodeAffinity", spec.nodeAffinity, "field is immutable"));
+      errors.push(
+        invalidValue(
+          "nodeAffinity",
+          spec.nodeAffinity ? goStruct(spec.nodeAffinity, goNodeAffinity) : null,
+          "field is immutable, except for updating from beta label to GA",
+        ),
+      );
     return errors;
   },
   warnings: ({ spec }) =>
@@ -86,9 +103,11 @@ function sourceOf(spec: PersistentVolumeSpec): object {
   return Object.fromEntries(Object.entries(spec).filter(([key]) => !notSources.has(key)));
 }
 
-function validateCapacity({ capacity = {} }: PersistentVolumeSpec): FieldError[] {
+function validateCapacity({ capacity: given }: PersistentVolumeSpec): FieldError[] {
+  const capacity = Object.fromEntries(Object.entries(given ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)));
   const errors: FieldError[] = [];
-  if (Object.keys(capacity).length === 0) return [requiredValue("spec.capacity"), notSupported("spec.capacity", null, ["storage"])];
+  if (Object.keys(capacity).length === 0)
+    return [requiredValue("spec.capacity"), notSupported("spec.capacity", given ?? null, ["storage"])];
   if (capacity["storage"] === undefined || Object.keys(capacity).length > 1)
     errors.push(notSupported("spec.capacity", capacity, ["storage"]));
   for (const [name, amount] of Object.entries(capacity))
@@ -108,6 +127,14 @@ function validateSource(spec: PersistentVolumeSpec): FieldError[] {
     for (const key of ["driver", "volumeHandle"] as const) if (!spec.csi?.[key]) errors.push(requiredValue(`spec.csi.${key}`));
   return errors;
 }
+
+const requirements = (list: NodeSelectorRequirement[]): object[] =>
+  list.map((item) => goStruct(item, { Key: "", Operator: "", Values: null }));
+const nodeSelector = {
+  NodeSelectorTerms: (terms: NodeSelectorTerm[]) =>
+    terms.map((term) => goStruct(term, { MatchExpressions: requirements, MatchFields: requirements })),
+};
+const goNodeAffinity = { Required: (required: NodeSelector) => goStruct(required, nodeSelector) };
 
 function validateAffinity({ nodeAffinity }: PersistentVolumeSpec): FieldError[] {
   if (!nodeAffinity) return [];

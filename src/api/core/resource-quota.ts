@@ -1,34 +1,13 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { semanticEqual } from "../meta/equality.ts";
-import { immutable, invalidForEach, invalidValue } from "../meta/field-errors.ts";
+import { immutable, invalidValue } from "../meta/field-errors.ts";
 import { checkQualifiedName } from "../meta/names.ts";
 import { canonicalQuantity } from "../meta/quantity.ts";
 import { age } from "../meta/time.ts";
 import type { ResourceQuota } from "../types/core.v1.ts";
-import { validateQuantity } from "./resource-validation.ts";
+import { isStandardResource, validateQuantity, validateResourceName } from "./resource-validation.ts";
 
-const standard = new Set([
-  "cpu",
-  "memory",
-  "ephemeral-storage",
-  "requests.cpu",
-  "requests.memory",
-  "requests.storage",
-  "requests.ephemeral-storage",
-  "limits.cpu",
-  "limits.memory",
-  "limits.ephemeral-storage",
-  "pods",
-  "resourcequotas",
-  "services",
-  "services.nodeports",
-  "services.loadbalancers",
-  "replicationcontrollers",
-  "secrets",
-  "configmaps",
-  "persistentvolumeclaims",
-]);
 const scopes = [
   "Terminating",
   "NotTerminating",
@@ -70,7 +49,8 @@ export const resourceQuotaRules: KindRules<ResourceQuota> = {
     }
     return errors;
   },
-  validateUpdate: ({ spec }, old) => immutable("spec.scopes", semanticEqual(spec?.scopes, old.spec?.scopes), spec?.scopes ?? []),
+  validateUpdate: ({ spec }, old) =>
+    immutable("spec.scopes", semanticEqual(setOf(spec?.scopes), setOf(old.spec?.scopes)), spec?.scopes ?? null),
   cells({ metadata, status }, now) {
     const used = status?.used ?? {};
     const hard = status?.hard ?? {};
@@ -84,18 +64,14 @@ export const resourceQuotaRules: KindRules<ResourceQuota> = {
   },
 };
 
+function setOf(names: readonly string[] | undefined): string[] {
+  return [...new Set(names)].sort();
+}
+
 function validateName(field: string, name: string): FieldError[] {
-  const errors = invalidForEach(field, name, checkQualifiedName(name));
-  if (
-    errors.length > 0 ||
-    name.includes("/") ||
-    standard.has(name) ||
-    name.startsWith("hugepages-") ||
-    name.startsWith("requests.hugepages-")
-  )
-    return errors;
-  return [
-    invalidValue(field, name, "must be a standard resource type or fully qualified"),
-    invalidValue(field, name, "must be a standard resource for quota"),
-  ];
+  const errors = validateResourceName(field, name);
+  const counted = name.includes("/") || (isStandardResource(name) && name !== "storage");
+  return counted || checkQualifiedName(name).length > 0
+    ? errors
+    : [...errors, invalidValue(field, name, "must be a standard resource for quota")];
 }

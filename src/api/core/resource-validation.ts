@@ -6,6 +6,40 @@ import type { ResourceRequirements } from "../types/core.v1.ts";
 
 const containerResources = new Set(["cpu", "memory", "ephemeral-storage"]);
 
+const standard = new Set([
+  "storage",
+  "cpu",
+  "memory",
+  "ephemeral-storage",
+  "requests.cpu",
+  "requests.memory",
+  "requests.storage",
+  "requests.ephemeral-storage",
+  "limits.cpu",
+  "limits.memory",
+  "limits.ephemeral-storage",
+  "pods",
+  "resourcequotas",
+  "services",
+  "services.nodeports",
+  "services.loadbalancers",
+  "replicationcontrollers",
+  "secrets",
+  "configmaps",
+  "persistentvolumeclaims",
+]);
+/** Whether the name is one that Kubernetes counts or limits. */
+export function isStandardResource(name: string): boolean {
+  return standard.has(name) || name.startsWith("hugepages-") || name.startsWith("requests.hugepages-");
+}
+
+/** What is wrong with the name of any resource. */
+export function validateResourceName(field: string, name: string): FieldError[] {
+  const errors = invalidForEach(field, name, checkQualifiedName(name));
+  if (errors.length > 0 || name.includes("/") || isStandardResource(name)) return errors;
+  return [invalidValue(field, name, "must be a standard resource type or fully qualified")];
+}
+
 /** Whether limits of the resource may exceed requests: native ones, huge pages left out. */
 export function isOvercommitAllowed(name: string): boolean {
   return isNative(name) && !name.startsWith("hugepages-");
@@ -56,7 +90,8 @@ function validateAmount(field: string, name: string, amount: string): FieldError
   return [...validateContainerResourceName(field, name), ...validateQuantity(field, name, amount)];
 }
 
-function validateContainerResourceName(field: string, name: string): FieldError[] {
+/** What is wrong with the name of a resource that containers ask for. */
+export function validateContainerResourceName(field: string, name: string): FieldError[] {
   const errors = invalidForEach(field, name, checkQualifiedName(name));
   if (errors.length > 0) return errors;
   if (!name.includes("/")) {

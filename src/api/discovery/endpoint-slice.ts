@@ -2,8 +2,17 @@ import { isIP } from "node:net";
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { checkIp, checkNonSpecialIp } from "../meta/addresses.ts";
-import { duplicateValue, immutable, invalidForEach, invalidValue, oneOf, requiredValue, tooMany } from "../meta/field-errors.ts";
-import { checkDnsLabel, checkDnsSubdomain } from "../meta/names.ts";
+import {
+  duplicateValue,
+  immutable,
+  invalidForEach,
+  invalidValue,
+  oneOf,
+  requiredValue,
+  supportedValue,
+  tooMany,
+} from "../meta/field-errors.ts";
+import { checkDnsLabel, checkDnsSubdomain, checkLabelValue, checkQualifiedName } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
 import type { Endpoint, EndpointSlice } from "../types/discovery.v1.ts";
 
@@ -12,7 +21,7 @@ export const endpointSliceRules: KindRules<EndpointSlice> = {
   default({ ports }) {
     for (const port of ports ?? []) {
       port.name ??= "";
-      port.protocol ||= "TCP";
+      port.protocol ??= "TCP";
     }
   },
   validate(slice) {
@@ -22,11 +31,13 @@ export const endpointSliceRules: KindRules<EndpointSlice> = {
     for (const [i, endpoint] of (endpoints ?? []).entries())
       errors.push(...validateEndpoint(`endpoints[${i}]`, endpoint, slice.addressType));
     const names = new Set<string>();
-    for (const [i, { name = "", protocol }] of (ports ?? []).entries()) {
+    for (const [i, { name = "", protocol, appProtocol }] of (ports ?? []).entries()) {
       if (name) errors.push(...invalidForEach(`ports[${i}].name`, name, checkDnsLabel(name)));
       if (names.has(name)) errors.push(duplicateValue(`ports[${i}].name`, name));
       names.add(name);
-      errors.push(...oneOf(`ports[${i}].protocol`, protocol, ["SCTP", "TCP", "UDP"]));
+      errors.push(...supportedValue(`ports[${i}].protocol`, protocol, ["SCTP", "TCP", "UDP"]));
+      if (appProtocol !== undefined)
+        errors.push(...invalidForEach(`ports[${i}].appProtocol`, appProtocol, checkQualifiedName(appProtocol)));
     }
     return errors;
   },
@@ -47,7 +58,12 @@ function limited(texts: readonly string[]): string {
   return texts.length > shown ? `${text} + ${texts.length - shown} more...` : text;
 }
 
-function validateEndpoint(field: string, { addresses = [], hostname }: Endpoint, type: string): FieldError[] {
+const hintChecks = [
+  ["forZones", checkLabelValue],
+  ["forNodes", checkDnsSubdomain],
+] as const;
+
+function validateEndpoint(field: string, { addresses = [], hostname, nodeName, hints }: Endpoint, type: string): FieldError[] {
   const errors: FieldError[] = [];
   if (addresses.length === 0) errors.push(requiredValue(`${field}.addresses`, "must contain at least 1 address"));
   if (addresses.length > 100) errors.push(tooMany(`${field}.addresses`, addresses.length, 100));
@@ -61,5 +77,12 @@ function validateEndpoint(field: string, { addresses = [], hostname }: Endpoint,
     } else if (type === "FQDN") errors.push(...invalidForEach(path, address, checkDnsSubdomain(address)));
   }
   if (hostname !== undefined) errors.push(...invalidForEach(`${field}.hostname`, hostname, checkDnsLabel(hostname)));
+  if (nodeName !== undefined) errors.push(...invalidForEach(`${field}.nodeName`, nodeName, checkDnsSubdomain(nodeName)));
+  for (const [key, check] of hintChecks)
+    for (const [i, { name = "" }] of (hints?.[key] ?? []).entries()) {
+      const path = `${field}.hints.${key}[${i}].name`;
+      errors.push(...invalidForEach(path, name, check(name)));
+      if ((hints?.[key] ?? []).findIndex((other) => other.name === name) < i) errors.push(duplicateValue(path, name));
+    }
   return errors;
 }

@@ -1,8 +1,9 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
-import { forbiddenField, invalidValue, notSupported, oneOf, requiredValue } from "../meta/field-errors.ts";
+import { forbiddenField, invalidForEach, invalidValue, notSupported, oneOf, requiredValue } from "../meta/field-errors.ts";
+import { checkDnsLabel, checkDnsSubdomain } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
-import type { FlowSchema, PriorityLevelConfiguration } from "../types/flowcontrol.v1.ts";
+import type { FlowSchema, PolicyRulesWithSubjects, PriorityLevelConfiguration, Subject } from "../types/flowcontrol.v1.ts";
 
 /** The rules of FlowSchemas. */
 export const flowSchemaRules: KindRules<FlowSchema> = {
@@ -14,12 +15,17 @@ export const flowSchemaRules: KindRules<FlowSchema> = {
     const precedence = spec.matchingPrecedence ?? 0;
     if (precedence <= 0) errors.push(invalidValue("spec.matchingPrecedence", precedence, "must be a positive value"));
     if (precedence > 10_000) errors.push(invalidValue("spec.matchingPrecedence", precedence, "must not be greater than 10000"));
-    if (!spec.priorityLevelConfiguration?.name)
-      errors.push(requiredValue("spec.priorityLevelConfiguration.name", "must reference a priority level"));
+    const { name } = spec.priorityLevelConfiguration ?? {};
+    errors.push(
+      ...(name
+        ? invalidForEach("spec.priorityLevelConfiguration.name", name, checkDnsSubdomain(name))
+        : [requiredValue("spec.priorityLevelConfiguration.name", "must reference a priority level")]),
+    );
     const methods = ["ByNamespace", "ByUser"];
     if (spec.distinguisherMethod && !methods.includes(spec.distinguisherMethod.type))
       errors.push(notSupported("spec.distinguisherMethod.type", { Type: spec.distinguisherMethod.type }, methods));
     for (const [i, { subjects, resourceRules, nonResourceRules }] of (spec.rules ?? []).entries()) {
+      errors.push(...validateRule(`spec.rules[${i}]`, { subjects, resourceRules, nonResourceRules }));
       if (!subjects?.length) errors.push(requiredValue(`spec.rules[${i}].subjects`, "subjects must contain at least one value"));
       if (!resourceRules?.length && !nonResourceRules?.length)
         errors.push(requiredValue(`spec.rules[${i}]`, "at least one of resourceRules and nonResourceRules has to be non-empty"));
@@ -68,7 +74,19 @@ export const priorityLevelConfigurationRules: KindRules<PriorityLevelConfigurati
       errors.push(requiredValue("spec.limited.limitResponse.queuing", "must not be empty if limited.limitResponse.type is Limited"));
     if (response?.type === "Reject" && response.queuing)
       errors.push(forbiddenField("spec.limited.limitResponse.queuing", "must be nil if limited.limitResponse.type is not Limited"));
-    const { queues = 0, handSize = 0 } = response?.queuing ?? {};
+    const { nominalConcurrencyShares = 0, lendablePercent = 0, borrowingLimitPercent = 0 } = limited;
+    if (nominalConcurrencyShares < 0)
+      errors.push(invalidValue("spec.limited.nominalConcurrencyShares", nominalConcurrencyShares, "must be a non-negative integer"));
+    if (lendablePercent < 0 || lendablePercent > 100)
+      errors.push(invalidValue("spec.limited.lendablePercent", lendablePercent, "must be between 0 and 100, inclusive"));
+    if (borrowingLimitPercent < 0)
+      errors.push(
+        invalidValue("spec.limited.borrowingLimitPercent", borrowingLimitPercent, "if specified, must be a non-negative integer"),
+      );
+    const { queues = 0, handSize = 0, queueLengthLimit = 0 } = response?.queuing ?? {};
+    if (response?.type === "Queue" && response.queuing)
+      for (const [key, count] of Object.entries({ queues, handSize, queueLengthLimit }))
+        if (count <= 0) errors.push(invalidValue(`spec.limited.limitResponse.queuing.${key}`, count, "must be positive"));
     if (response?.type === "Queue" && response.queuing && handSize > queues)
       errors.push(invalidValue("spec.limited.limitResponse.queuing.handSize", handSize, `should not be greater than queues (${queues})`));
     return errors;
@@ -86,3 +104,82 @@ export const priorityLevelConfigurationRules: KindRules<PriorityLevelConfigurati
     ];
   },
 };
+
+const verbsKnown = ["create", "delete", "deletecollection", "get", "list", "patch", "proxy", "update", "watch"];
+
+function validateRule(field: string, { subjects, resourceRules, nonResourceRules }: PolicyRulesWithSubjects): FieldError[] {
+  return [
+    ...(subjects ?? []).flatMap((subject, i) => validateSubject(`${field}.subjects[${i}]`, subject)),
+    ...(resourceRules ?? []).flatMap(({ verbs, apiGroups, resources, namespaces = [], clusterScope }, i) => {
+      const path = `${field}.resourceRules[${i}]`;
+      return [
+        ...validateVerbs(`${path}.verbs`, verbs),
+        ...someOrAll(`${path}.apiGroups`, apiGroups, "resource rules must supply at least one api group", "api groups"),
+        ...someOrAll(`${path}.resources`, resources, "resource rules must supply at least one resource", "resources"),
+        ...(clusterScope && !namespaces?.length
+          ? []
+          : someOrAll(
+              `${path}.namespaces`,
+              namespaces,
+              "resource rules that are not cluster scoped must supply at least one namespace",
+              "namespaces",
+            )),
+        ...(namespaces ?? []).flatMap((name, j) =>
+          invalidForEach(
+            `${path}.namespaces[${j}]`,
+            name,
+            name === "*" ? [] : checkDnsLabel(name).map((text) => `each member of this list must be '*' or a DNS-1123 label; ${text}`),
+          ),
+        ),
+      ];
+    }),
+    ...(nonResourceRules ?? []).flatMap(({ verbs, nonResourceURLs: urls }, i) => {
+      const path = `${field}.nonResourceRules[${i}]`;
+      return [
+        ...validateVerbs(`${path}.verbs`, verbs),
+        ...someOrAll(`${path}.nonResourceURLs`, urls, "nonResourceURLs must contain at least one value", "non-resource URLs"),
+        ...(urls ?? []).flatMap((url, j) => invalidForEach(`${path}.nonResourceURLs[${j}]`, url, url === "*" ? [] : checkUrlPath(url))),
+      ];
+    }),
+  ];
+}
+
+/** A list must not be empty, and with "*" in it there must be nothing else. */
+function someOrAll(field: string, list: readonly string[] | undefined, missing: string, others: string): FieldError[] {
+  if (!list?.length) return [requiredValue(field, missing)];
+  return list.length > 1 && list.includes("*") ? [invalidValue(field, list, `if '*' is present, must not specify other ${others}`)] : [];
+}
+
+function validateVerbs(field: string, verbs: readonly string[] | undefined): FieldError[] {
+  const errors = someOrAll(field, verbs, "verbs must contain at least one value", "verbs");
+  if (verbs?.includes("*") || verbs?.every((verb) => verbsKnown.includes(verb))) return errors;
+  return verbs ? [...errors, notSupported(field, verbs, verbsKnown)] : errors;
+}
+
+function checkUrlPath(path: string): string[] {
+  if (path === "") return ["must not be empty"];
+  if (path === "/") return [];
+  if (!path.startsWith("/")) return ["must start with slash"];
+  if (path.includes(" ")) return ["must not contain white-space"];
+  if (path.includes("//")) return ["must not contain double slash"];
+  return /\*./.test(path) || /[^/]\*$/.test(path) ? ["wildcard can only do suffix matching"] : [];
+}
+
+const subjectKinds = { Group: "group", ServiceAccount: "serviceAccount", User: "user" } as const;
+
+function validateSubject(field: string, subject: Subject): FieldError[] {
+  const own = subjectKinds[subject.kind as keyof typeof subjectKinds];
+  if (!own) return [notSupported(`${field}.kind`, subject.kind ?? "", Object.keys(subjectKinds))];
+  const errors: FieldError[] = [];
+  for (const [kind, key] of Object.entries(subjectKinds)) {
+    const given = subject[key];
+    if (key === own && !given) errors.push(requiredValue(`${field}.${key}`, `${key} is required when subject kind is '${kind}'`));
+    if (key !== own && given) errors.push(forbiddenField(`${field}.${key}`, `${key} is forbidden when subject kind is not '${kind}'`));
+    if (key === own && given && !given.name) errors.push(requiredValue(`${field}.${key}.name`));
+  }
+  const { name = "", namespace } = subject.serviceAccount ?? {};
+  if (own !== "serviceAccount" || !subject.serviceAccount) return errors;
+  if (name && name !== "*") errors.push(...invalidForEach(`${field}.${own}.name`, name, checkDnsSubdomain(name)));
+  const missing = requiredValue(`${field}.${own}.namespace`, "must specify namespace for service account");
+  return [...errors, ...(namespace ? invalidForEach(`${field}.${own}.namespace`, namespace, checkDnsLabel(namespace)) : [missing])];
+}

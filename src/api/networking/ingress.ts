@@ -84,8 +84,9 @@ function checkHost(field: string, host: string): FieldError[] {
 
 function validatePath(field: string, { path = "", pathType, backend }: HTTPIngressPath): FieldError[] {
   const errors: FieldError[] = [];
-  if (!pathType) errors.push(requiredValue(`${field}.pathType`, "pathType must be specified"));
-  else if (pathType === "Exact" || pathType === "Prefix") {
+  // Nothing else is looked at then.
+  if (pathType === undefined) return [requiredValue(`${field}.pathType`, "pathType must be specified")];
+  if (pathType === "Exact" || pathType === "Prefix") {
     if (!path.startsWith("/")) errors.push(invalidValue(`${field}.path`, path, "must be an absolute path"));
     for (const bad of badSequences) if (path.includes(bad)) errors.push(invalidValue(`${field}.path`, path, `must not contain '${bad}'`));
     for (const bad of badEndings) if (path.endsWith(bad)) errors.push(invalidValue(`${field}.path`, path, `cannot end with '${bad}'`));
@@ -97,7 +98,16 @@ function validatePath(field: string, { path = "", pathType, backend }: HTTPIngre
 
 function validateBackend(field: string, { service, resource }: IngressBackend): FieldError[] {
   if (service && resource) return [invalidValue(field, "", "cannot set both resource and service backends")];
-  if (resource) return [];
+  if (resource) {
+    const { apiGroup, kind, name } = resource;
+    return [
+      ...(apiGroup === undefined || apiGroup === null
+        ? []
+        : invalidForEach(`${field}.resource.apiGroup`, apiGroup, checkDnsSubdomain(apiGroup))),
+      ...(kind ? [] : [requiredValue(`${field}.resource.kind`)]),
+      ...(name ? [] : [requiredValue(`${field}.resource.name`)]),
+    ];
+  }
   if (!service) return [invalidValue(field, "", "resource or service backend is required")];
   const errors: FieldError[] = [];
   if (!service.name) errors.push(requiredValue(`${field}.service.name`));

@@ -1,7 +1,7 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { checkCidr, isStrictSubset } from "../meta/addresses.ts";
-import { forbiddenField, invalidForEach, invalidValue, oneOf, requiredValue } from "../meta/field-errors.ts";
+import { forbiddenField, invalidForEach, invalidValue, requiredValue, supportedValue } from "../meta/field-errors.ts";
 import { formatLabelSelector, validateLabelSelector } from "../meta/labels.ts";
 import { checkPort, checkPortName } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
@@ -13,7 +13,7 @@ export const networkPolicyRules: KindRules<NetworkPolicy> = {
     policy.spec ??= { podSelector: {} };
     const { spec } = policy;
     spec.podSelector ??= {};
-    for (const { ports = [] } of [...(spec.ingress ?? []), ...(spec.egress ?? [])]) for (const port of ports) port.protocol ||= "TCP";
+    for (const { ports = [] } of [...(spec.ingress ?? []), ...(spec.egress ?? [])]) for (const port of ports) port.protocol ??= "TCP";
     if (!spec.policyTypes?.length) spec.policyTypes = spec.egress?.length ? ["Ingress", "Egress"] : ["Ingress"];
   },
   validate: ({ spec }) => validateSpec(spec),
@@ -32,12 +32,12 @@ function validateSpec(spec: NetworkPolicySpec): FieldError[] {
   }
   const types = spec.policyTypes ?? [];
   if (types.length > 2) return [...errors, invalidValue("spec.policyTypes", types, "may not specify more than two policyTypes")];
-  for (const [i, type] of types.entries()) errors.push(...oneOf(`spec.policyTypes[${i}]`, type, ["Egress", "Ingress"]));
+  for (const [i, type] of types.entries()) errors.push(...supportedValue(`spec.policyTypes[${i}]`, type, ["Ingress", "Egress"]));
   return errors;
 }
 
 function validatePort(field: string, { port, endPort, protocol }: NetworkPolicyPort): FieldError[] {
-  const errors = oneOf(`${field}.protocol`, protocol, ["TCP", "UDP", "SCTP"]);
+  const errors = supportedValue(`${field}.protocol`, protocol, ["TCP", "UDP", "SCTP"]);
   if (typeof port === "number") {
     errors.push(...invalidForEach(`${field}.port`, port, checkPort(port)));
     if (endPort !== undefined) {

@@ -1,4 +1,5 @@
 import { validateLabelMap } from "../core/environment-validation.ts";
+import { validateResources } from "../core/resource-validation.ts";
 import { validateTolerations } from "../core/scheduling-validation.ts";
 import type { KindRules } from "../kind.ts";
 import { immutable, invalidForEach, requiredValue } from "../meta/field-errors.ts";
@@ -8,8 +9,9 @@ import type { RuntimeClass } from "../types/node.v1.ts";
 
 /** The rules of RuntimeClasses. */
 export const runtimeClassRules: KindRules<RuntimeClass> = {
-  validate: ({ handler = "", scheduling }) => [
+  validate: ({ handler = "", scheduling, overhead }) => [
     ...(handler ? invalidForEach("handler", handler, checkDnsLabel(handler)) : [requiredValue("handler")]),
+    ...validateResources("overhead", { limits: overhead?.podFixed ?? {} }, new Set()),
     ...validateLabelMap("scheduling.nodeSelector", scheduling?.nodeSelector),
     ...validateTolerations("scheduling.tolerations", scheduling?.tolerations ?? []),
   ],

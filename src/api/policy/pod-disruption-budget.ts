@@ -1,6 +1,6 @@
 import { validateAtMostAll, validateIntOrPercent } from "../apps/pod-owner.ts";
 import type { KindRules } from "../kind.ts";
-import { invalidValue, oneOf } from "../meta/field-errors.ts";
+import { invalidValue, supportedValue } from "../meta/field-errors.ts";
 import { validateLabelSelector } from "../meta/labels.ts";
 import { age } from "../meta/time.ts";
 import type { PodDisruptionBudget } from "../types/policy.v1.ts";
@@ -17,7 +17,7 @@ export const podDisruptionBudgetRules: KindRules<PodDisruptionBudget> = {
       errors.push(...validateIntOrPercent(`spec.${key}`, value), ...validateAtMostAll(`spec.${key}`, value));
     errors.push(...validateLabelSelector("spec.selector", selector));
     if (unhealthyPodEvictionPolicy !== undefined)
-      errors.push(...oneOf("spec.unhealthyPodEvictionPolicy", unhealthyPodEvictionPolicy, ["AlwaysAllow", "IfHealthyBudget"]));
+      errors.push(...supportedValue("spec.unhealthyPodEvictionPolicy", unhealthyPodEvictionPolicy, ["AlwaysAllow", "IfHealthyBudget"]));
     return errors;
   },
   cells: ({ metadata, spec, status }, now) => [

@@ -1,7 +1,7 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { deepEqual } from "../meta/equality.ts";
-import { invalidForEach, invalidValue, notSupported, requiredValue } from "../meta/field-errors.ts";
+import { goStruct, invalidForEach, invalidValue, notSupported, requiredValue } from "../meta/field-errors.ts";
 import { checkDnsSubdomain, checkPathSegment } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
 import type { ClusterRoleBinding, RoleBinding, RoleRef, Subject } from "../types/rbac.v1.ts";
@@ -22,15 +22,16 @@ function rulesFor<T extends Binding>(roleKinds: readonly string[], clusterWide: 
       if (binding.roleRef) binding.roleRef.apiGroup ||= group;
       for (const subject of binding.subjects ?? []) {
         if (subject.kind === "User" || subject.kind === "Group") subject.apiGroup ||= group;
-        if (subject.kind === "ServiceAccount" && !clusterWide) subject.namespace ||= binding.metadata.namespace;
       }
     },
     validate: ({ roleRef, subjects }) => [
       ...validateRoleRef(roleRef, roleKinds),
-      ...(subjects ?? []).flatMap((subject, i) => validateSubject(`subjects[${i}]`, subject)),
+      ...(subjects ?? []).flatMap((subject, i) => validateSubject(`subjects[${i}]`, subject, clusterWide)),
     ],
     validateUpdate: ({ roleRef }, old) =>
-      deepEqual(roleRef, old.roleRef) ? [] : [invalidValue("roleRef", roleRef, "cannot change roleRef")],
+      deepEqual(roleRef, old.roleRef)
+        ? []
+        : [invalidValue("roleRef", goStruct(roleRef, { APIGroup: "", Kind: "", Name: "" }), "cannot change roleRef")],
     cells: ({ metadata, roleRef, subjects }, now) => [
       metadata.name,
       `${roleRef?.kind}/${roleRef?.name}`,
@@ -57,13 +58,13 @@ function validateRoleRef(roleRef: RoleRef | undefined, kinds: readonly string[])
   return errors;
 }
 
-function validateSubject(field: string, { kind, name = "", namespace, apiGroup = "" }: Subject): FieldError[] {
+function validateSubject(field: string, { kind, name = "", namespace, apiGroup = "" }: Subject, clusterWide: boolean): FieldError[] {
   const errors: FieldError[] = [];
   if (!name) errors.push(requiredValue(`${field}.name`));
   if (kind === "ServiceAccount") {
     if (name) errors.push(...invalidForEach(`${field}.name`, name, checkDnsSubdomain(name)));
     if (apiGroup) errors.push(notSupported(`${field}.apiGroup`, apiGroup, [""]));
-    if (!namespace) errors.push(requiredValue(`${field}.namespace`));
+    if (!namespace && clusterWide) errors.push(requiredValue(`${field}.namespace`));
   } else if (kind === "User" || kind === "Group") {
     if (apiGroup !== group) errors.push(notSupported(`${field}.apiGroup`, apiGroup, [group]));
   } else errors.push(notSupported(`${field}.kind`, kind ?? "", ["ServiceAccount", "User", "Group"]));

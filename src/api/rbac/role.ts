@@ -19,8 +19,11 @@ export const clusterRoleRules: KindRules<ClusterRole> = {
       errors.push(
         requiredValue("aggregationRule.clusterRoleSelectors", "at least one clusterRoleSelector required if aggregationRule is non-nil"),
       );
-    for (const [i, selector] of (selectors ?? []).entries())
-      errors.push(...validateLabelSelector(`aggregationRule.clusterRoleSelectors[${i}]`, selector));
+    for (const [i, selector] of (selectors ?? []).entries()) {
+      const field = `aggregationRule.clusterRoleSelectors[${i}]`;
+      const wrong = validateLabelSelector(field, selector);
+      if (wrong.length > 0) errors.push(...wrong, invalidValue(field, null, "invalid label selector."));
+    }
     return errors;
   },
   cells: ({ metadata }) => [metadata.name, metadata.creationTimestamp ?? null],

@@ -1,17 +1,37 @@
 import type { KindRules } from "../kind.ts";
 import { deepEqual } from "../meta/equality.ts";
-import { immutable, requiredValue } from "../meta/field-errors.ts";
+import { goStruct, immutable } from "../meta/field-errors.ts";
 import { age } from "../meta/time.ts";
+import { defaultClaim, validateClaim, validateSelectors, validateSlice } from "./device-validation.ts";
 import type { DeviceClass, ResourceClaim, ResourceClaimTemplate, ResourceSlice } from "../types/resource.v1.ts";
+
+const amount = { Selectors: null, AllocationMode: "", Count: 0 };
+const goExact = { DeviceClassName: "", ...amount, AdminAccess: null, Tolerations: null, Capacity: null };
+const goSub = { Name: "", DeviceClassName: "", ...amount, Tolerations: null, Capacity: null };
+const goRequest = {
+  Name: "",
+  Exactly: (request: object) => goStruct(request, goExact),
+  FirstAvailable: (list: object[]) => list.map((request) => goStruct(request, goSub)),
+};
+const goClaim = {
+  Devices: {
+    Requests: (list: object[] | null) => list?.map((request) => goStruct(request, goRequest)) ?? null,
+    Constraints: null,
+    Config: null,
+  },
+};
 
 /** The rules of DeviceClasses. */
 export const deviceClassRules: KindRules<DeviceClass> = {
+  validate: ({ spec }) => validateSelectors("spec.selectors", spec?.selectors),
   cells: ({ metadata }, now) => [metadata.name, age(metadata.creationTimestamp, now)],
 };
 
 /** The rules of ResourceClaims: what is claimed never changes. */
 export const resourceClaimRules: KindRules<ResourceClaim> = {
-  validateUpdate: ({ spec }, old) => immutable("spec", deepEqual(spec, old.spec), spec),
+  default: ({ spec }) => defaultClaim(spec),
+  validate: ({ spec }, old) => (old ? [] : validateClaim("spec", spec)),
+  validateUpdate: ({ spec }, old) => immutable("spec", deepEqual(spec, old.spec), goStruct(spec, goClaim)),
   cells: ({ metadata, status }, now) => [
     metadata.name,
     claimState(metadata.deletionTimestamp, status),
@@ -21,16 +41,15 @@ export const resourceClaimRules: KindRules<ResourceClaim> = {
 
 /** The rules of ResourceClaimTemplates. */
 export const resourceClaimTemplateRules: KindRules<ResourceClaimTemplate> = {
+  default: ({ spec }) => defaultClaim(spec?.spec),
+  validate: ({ spec }, old) => (old ? [] : validateClaim("spec.spec", spec?.spec)),
   validateUpdate: ({ spec }, old) => immutable("spec", deepEqual(spec, old.spec), spec),
   cells: ({ metadata }, now) => [metadata.name, age(metadata.creationTimestamp, now)],
 };
 
 /** The rules of ResourceSlices. */
 export const resourceSliceRules: KindRules<ResourceSlice> = {
-  validate: ({ spec }) => [
-    ...(spec?.driver ? [] : [requiredValue("spec.driver")]),
-    ...(spec?.pool?.name ? [] : [requiredValue("spec.pool.name")]),
-  ],
+  validate: ({ spec }) => validateSlice(spec),
   cells: ({ metadata, spec }, now) => [
     metadata.name,
     spec?.nodeName ?? "",

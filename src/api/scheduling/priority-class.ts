@@ -10,9 +10,10 @@ const system: Readonly<Record<string, number>> = { "system-node-critical": 2_000
 /** The rules of PriorityClasses. */
 export const priorityClassRules: KindRules<PriorityClass> = {
   default(priorityClass) {
-    priorityClass.preemptionPolicy ||= "PreemptLowerPriority";
+    priorityClass.preemptionPolicy ??= "PreemptLowerPriority";
   },
-  validate({ metadata, value = 0, preemptionPolicy }) {
+  validate({ metadata, value = 0, preemptionPolicy }, old) {
+    if (old) return [];
     const errors: FieldError[] = [];
     const { name = "" } = metadata;
     if (name.startsWith("system-")) {

@@ -1,10 +1,29 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { deepEqual } from "../meta/equality.ts";
-import { forbiddenField, immutable, invalidForEach, oneOf, requiredValue } from "../meta/field-errors.ts";
-import { checkDnsSubdomain } from "../meta/names.ts";
+import {
+  duplicateValue,
+  forbiddenField,
+  goStruct,
+  immutable,
+  invalidForEach,
+  invalidValue,
+  nonNegative,
+  requiredValue,
+  supportedValue,
+  tooLong,
+} from "../meta/field-errors.ts";
+import { validateLabelSelector } from "../meta/labels.ts";
+import { checkDnsSubdomain, checkQualifiedName } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
-import type { CSIDriver, CSINode, CSIStorageCapacity, VolumeAttachment, VolumeAttributesClass } from "../types/storage.v1.ts";
+import type {
+  CSIDriver,
+  CSINode,
+  CSINodeDriver,
+  CSIStorageCapacity,
+  VolumeAttachment,
+  VolumeAttributesClass,
+} from "../types/storage.v1.ts";
 
 /** The rules of CSIDrivers. */
 export const csiDriverRules: KindRules<CSIDriver> = {
@@ -17,12 +36,35 @@ export const csiDriverRules: KindRules<CSIDriver> = {
     spec.seLinuxMount ??= false;
     if (!spec.volumeLifecycleModes?.length) spec.volumeLifecycleModes = ["Persistent"];
   },
+  prepareForUpdate({ metadata, spec }, old) {
+    // Unlike other kinds' it starts with the first change.
+    if (!deepEqual(spec, old.spec)) metadata.generation = (old.metadata.generation ?? 0) + 1;
+  },
   validate: ({ spec }) => [
-    ...(spec.volumeLifecycleModes ?? []).flatMap((mode) => oneOf("spec.volumeLifecycleModes", mode, ["Persistent", "Ephemeral"])),
-    ...oneOf("spec.fsGroupPolicy", spec.fsGroupPolicy, ["File", "None", "ReadWriteOnceWithFSType"]),
+    ...(spec.volumeLifecycleModes ?? []).flatMap((mode) => supportedValue("spec.volumeLifecycleModes", mode, ["Persistent", "Ephemeral"])),
+    ...supportedValue("spec.fsGroupPolicy", spec.fsGroupPolicy, ["File", "None", "ReadWriteOnceWithFSType"]),
+    ...(spec.tokenRequests ?? []).flatMap(({ audience, expirationSeconds }, i, all) => {
+      const field = `spec.tokenRequests[${i}]`;
+      return [
+        ...(all.findIndex((other) => other.audience === audience) < i ? [duplicateValue(`${field}.audience`, audience)] : []),
+        ...(expirationSeconds === undefined ? [] : validateExpiration(`${field}.expirationSeconds`, expirationSeconds)),
+      ];
+    }),
   ],
-  validateUpdate: ({ spec }, old) =>
-    immutable("spec.attachedRequired", spec.attachRequired === old.spec.attachRequired, spec.attachRequired),
+  validateUpdate: ({ spec }, old) => [
+    ...immutable("spec.attachedRequired", spec.attachRequired === old.spec.attachRequired, spec.attachRequired),
+    ...immutable(
+      "spec.volumeLifecycleModes",
+      deepEqual(spec.volumeLifecycleModes, old.spec.volumeLifecycleModes),
+      spec.volumeLifecycleModes,
+    ),
+  ],
+  warnings: ({ spec }, old) =>
+    !old && spec.tokenRequests?.length && spec.serviceAccountTokenInSecrets === undefined
+      ? [
+          "spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent possible logging of tokens in volume attributes",
+        ]
+      : [],
   cells: ({ metadata, spec }, now) => [
     metadata.name,
     spec.attachRequired ?? true,
@@ -35,19 +77,63 @@ export const csiDriverRules: KindRules<CSIDriver> = {
   ],
 };
 
+/** What is wrong with the name of a driver: at most 63 characters of a DNS subdomain, big letters allowed. */
+export function validateDriverName(field: string, name: string | undefined): FieldError[] {
+  if (!name) return [requiredValue(field)];
+  const long = name.length > 63 ? [tooLong(field, 63)] : [];
+  return [...long, ...invalidForEach(field, name, checkDnsSubdomain(name.toLowerCase()))];
+}
+
+function validateExpiration(field: string, seconds: number): FieldError[] {
+  if (seconds < 600) return [invalidValue(field, seconds, "may not specify a duration less than 10 minutes")];
+  return seconds > 2 ** 32 ? [invalidValue(field, seconds, "may not specify a duration larger than 2^32 seconds")] : [];
+}
+
+const goDriver = {
+  Name: "",
+  NodeID: "",
+  TopologyKeys: null,
+  Allocatable: (allocatable: object) => goStruct(allocatable, { Count: null }),
+};
+
+/** How many volumes a node can have may change. */
+function sameDriver(a: CSINodeDriver, b: CSINodeDriver): boolean {
+  return a.nodeID === b.nodeID && deepEqual(a.topologyKeys ?? null, b.topologyKeys ?? null);
+}
+
 /** The rules of CSINodes. */
 export const csiNodeRules: KindRules<CSINode> = {
   validate: ({ spec }) =>
-    (spec?.drivers ?? []).flatMap(({ name, nodeID }, i) => [
-      ...(name ? [] : [requiredValue(`spec.drivers[${i}].name`)]),
-      ...(nodeID ? [] : [requiredValue(`spec.drivers[${i}].nodeID`)]),
-    ]),
+    (spec?.drivers ?? []).flatMap(({ name, nodeID = "", topologyKeys: given, allocatable }, i, all) => {
+      const topologyKeys = given ?? [];
+      const field = `spec.drivers[${i}]`;
+      return [
+        ...validateDriverName(`${field}.name`, name),
+        ...(nodeID ? [] : [requiredValue(`${field}.nodeID`)]),
+        ...(nodeID.length > 256 ? [invalidValue(`${field}.nodeID`, nodeID, "must be 256 characters or less")] : []),
+        ...nonNegative(`${field}.allocatable.count`, allocatable?.count),
+        ...(all.findIndex((other) => other.name === name) < i ? [duplicateValue(`${field}.name`, name)] : []),
+        ...topologyKeys.flatMap((key, j) => [
+          ...(topologyKeys.indexOf(key) < j ? [duplicateValue(field, key)] : []),
+          ...(key ? [] : [requiredValue(field)]),
+          ...invalidForEach(field, key, checkQualifiedName(key)),
+        ]),
+      ];
+    }),
+  validateUpdate: ({ spec }, old) =>
+    (spec?.drivers ?? []).flatMap((driver) => {
+      const before = old.spec?.drivers?.find(({ name }) => name === driver.name);
+      return immutable("spec.drivers", !before || sameDriver(driver, before), goStruct(driver, goDriver));
+    }),
   cells: ({ metadata, spec }, now) => [metadata.name, spec?.drivers?.length ?? 0, age(metadata.creationTimestamp, now)],
 };
 
 /** The rules of CSIStorageCapacities. */
 export const csiStorageCapacityRules: KindRules<CSIStorageCapacity> = {
-  validate: ({ storageClassName = "" }) => invalidForEach("storageClassName", storageClassName, checkDnsSubdomain(storageClassName)),
+  validate: ({ storageClassName = "", nodeTopology }) => [
+    ...validateLabelSelector("nodeTopology", nodeTopology),
+    ...invalidForEach("storageClassName", storageClassName, checkDnsSubdomain(storageClassName)),
+  ],
   validateUpdate: (next, old) => [
     ...immutable("nodeTopology", deepEqual(next.nodeTopology, old.nodeTopology), next.nodeTopology),
     ...immutable("storageClassName", next.storageClassName === old.storageClassName, next.storageClassName),
@@ -58,10 +144,14 @@ export const csiStorageCapacityRules: KindRules<CSIStorageCapacity> = {
 /** The rules of VolumeAttachments. */
 export const volumeAttachmentRules: KindRules<VolumeAttachment> = {
   validate({ spec }) {
-    const errors: FieldError[] = [];
-    if (!spec?.attacher) errors.push(requiredValue("spec.attacher"));
-    if (!spec?.source?.persistentVolumeName && !spec?.source?.inlineVolumeSpec)
+    const errors: FieldError[] = validateDriverName("spec.attacher", spec?.attacher);
+    const { persistentVolumeName, inlineVolumeSpec } = spec?.source ?? {};
+    if (persistentVolumeName === undefined && !inlineVolumeSpec)
       errors.push(requiredValue("spec.source", "must specify exactly one of inlineVolumeSpec and persistentVolumeName"));
+    if (persistentVolumeName === "")
+      errors.push(requiredValue("spec.source.persistentVolumeName", "must specify non empty persistentVolumeName"));
+    if (persistentVolumeName !== undefined)
+      errors.push(...invalidForEach("spec.source.persistentVolumeName", persistentVolumeName, checkDnsSubdomain(persistentVolumeName)));
     errors.push(...invalidForEach("spec.nodeName", spec?.nodeName ?? "", checkDnsSubdomain(spec?.nodeName ?? "")));
     return errors;
   },
@@ -82,7 +172,9 @@ export const volumeAttributesClassRules: KindRules<VolumeAttributesClass> = {
     metadata.finalizers = [...new Set([...(metadata.finalizers ?? []), "kubernetes.io/vac-protection"])];
   },
   validate: ({ driverName, parameters }) => [
-    ...(driverName ? [] : [requiredValue("driverName")]),
+    ...(driverName
+      ? invalidForEach("driverName", driverName.toLowerCase(), checkQualifiedName(driverName.toLowerCase()))
+      : [requiredValue("driverName")]),
     ...(Object.keys(parameters ?? {}).length > 0 ? [] : [requiredValue("parameters", "must contain at least one key/value pair")]),
   ],
   validateUpdate(next, old) {

@@ -1,9 +1,10 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { deepEqual } from "../meta/equality.ts";
-import { immutable, invalidForEach, oneOf, requiredValue } from "../meta/field-errors.ts";
+import { duplicateValue, immutable, invalidForEach, requiredValue, supportedValue } from "../meta/field-errors.ts";
 import { checkQualifiedName } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
+import type { TopologySelectorTerm } from "../types/core.v1.ts";
 import type { StorageClass } from "../types/storage.v1.ts";
 
 /** Marks the class that claims without one get. */
@@ -18,22 +19,25 @@ export function isDefaultClass({ metadata }: Pick<StorageClass, "metadata">): bo
 /** The rules of StorageClasses. */
 export const storageClassRules: KindRules<StorageClass> = {
   default(storageClass) {
-    storageClass.reclaimPolicy ||= "Delete";
-    storageClass.volumeBindingMode ||= "Immediate";
+    storageClass.reclaimPolicy ??= "Delete";
+    storageClass.volumeBindingMode ??= "Immediate";
   },
-  validate({ provisioner = "", parameters = {}, reclaimPolicy, volumeBindingMode }) {
+  validate({ provisioner = "", parameters = {}, reclaimPolicy, volumeBindingMode, allowedTopologies = [] }) {
     const errors: FieldError[] = provisioner
-      ? invalidForEach("provisioner", provisioner, checkQualifiedName(provisioner.toLowerCase()))
+      ? invalidForEach("provisioner", provisioner.toLowerCase(), checkQualifiedName(provisioner.toLowerCase()))
       : [requiredValue("provisioner")];
     for (const key of Object.keys(parameters))
       if (!key)
         errors.push({ ...requiredValue("parameters"), reason: "FieldValueInvalid", message: 'Invalid value: "": field can not be empty.' });
-    errors.push(...oneOf("reclaimPolicy", reclaimPolicy, ["Delete", "Retain"]));
-    errors.push(...oneOf("volumeBindingMode", volumeBindingMode, ["Immediate", "WaitForFirstConsumer"]));
+    if (reclaimPolicy) errors.push(...supportedValue("reclaimPolicy", reclaimPolicy, ["Delete", "Retain"]));
+    errors.push(
+      ...supportedValue("volumeBindingMode", volumeBindingMode, ["Immediate", "WaitForFirstConsumer"]),
+      ...validateTopologies(allowedTopologies),
+    );
     return errors;
   },
   validateUpdate: (next, old) => [
-    ...immutable("parameters", deepEqual(next.parameters ?? {}, old.parameters ?? {}), next.parameters ?? {}),
+    ...immutable("parameters", deepEqual(next.parameters ?? {}, old.parameters ?? {}), next.parameters ?? null),
     ...(["provisioner", "reclaimPolicy", "volumeBindingMode"] as const).flatMap((key) => immutable(key, next[key] === old[key], next[key])),
   ],
   cells(storageClass, now) {
@@ -48,3 +52,25 @@ export const storageClassRules: KindRules<StorageClass> = {
     ];
   },
 };
+
+function validateTopologies(terms: readonly TopologySelectorTerm[]): FieldError[] {
+  // Upstream compares with as many empty terms, too, as there are terms.
+  const seen: Record<string, string[]>[] = terms.map(() => ({}));
+  return terms.flatMap(({ matchLabelExpressions = [] }, i) => {
+    const field = `allowedTopologies[${i}].matchLabelExpressions`;
+    const chosen: Record<string, string[]> = {};
+    const errors = matchLabelExpressions.flatMap(({ key = "", values = [] }, j) => {
+      const twice = Object.hasOwn(chosen, key) ? [duplicateValue(`${field}[${j}].key`, key)] : [];
+      chosen[key] = [...values].sort();
+      return [
+        ...(values.length === 0 ? [requiredValue(`${field}[${j}].values`)] : []),
+        ...values.flatMap((value, k) => (values.indexOf(value) < k ? [duplicateValue(`${field}[${j}].values[${k}]`, value)] : [])),
+        ...invalidForEach(`${field}[${j}].key`, key, checkQualifiedName(key)),
+        ...twice,
+      ];
+    });
+    errors.push(...seen.filter((other) => deepEqual(other, chosen)).map(() => duplicateValue(field, "")));
+    seen.push(chosen);
+    return errors;
+  });
+}

@@ -28,6 +28,6 @@ function podSubresource(
     verbs: ["get", "patch", "update"],
     show: (object) => object,
     merge: (old, sent) => copyOf(untyped(merge(typed<Pod>(sent), typed<Pod>(old)))),
-    validate: (object, old) => [...(handler.rules.validate?.(object) ?? []), ...check(typed<Pod>(object), typed<Pod>(old))],
+    validate: (object, old) => [...(handler.rules.validate?.(object, old) ?? []), ...check(typed<Pod>(object), typed<Pod>(old))],
   };
 }

@@ -41,7 +41,7 @@ export function mainChange(call: Call): Omit<Change, "next"> {
     },
     validate: (object, old) => [
       ...(handler.schema.validate?.(object, old, call.warn) ?? []),
-      ...(handler.rules.validate?.(object) ?? []),
+      ...(handler.rules.validate?.(object, old) ?? []),
       ...(handler.rules.validateUpdate?.(object, old) ?? []),
     ],
   };
