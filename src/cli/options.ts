@@ -33,8 +33,11 @@ export function declareOptions(command: Command, options: readonly Option[]): vo
  */
 export function readOptions(options: readonly Option[], flags: Record<string, unknown>, env: NodeJS.ProcessEnv): OptionValues {
   const byCamel = new Map(options.map((o) => [camel(o.flag), o]));
-  for (const name of Object.keys(flags))
-    if (name !== "--" && name !== "config" && !byCamel.has(name)) throw new UsageError(`unknown flag --${kebab(name)}; see --help`);
+  for (const [name, value] of Object.entries(flags)) {
+    if (name === "--" || name === "config" || byCamel.has(name)) continue;
+    // --no-x is read as x: false.
+    throw new UsageError(`unknown flag --${value === false ? "no-" : ""}${kebab(name)}; see --help`);
+  }
   const configFile = flags["config"] ?? env["HUE_CONFIG"];
   const file = configFile === undefined ? {} : readFile(String(configFile), options);
   const values: Record<string, string | number | boolean | string[] | undefined> = {};

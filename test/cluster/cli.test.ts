@@ -26,6 +26,7 @@ describe.concurrent("a mistake on the command line is one line, and exit code 2"
   test.each<[string[], RegExp]>([
     [["frobnicate"], /unknown command "frobnicate"; see hue --help/],
     [["server", "--nonsense"], /unknown flag --nonsense; see --help/],
+    [["server", "--no-such-flag"], /unknown flag --no-such-flag; see --help/],
     [["server", "extra"], /Unused args: `extra`/],
     [["server", "--https-listen-port", "abc"], /--https-listen-port: "abc" is not a whole number/],
     [["server", "--https-listen-port", "70000"], /--https-listen-port: 70000 is not a port/],
