@@ -1,5 +1,6 @@
 import type { KubeObject } from "../api/meta/object.ts";
 import { ManagedFields } from "../api/meta/apply/managed-fields.ts";
+import { type Encoded, encode, hasSharedParts } from "./shared-parts.ts";
 import type { Key, StoredObject } from "./store.ts";
 
 const managedKey = `,"managedFields":[`;
@@ -9,25 +10,28 @@ export class State implements StoredObject {
   readonly key: Key;
   readonly revision: number;
   readonly managed: ManagedFields | undefined;
-  /** The text but for managedFields, which objects share. */
-  private readonly body: string;
-  /** Where in the body they go. */
+  /** About how many bytes it holds for itself: the characters of its text, what it shares left out. */
+  readonly size: number;
+  /** The text but for managedFields, which objects share; in pieces where they share parts of it. */
+  private body: Encoded["body"];
+  /** Where in the body they go: in its first piece. */
   private readonly at: number;
   private parsed: Readonly<KubeObject> | undefined;
 
-  private constructor(key: Key, revision: number, body: string, managed: ManagedFields | undefined) {
+  private constructor(key: Key, revision: number, body: Encoded["body"], managed: ManagedFields | undefined) {
     this.key = key;
     this.revision = revision;
     this.body = body;
+    this.size = typeof body === "string" ? body.length : body.reduce((sum, piece, at) => sum + (at % 2 === 0 ? piece.length : 0), 0);
     this.managed = managed;
-    this.at = managed ? body.indexOf(revisionText(revision)) : 0;
+    this.at = managed ? ((typeof body === "string" ? body : body[0]) ?? "").indexOf(revisionText(revision)) : 0;
   }
 
   /** The state that a write makes of an object, which is frozen with it. */
   static of(key: Key, revision: number, object: Readonly<KubeObject>, managed: ManagedFields | undefined): State {
-    const numbered = deepFreeze(withRevision(object, revision));
-    const state = new State(key, revision, JSON.stringify(numbered), managed);
-    state.parsed = numbered;
+    const encoded = encode(key.resource, withRevision(object, revision));
+    const state = new State(key, revision, encoded.body, managed);
+    state.parsed = deepFreeze(encoded.object);
     return state;
   }
 
@@ -47,18 +51,24 @@ export class State implements StoredObject {
   }
 
   get text(): string {
-    return withManaged(this.body, this.at, this.managed);
+    return withManaged(this.whole, this.at, this.managed);
   }
 
-  /** About how many bytes it holds for itself: the characters of its text, what it shares left out. */
-  get size(): number {
-    return this.body.length;
+  private get whole(): string {
+    return typeof this.body === "string" ? this.body : this.body.join("");
   }
 
   get object(): Readonly<KubeObject> {
+    return (this.parsed ??= this.parse());
+  }
+
+  private parse(): Readonly<KubeObject> {
     // The text was made from a KubeObject by this store, and its checksum was compared when it was read.
-    this.parsed ??= deepFreeze(JSON.parse(this.body) as KubeObject);
-    return this.parsed;
+    const object = JSON.parse(this.whole) as KubeObject;
+    if (!hasSharedParts(this.key.resource)) return deepFreeze(object);
+    const encoded = encode(this.key.resource, object);
+    this.body = encoded.body;
+    return deepFreeze(encoded.object);
   }
 
   /** History is mostly read as text: a replaced state keeps only that, and is parsed again in the rare case. */

@@ -1,3 +1,4 @@
+import { hashSuffix } from "../../api/meta/names.ts";
 import type { Container, Pod, ServiceAccount, Volume } from "../../api/types/core.v1.ts";
 import { ServiceAccounts } from "../../api/types/resources.ts";
 import { sleep, type Clock } from "../../lib/clock.ts";
@@ -63,7 +64,7 @@ async function waitFor(
 
 function mountToken(pod: Pod, nameSuffix: () => string): void {
   const present = pod.spec.volumes?.find((volume) => volume.name.startsWith(volumePrefix));
-  const name = present?.name ?? volumePrefix + nameSuffix();
+  const name = present?.name ?? volumePrefix + suffixOf(pod, nameSuffix);
   let mounted = false;
   const mount = (container: Container): void => {
     // A container that mounts something of its own there keeps it.
@@ -74,6 +75,12 @@ function mountToken(pod: Pod, nameSuffix: () => string): void {
   pod.spec.initContainers?.forEach(mount);
   pod.spec.containers.forEach(mount);
   if (mounted && !present) (pod.spec.volumes ??= []).push(tokenVolume(name));
+}
+
+/** One for all pods of an owner, of which there may be thousands: so their specs are equal, and kept once. */
+function suffixOf({ metadata, spec }: Pod, nameSuffix: () => string): string {
+  const owner = metadata.ownerReferences?.find(({ controller }) => controller);
+  return owner ? hashSuffix([owner.uid, spec.serviceAccountName]).padStart(5, "b").slice(-5) : nameSuffix();
 }
 
 function tokenVolume(name: string): Volume {

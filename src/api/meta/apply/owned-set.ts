@@ -1,30 +1,62 @@
 import { isJsonObject, type JsonObject } from "../../schema/struct.ts";
+import { BoundedMap } from "../../../lib/bounded-map.ts";
 import { type FieldSet, fieldsText, isEmptySet, readFields } from "./field-set.ts";
 
 /** So many sets are kept for those who come to the same again; objects keep theirs whatever happens here. */
 const maximumKnown = 1024;
 const known = new Map<string, OwnedSet>();
 
+/** What begins the key of a list's item that is an IP address, in JSON in JSON. */
+const addressStart = 'k:{\\"ip\\":\\"';
+const parts = new BoundedMap<string, string>(maximumKnown);
+
+/** The one string for all that are equal to it. */
+function partOf(text: string): string {
+  let part = parts.get(text);
+  if (part === undefined) {
+    part = copyOf(text);
+    parts.set(part, part);
+  }
+  return part;
+}
+
+/** A string of its own: Joined from two, it refers to no longer one that it was cut from. */
+function copyOf(text: string): string {
+  return [text.slice(0, 1), text.slice(1)].join("");
+}
+
 /**
  * Fields that somebody owns, as text: FieldsV1 in JSON, members in order. Objects of one shape share one of these, so two with the
  * same text are mostly, but not always, the same object.
  */
 export class OwnedSet {
-  readonly text: string;
+  private readonly head: string;
+  /** The first address in the text, and what is after it: a pod's status differs in nothing else from thousands of others. */
+  private readonly address: string | undefined;
+  private readonly tail: string;
   private knownRoots: readonly string[] | undefined;
 
   private constructor(text: string) {
-    this.text = text;
+    const start = text.indexOf(addressStart) + addressStart.length;
+    const hasAddress = start >= addressStart.length;
+    const end = hasAddress ? text.indexOf('"', start) : text.length;
+    this.head = partOf(text.slice(0, hasAddress ? start : end));
+    this.address = hasAddress ? copyOf(text.slice(start, end)) : undefined;
+    this.tail = hasAddress ? partOf(text.slice(end)) : "";
     this.knownRoots = undefined;
   }
 
-  /** The set with that canonical text, of which a copy is kept: a part of a longer one would keep that in memory. */
+  get text(): string {
+    return this.address === undefined ? this.head : this.head + this.address + this.tail;
+  }
+
+  /** The set with that canonical text, of which copies are kept: a part of a longer one would keep that in memory. */
   static ofText(text: string): OwnedSet {
     const there = known.get(text);
     if (there) return there;
     if (known.size >= maximumKnown) known.clear();
-    const made = new OwnedSet(` ${text}`.slice(1));
-    known.set(made.text, made);
+    const made = new OwnedSet(text);
+    known.set(copyOf(text), made);
     return made;
   }
 

@@ -135,12 +135,17 @@ class Simulation implements SimulatedRuntime {
     return owned;
   }
 
+  private own(uid: string, list: keyof Owned, id: string): void {
+    const owned = this.owned(uid);
+    owned[list] = owned[list].concat(id); // a pushed one would leave room for sixteen more
+  }
+
   async createSandbox(spec: SandboxSpec): Promise<string> {
     const id = this.newId();
     const ip = spec.hostNetwork ? undefined : this.reserve();
     const state = { id, attempt: spec.attempt, running: true, createdAt: this.options.clock.now(), ip, pid: 1 };
     this.sandboxes.set(id, { pod: spec.pod, state });
-    this.owned(spec.pod.uid).sandboxes.push(id);
+    this.own(spec.pod.uid, "sandboxes", id);
     return id;
   }
 
@@ -192,7 +197,7 @@ class Simulation implements SimulatedRuntime {
       annotations: spec.annotations,
     };
     this.containers.set(id, { pod: spec.pod, state, behaviour, cancel: undefined, sessions: undefined });
-    this.owned(spec.pod.uid).containers.push(id);
+    this.own(spec.pod.uid, "containers", id);
     return id;
   }
 

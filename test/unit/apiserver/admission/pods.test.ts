@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { Container, PodSpec } from "../../../../src/api/types/core.v1.ts";
+import type { Container, Pod, PodSpec } from "../../../../src/api/types/core.v1.ts";
 import {
   LimitRanges,
   Namespaces,
@@ -46,6 +46,18 @@ describe("service accounts", () => {
     expect(object.spec.containers[0]?.volumeMounts).toEqual([mount]);
     expect(object.spec.initContainers?.[0]?.volumeMounts).toEqual([mount]);
     expect(object.spec.volumes?.[0]?.projected?.sources?.[0]).toEqual({ serviceAccountToken: { expirationSeconds: 3607, path: "token" } });
+  });
+
+  test("are mounted under one name in all pods of an owner, whose specs are equal so", async () => {
+    const specOf = async (name: string, uid: string) => {
+      const ownerReferences = [{ apiVersion: "apps/v1", kind: "ReplicaSet", name: "set", uid, controller: true }];
+      const pod = { metadata: { name, ownerReferences }, spec: { containers: [container("c")] } };
+      return (await admission.write<Pod>(Pods, pod)).object.spec;
+    };
+    const spec = await specOf("p-1", "one");
+    expect(spec.volumes?.[0]?.name).toMatch(/^kube-api-access-[a-z0-9]{5}$/);
+    expect(await specOf("p-2", "one")).toEqual(spec);
+    expect((await specOf("p-3", "another")).volumes?.[0]?.name).not.toBe(spec.volumes?.[0]?.name);
   });
 
   test.each([

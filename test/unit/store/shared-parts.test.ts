@@ -1,0 +1,66 @@
+import { describe, expect, test } from "vitest";
+import type { KubeObject } from "../../../src/api/meta/object.ts";
+import { State } from "../../../src/store/state.ts";
+
+const tolerations = [{ key: "node.kubernetes.io/not-ready", operator: "Exists", effect: "NoExecute", tolerationSeconds: 300 }];
+const containers = [
+  { name: "c", image: "app", args: ["--a-rather-long-argument", "--that-makes-the-text-long-enough-to-be-shared"], empty: {} },
+];
+
+function pod(name: string, spec: object = {}): KubeObject {
+  const metadata = { name, namespace: "ns", uid: `uid-${name}`, labels: { app: "a" }, resourceVersion: "1", creationTimestamp: "" };
+  const all = { containers, absent: undefined, tolerations, nodeName: `node of ${name}`, ...spec };
+  return structuredClone({
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata,
+    spec: all,
+    status: { hostIPs: [{ ip: "10.0.0.1" }], phase: "Running" },
+  });
+}
+
+const key = (name: string, resource = "/pods") => ({ resource, namespace: "ns", name });
+
+describe("pods of one template", () => {
+  const [a, b] = ["a", "b"].map((name, n) => State.of(key(name), n + 2, pod(name), undefined)) as [State, State];
+
+  test("are kept with what is equal in them once, each with its own text", () => {
+    const specOf = ({ object }: State) => (object as unknown as { spec: Record<string, unknown> }).spec;
+    expect(specOf(b)["containers"]).toBe(specOf(a)["containers"]);
+    expect(specOf(b)["tolerations"]).toBe(specOf(a)["tolerations"]);
+    expect(b.object.metadata.labels).toBe(a.object.metadata.labels);
+    for (const state of [a, b]) expect(state.text).toBe(JSON.stringify(state.object));
+    expect(JSON.parse(b.text)).toEqual({ ...pod("b"), metadata: { ...pod("b").metadata, resourceVersion: "3" } });
+    expect(b.size).toBeLessThan(b.text.length - JSON.stringify(containers).length);
+  });
+
+  test("share it also with those that were read from the disk", () => {
+    const read = State.read(key("b"), 3, b.text);
+    expect(read.object).toEqual(b.object);
+    expect((read.object as unknown as { spec: object }).spec).toMatchObject({ containers });
+    expect((read.object as unknown as { spec: { containers: object } }).spec.containers).toBe(
+      (a.object as unknown as { spec: { containers: object } }).spec.containers,
+    );
+    expect(read.text).toBe(b.text);
+  });
+
+  test("are parsed again from their pieces", () => {
+    const state = State.of(key("c"), 4, pod("c"), undefined);
+    const before = state.object;
+    state.forgetParsed();
+    expect(state.object).toEqual(before);
+    expect(state.object).not.toBe(before);
+    expect(JSON.parse(state.text)).toEqual(state.object);
+  });
+});
+
+test.each([
+  ["no spec's fields", pod("d", { containers: undefined, tolerations: undefined, nodeName: undefined })],
+  ["null and empty ones", pod("e", { affinity: null, securityContext: {}, volumes: [] })],
+  ["very long ones", pod("f", { containers: [{ name: "c", image: "x".repeat(20_000) }] })],
+  ["no status", { ...pod("g"), status: undefined } as KubeObject],
+])("a pod with %s has the text that JSON makes of it", (_, object) => {
+  const state = State.of(key(object.metadata.name ?? ""), 7, object, undefined);
+  expect(state.text).toBe(JSON.stringify(state.object));
+  expect(JSON.parse(state.text)).toEqual(JSON.parse(JSON.stringify({ ...object, metadata: { ...object.metadata, resourceVersion: "7" } })));
+});
