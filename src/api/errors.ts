@@ -97,7 +97,7 @@ export function forbidden(t: StatusTarget, why: string): StatusError {
 
 /** 422: fields are wrong; t.kind is the kind ("Pod"), as in `Pod "x" is invalid: spec.containers: Required value`. */
 export function invalid(t: StatusTarget, errors: readonly FieldError[]): StatusError {
-  const texts = errors.map((e) => `${e.field}: ${e.message}`);
+  const texts = [...new Set(errors.map((e) => `${e.field}: ${e.message}`))];
   const list = texts.length === 1 ? texts[0] : `[${texts.join(", ")}]`;
   const causes: StatusCause[] = errors.map((e) => ({ reason: e.reason, message: e.message, field: e.field }));
   const base = details(t);

@@ -22,7 +22,8 @@ export const templateGenerationAnnotation = "deprecated.daemonset.template.gener
 
 /** The rules of DaemonSets. */
 export const daemonSetRules: KindRules<DaemonSet> = {
-  default({ spec }) {
+  default({ metadata, spec }) {
+    metadata.annotations = { [templateGenerationAnnotation]: "0", ...metadata.annotations };
     spec.revisionHistoryLimit ??= 10;
     spec.updateStrategy ??= {};
     spec.updateStrategy.type ||= "RollingUpdate";

@@ -2,10 +2,10 @@ import { isIP } from "node:net";
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { checkNonSpecialIp } from "../meta/addresses.ts";
-import { invalidForEach, invalidValue, oneOf, requiredValue } from "../meta/field-errors.ts";
-import { checkDnsLabel, checkPort } from "../meta/names.ts";
+import { invalidForEach, oneOf, requiredValue } from "../meta/field-errors.ts";
+import { checkDnsLabel, checkDnsSubdomain, checkPort, checkQualifiedName } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
-import type { EndpointSubset, Endpoints } from "../types/core.v1.ts";
+import type { EndpointAddress, EndpointSubset, Endpoints } from "../types/core.v1.ts";
 
 /** The rules of Endpoints. */
 export const endpointsRules: KindRules<Endpoints> = {
@@ -35,17 +35,23 @@ function validateSubset(field: string, { addresses = [], notReadyAddresses = [],
   if (addresses.length === 0 && notReadyAddresses.length === 0)
     errors.push(requiredValue(field, "must specify `addresses` or `notReadyAddresses`"));
   for (const [list, items] of Object.entries({ addresses, notReadyAddresses }))
-    for (const [i, { ip }] of items.entries()) errors.push(...validateIp(`${field}.${list}[${i}].ip`, ip ?? ""));
-  for (const [i, { name, port, protocol }] of ports.entries()) {
+    for (const [i, address] of items.entries()) errors.push(...validateAddress(`${field}.${list}[${i}]`, address));
+  for (const [i, { name, port, protocol, appProtocol }] of ports.entries()) {
     const path = `${field}.ports[${i}]`;
     if (!name && ports.length > 1) errors.push(requiredValue(`${path}.name`));
     if (name) errors.push(...invalidForEach(`${path}.name`, name, checkDnsLabel(name)));
     errors.push(...invalidForEach(`${path}.port`, port ?? 0, checkPort(port ?? 0)));
     errors.push(...oneOf(`${path}.protocol`, protocol, ["SCTP", "TCP", "UDP"]));
+    if (appProtocol !== undefined) errors.push(...invalidForEach(`${path}.appProtocol`, appProtocol, checkQualifiedName(appProtocol)));
   }
   return errors;
 }
 
-function validateIp(field: string, ip: string): FieldError[] {
-  return isIP(ip) ? checkNonSpecialIp(field, ip) : [invalidValue(field, ip, "must be a valid IP address")];
+function validateAddress(field: string, { ip = "", hostname, nodeName }: EndpointAddress): FieldError[] {
+  const errors = isIP(ip)
+    ? checkNonSpecialIp(`${field}.ip`, ip)
+    : invalidForEach(`${field}.ip`, ip, ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)", "must be a valid IP address"]);
+  if (hostname) errors.push(...invalidForEach(`${field}.hostname`, hostname, checkDnsLabel(hostname)));
+  if (nodeName !== undefined) errors.push(...invalidForEach(`${field}.nodeName`, nodeName, checkDnsSubdomain(nodeName)));
+  return errors;
 }

@@ -12,7 +12,9 @@ const rolePrefix = "node-role.kubernetes.io/";
 /** The rules of Nodes. */
 export const nodeRules: KindRules<Node> = {
   default({ spec, status }) {
-    if (spec.podCIDR && !spec.podCIDRs?.length) spec.podCIDRs = [spec.podCIDR];
+    // Two names of one thing; the old one has the say.
+    if (spec.podCIDR && spec.podCIDRs?.[0] !== spec.podCIDR) spec.podCIDRs = [spec.podCIDR];
+    if (spec.podCIDRs?.[0]) spec.podCIDR = spec.podCIDRs[0];
     if (status?.capacity && !status.allocatable) status.allocatable = { ...status.capacity };
   },
   validate: ({ spec }) => [...validateTaints(spec.taints ?? []), ...validateRanges(spec)],
@@ -92,6 +94,8 @@ function validateTaints(taints: readonly Taint[]): FieldError[] {
 
 function validateRanges({ podCIDRs = [] }: NodeSpec): FieldError[] {
   const errors = podCIDRs.flatMap((range, i) => checkCidr(`spec.podCIDRs[${i}]`, range));
-  if (podCIDRs.length > 2) errors.push(invalidValue("spec.podCIDRs", podCIDRs, "may specify no more than one CIDR for each IP family"));
+  const families = new Set(podCIDRs.map((range) => range.includes(":")));
+  if (podCIDRs.length > families.size)
+    errors.push(invalidValue("spec.podCIDRs", podCIDRs, "may specify no more than one CIDR for each IP family"));
   return errors;
 }

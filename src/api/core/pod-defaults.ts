@@ -43,9 +43,13 @@ export function defaultContainer(container: Container): void {
   for (const handler of [container.lifecycle?.postStart, container.lifecycle?.preStop]) if (handler) defaultHandler(handler);
 }
 
-/** "Always" for an image without tag or with the tag "latest", "IfNotPresent" for any other tag or a digest. */
+const domain = /(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[a-fA-F0-9:]+\])(?::\d+)?\//;
+const component = /[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*/;
+const imageReference = new RegExp(`^(?:${domain.source})?(${component.source}(?:/${component.source})*)(?::\\w[\\w.-]{0,127})?$`);
+
+/** "Always" for an image without tag or with the tag "latest", "IfNotPresent" for any other tag, a digest, or what is no image's name. */
 export function pullPolicyOf(image: string): "Always" | "IfNotPresent" {
-  if (image.includes("@")) return "IfNotPresent";
+  if (image.includes("@") || (imageReference.exec(image)?.[1]?.length ?? 256) > 255) return "IfNotPresent";
   const tag = /:([^:/]+)$/.exec(image)?.[1];
   return tag === undefined || tag === "latest" ? "Always" : "IfNotPresent";
 }

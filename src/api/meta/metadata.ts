@@ -18,9 +18,11 @@ interface ResourceOfMetadata {
   type?: string | undefined;
 }
 
-/** Only these have to be told by their group where a finalizer comes from. */
-function needsQualifiedFinalizers({ group, type }: Pick<ResourceOfMetadata, "group" | "type">): boolean {
-  return type !== undefined && group !== "apiextensions.k8s.io" && group !== "apiregistration.k8s.io";
+const withPlainFinalizers = /^(apiextensions|apiregistration|node|coordination|admissionregistration)\./;
+
+/** Whether finalizers of the resource's objects have to tell where they come from. */
+function needsQualifiedFinalizers({ type }: Pick<ResourceOfMetadata, "type">): boolean {
+  return type !== undefined && type !== "core.v1.Event" && !withPlainFinalizers.test(type);
 }
 
 /** What is wrong with the metadata of a new object of that resource. */
@@ -114,7 +116,7 @@ function validateFinalizers(finalizers: readonly string[], qualified: boolean): 
   if (finalizers.includes("orphan") && finalizers.includes("foregroundDeletion"))
     errors.push(invalidValue(field, finalizers, "finalizer orphan and foregroundDeletion cannot be both set"));
   for (const [i, finalizer] of finalizers.entries()) {
-    errors.push(...invalidForEach(`${field}[${i}]`, finalizer, checkQualifiedName(finalizer)));
+    errors.push(...invalidForEach(field, finalizer, checkQualifiedName(finalizer)));
     if (qualified && !finalizer.includes("/") && !standardFinalizers.has(finalizer))
       errors.push(invalidValue(`${field}[${i}]`, finalizer, "name is neither a standard finalizer name nor is it fully qualified"));
   }

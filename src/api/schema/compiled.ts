@@ -1,7 +1,7 @@
 import { badRequest, type StatusError } from "../errors.ts";
 import { type Defaulter, defaulterOf } from "./defaults.ts";
 import { decodeMessage } from "./protobuf.ts";
-import { DecodeError, prunerOf, pruneState } from "./prune.ts";
+import { DecodeError, type Pruner, prunerOf, pruneState } from "./prune.ts";
 import { type JsonObject, typeFacts } from "./struct.ts";
 import { WireError, WireReader } from "./wire.ts";
 
@@ -14,6 +14,8 @@ export interface CompiledType {
    * Throws badRequest `Deployment in version "v1" cannot be handled as a Deployment: json: cannot unmarshal ...` when a type does not fit.
    */
   prune(value: unknown): { value: JsonObject; unknown: string[] };
+  /** As prune, for what a patch gave, `converts`: a strategic merge patch. Throws DecodeError with Go's own text. Built-in types have it. */
+  patched?(value: unknown, converts: boolean): { value: JsonObject; unknown: string[] };
   /** Fills in the schema's defaults and what Kubernetes always writes (`status: {}`). Changes the pruned value in place. */
   applyDefaults(value: object): void;
   /** The object in a protobuf message, apiVersion and kind left out. Throws badRequest when it is none. */
@@ -39,9 +41,8 @@ function compile(typeName: string): CompiledType {
   const unfit = (why: string): StatusError => cannotBeHandled(kind, version, kind, why);
   return {
     prune(value) {
-      const state = pruneState();
       try {
-        return { value: prune(value, state) as JsonObject, unknown: state.unknown }; // a struct's pruner gives an object or throws
+        return run(prune, value);
       } catch (error) {
         if (error instanceof DecodeError) throw unfit(error.message);
         throw error;
@@ -51,6 +52,7 @@ function compile(typeName: string): CompiledType {
       if (fillIn === "not made yet") fillIn = defaulterOf(typeName);
       fillIn?.(value);
     },
+    patched: (value, converts) => run(prune, value, converts),
     decodeProtobuf(bytes) {
       try {
         return decodeMessage(typeName, new WireReader(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)));
@@ -60,6 +62,11 @@ function compile(typeName: string): CompiledType {
       }
     },
   };
+}
+
+function run(prune: Pruner, value: unknown, converts = false): { value: JsonObject; unknown: string[] } {
+  const state = pruneState(converts);
+  return { value: prune(value, state) as JsonObject, unknown: state.unknown }; // a struct's pruner gives an object or throws
 }
 
 /** 400: `Deployment in version "v1" cannot be handled as a Deployment: ...`: what was sent, and what it should have been. */

@@ -3,6 +3,8 @@ export interface FieldFacts {
   /** string, bool, int32, int64, float64, bytes, any, time, micro-time, duration, quantity, int-or-string, fields-v1,
    * raw-object, json, schema-or-bool, schema-or-strings, schema-or-array, a type's name, `[T]` a list or `{T}` a map of strings to T. */
   type: string;
+  /** The type's name in Go's texts where it has one of its own ("v1.RestartPolicy", "[]v1.Capability"). */
+  go?: string;
   /** The field must be present. */
   req?: boolean;
   /** Written even when zero. */

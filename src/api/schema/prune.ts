@@ -1,7 +1,17 @@
 import { canonicalQuantity } from "../meta/quantity.ts";
 import { formatDuration, parseDuration } from "../meta/time.ts";
 import { canonicalBase64, canonicalMicroTime, canonicalTime } from "./scalars.ts";
-import { goTypeName, isJsonObject, itemType, type JsonObject, type StructField, setKey, structFields, valueType } from "./struct.ts";
+import {
+  goTypeName,
+  isJsonObject,
+  isNamedType,
+  itemType,
+  type JsonObject,
+  type StructField,
+  setKey,
+  structFields,
+  valueType,
+} from "./struct.ts";
 
 /** A value that does not fit its type; the message is Go's, without the prefix that names the kind. */
 export class DecodeError extends Error {}
@@ -12,6 +22,8 @@ export interface PruneState {
   trail: (FieldPlan | number | string)[];
   depth: number;
   unknown: string[];
+  /** The value is what a strategic merge patch gave: Go does not decode it, but converts it, with texts and leniency of its own. */
+  converts: boolean;
 }
 
 /** Checks a value and returns its canonical copy; undefined when it is a zero value of a kind that JSON leaves out. */
@@ -25,18 +37,18 @@ interface FieldPlan extends StructField {
 const structPruners = new Map<string, Pruner>();
 
 /** A fresh state for one run. */
-export function pruneState(): PruneState {
-  return { trail: [], depth: 0, unknown: [] };
+export function pruneState(converts = false): PruneState {
+  return { trail: [], depth: 0, unknown: [], converts };
 }
 
-/** The pruner of a type: "core.v1.Pod", "[string]", "quantity", ... */
-export function prunerOf(type: string): Pruner {
+/** The pruner of a type: "core.v1.Pod", "[string]", "quantity", ...; `go` is its name in Go's texts. */
+export function prunerOf(type: string, go = goTypeName(type)): Pruner {
   const scalar = scalarPruners[type];
-  if (scalar) return scalar(type);
+  if (scalar) return scalar({ type, go });
   const item = itemType(type);
-  if (item !== undefined) return listPruner(type, item);
+  if (item !== undefined) return listPruner({ type, go }, item);
   const value = valueType(type);
-  if (value !== undefined) return mapPruner(type, value);
+  if (value !== undefined) return mapPruner({ type, go }, value);
   return structPruner(type);
 }
 
@@ -54,7 +66,7 @@ function fieldPlans(typeName: string): Map<string, FieldPlan> {
   const struct = typeName.slice(typeName.lastIndexOf(".") + 1);
   return new Map(
     structFields(typeName).map((field) => {
-      const prune = prunerOf(field.facts.type);
+      const prune = prunerOf(field.facts.type, field.facts.go);
       const omits = field.omitZero ? omittingZero(field.facts.type, prune) : prune;
       return [field.name, { ...field, struct, prune: field.name === "managedFields" ? keepingReset(prune, omits) : omits }];
     }),
@@ -62,7 +74,7 @@ function fieldPlans(typeName: string): Map<string, FieldPlan> {
 }
 
 function pruneStruct(typeName: string, fields: Map<string, FieldPlan>, value: unknown, state: PruneState): unknown {
-  if (!isJsonObject(value)) throw mismatch(value, typeName, state);
+  if (!isJsonObject(value)) throw mismatch(value, { type: typeName, go: goTypeName(typeName) }, state);
   const out: JsonObject = {};
   for (const key in value) {
     const field = fields.get(key);
@@ -81,8 +93,8 @@ function pruneStruct(typeName: string, fields: Map<string, FieldPlan>, value: un
   return out;
 }
 
-function listPruner(type: string, item: string): Pruner {
-  const prune = prunerOf(item);
+function listPruner(type: Target, item: string): Pruner {
+  const prune = prunerOf(item, type.go.startsWith("[]") ? type.go.slice(2) : undefined);
   const keepsNull = item === "json" || item === "any";
   return (value, state) => {
     if (!Array.isArray(value)) throw mismatch(value, type, state);
@@ -97,8 +109,8 @@ function listPruner(type: string, item: string): Pruner {
   };
 }
 
-function mapPruner(type: string, element: string): Pruner {
-  const prune = prunerOf(element);
+function mapPruner(type: Target, element: string): Pruner {
+  const prune = prunerOf(element, /^map\[[^\]]*\](.*)$/.exec(type.go)?.[1]);
   return (value, state) => {
     if (!isJsonObject(value)) throw mismatch(value, type, state);
     const out: JsonObject = {};
@@ -148,7 +160,13 @@ function omittingZero(type: string, prune: Pruner): Pruner {
 
 const keep = (): Pruner => (value) => value;
 
-const scalarPruners: Record<string, ((type: string) => Pruner) | undefined> = {
+/** What a value should be: the facts' type, and its name in Go. */
+interface Target {
+  type: string;
+  go: string;
+}
+
+const scalarPruners: Record<string, ((type: Target) => Pruner) | undefined> = {
   string: (type) => (value, state) => {
     if (typeof value !== "string") throw mismatch(value, type, state);
     return value;
@@ -158,12 +176,14 @@ const scalarPruners: Record<string, ((type: string) => Pruner) | undefined> = {
     return value;
   },
   int32: (type) => (value, state) => {
-    if (typeof value !== "number" || (value | 0) !== value) throw mismatch(value, type, state);
-    return value;
+    if (typeof value === "number" && ((value | 0) === value || (state.converts && Number.isInteger(value)))) return value | 0;
+    throw mismatch(value, type, state);
   },
   int64: (type) => (value, state) => {
-    if (typeof value !== "number" || !Number.isInteger(value) || Math.abs(value) > 2 ** 63) throw mismatch(value, type, state);
-    return value;
+    if (typeof value !== "number" || !Number.isInteger(value)) throw mismatch(value, type, state);
+    if (Math.abs(value) <= 2 ** 63) return value;
+    if (!state.converts) throw mismatch(value, type, state);
+    return -(2 ** 63);
   },
   float64: (type) => (value, state) => {
     if (typeof value !== "number") throw mismatch(value, type, state);
@@ -172,8 +192,8 @@ const scalarPruners: Record<string, ((type: string) => Pruner) | undefined> = {
   bytes: (type) => (value, state) => {
     if (typeof value !== "string") throw mismatch(value, type, state);
     const text = canonicalBase64(value);
-    if (typeof text === "number") throw new DecodeError(`illegal base64 data at input byte ${text}`);
-    return text;
+    if (typeof text === "string") return text;
+    throw new DecodeError(`${state.converts ? "error decoding from json: " : ""}illegal base64 data at input byte ${text}`);
   },
   time: (type) => timePruner(type, canonicalTime, "2006-01-02T15:04:05Z07:00"),
   "micro-time": (type) => timePruner(type, canonicalMicroTime, "2006-01-02T15:04:05.000000Z07:00"),
@@ -194,11 +214,11 @@ const scalarPruners: Record<string, ((type: string) => Pruner) | undefined> = {
   "fields-v1": keep,
   "schema-or-bool": () => (value, state) => (typeof value === "boolean" ? value : schemaPruner()(value, state)),
   "schema-or-array": () => {
-    const list = listPruner("[apiextensions.v1.JSONSchemaProps]", "apiextensions.v1.JSONSchemaProps");
+    const list = prunerOf("[apiextensions.v1.JSONSchemaProps]");
     return (value, state) => (Array.isArray(value) ? list(value, state) : schemaPruner()(value, state));
   },
   "schema-or-strings": () => {
-    const list = listPruner("[string]", "string");
+    const list = prunerOf("[string]");
     return (value, state) => (Array.isArray(value) ? list(value, state) : schemaPruner()(value, state));
   },
 };
@@ -213,7 +233,7 @@ function isMonth(digits: string): boolean {
 
 const timeShape = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/;
 
-function timePruner(type: string, canonical: (text: string) => string | undefined, layout: string): Pruner {
+function timePruner(type: Target, canonical: (text: string) => string | undefined, layout: string): Pruner {
   return (value, state) => {
     if (typeof value !== "string") throw mismatch(value, type, state);
     const text = canonical(value);
@@ -235,23 +255,44 @@ function pruneQuantity(value: unknown): string {
   }
 }
 
-/** Go's `json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32`. */
-function mismatch(value: unknown, type: string, state: PruneState): DecodeError {
+/** Go's `json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32`, or what its converter says. */
+function mismatch(value: unknown, { type, go }: Target, state: PruneState): DecodeError {
+  const converter = state.converts ? notConverted(value, type, go) : undefined;
+  if (converter) return new DecodeError(converter);
   let struct = "";
   const names: string[] = [];
-  for (const step of state.trail.slice(0, state.depth)) {
+  for (const step of state.converts ? [] : state.trail.slice(0, state.depth)) {
     if (typeof step !== "object") continue;
     struct = step.struct;
     names.push(`${step.through}${step.name}`);
   }
   const target = names.length ? `struct field ${struct}.${names.join(".")}` : "value";
-  return new DecodeError(`json: cannot unmarshal ${jsonType(value, type)} into Go ${target} of type ${goTypeName(type)}`);
+  return new DecodeError(`json: cannot unmarshal ${jsonType(value, type)} into Go ${target} of type ${go}`);
 }
 
-function jsonType(value: unknown, wanted: string): string {
+/** What Go's converter of unstructured content says; undefined for types that read JSON by themselves. */
+function notConverted(value: unknown, type: string, go: string): string | undefined {
+  const kind = goKind(value);
+  if (/^(string|bool|u?int\d+|float64)$/.test(type)) {
+    const convertible = (type === "string" && kind === "int64") || (type.startsWith("int") && kind === "float64");
+    return convertible ? `cannot convert ${kind} to ${go}` : `unrecognized type: ${type}`;
+  }
+  if (type === "bytes" || itemType(type) !== undefined) return `cannot restore slice from ${kind}`;
+  if (valueType(type) !== undefined) return `cannot restore map from ${kind}`;
+  return isNamedType(type) ? `cannot restore struct from: ${kind}` : undefined;
+}
+
+function goKind(value: unknown): string {
+  if (Array.isArray(value)) return "slice";
+  if (typeof value === "number") return Number.isInteger(value) && Math.abs(value) <= 2 ** 63 ? "int64" : "float64";
+  return typeof value === "boolean" ? "bool" : typeof value === "object" ? "map" : typeof value;
+}
+
+/** What a JSON value is in the words of Go's decoder; where an integer is wanted a number is told with its value. */
+export function jsonType(value: unknown, wanted = ""): string {
   if (Array.isArray(value)) return "array";
   if (typeof value === "boolean") return "bool";
-  if (typeof value === "number") return wanted.startsWith("int") ? `number ${value}` : "number";
+  if (typeof value === "number") return /^int(\d|-or.*)/.test(wanted) ? `number ${value}` : "number";
   return typeof value;
 }
 

@@ -26,6 +26,8 @@ interface Holding {
 interface Claim {
   owner: string;
   name: string;
+  /** A dry run does not ask whether the address is somebody else's, as upstream's does not. */
+  dryRun: boolean;
   taken: { pool: NumberPool; number: number }[];
 }
 
@@ -52,10 +54,10 @@ export class ServiceAllocation implements ResourceHooks {
   }
 
   /** Completes the addresses, families and ports of a new or changed Service. Throws invalid when what it asks for is not free. */
-  allocate: ResourceHooks["allocate"] = (object, old) => {
+  allocate: ResourceHooks["allocate"] = (object, old, call) => {
     const service = typed<Service>(object);
     const before = old && typed<Service>(old);
-    const claim: Claim = { owner: ownerOf(service), name: service.metadata.name ?? "", taken: [] };
+    const claim: Claim = { owner: ownerOf(service), name: service.metadata.name ?? "", dryRun: call?.dryRun === true, taken: [] };
     const undo = (): void => {
       for (const { pool, number } of claim.taken) pool.release(number, claim.owner);
     };
@@ -122,7 +124,7 @@ export class ServiceAllocation implements ResourceHooks {
       return invalid({ kind: "Service", name: claim.name }, [{ reason: "FieldValueInvalid", field: "spec.clusterIPs", message }]);
     };
     if (!this.addresses.has(number)) throw refuse("the provided network does not match the current range");
-    if (this.addresses.ownerOf(number) === claim.owner) return;
+    if (claim.dryRun || this.addresses.ownerOf(number) === claim.owner) return;
     if (!this.addresses.take(number, claim.owner)) throw refuse("provided IP is already allocated");
     claim.taken.push({ pool: this.addresses, number });
   }

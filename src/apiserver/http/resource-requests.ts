@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { type DecodedBody, decodeBody, readObject, UnreadableBody } from "../../api/codec/body.ts";
-import { badRequest, invalid, methodNotAllowed, StatusError, unknownResource } from "../../api/errors.ts";
+import { badRequest, methodNotAllowed, StatusError, unknownResource } from "../../api/errors.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
 import type { UserInfo } from "../../api/user.ts";
 import type { Clock } from "../../lib/clock.ts";
@@ -187,17 +187,12 @@ async function patchInput(parts: ResourceParts, call: Call, { query, request }: 
     type,
     body,
     force,
-    unknownFields(paths, object) {
+    unknownFields(paths, unfit) {
       const problems = paths.map((path) => `unknown field ${JSON.stringify(path)}`);
-      if (fieldValidation === "Strict") throw strictPatch(object, problems);
+      if (fieldValidation === "Strict") throw unfit(`strict decoding error: ${problems.join(", ")}`);
       if (fieldValidation === "Warn") for (const problem of problems) call.warn(problem);
     },
   };
-}
-
-function strictPatch(object: KubeObject, problems: readonly string[]): StatusError {
-  const message = `Invalid value: ${JSON.stringify(JSON.stringify(object))}: strict decoding error: ${problems.join(", ")}`;
-  return invalid({ kind: "" }, [{ reason: "FieldValueInvalid", field: "patch", message }]);
 }
 
 function unsupportedPatch(): StatusError {

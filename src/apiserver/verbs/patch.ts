@@ -1,10 +1,12 @@
 import { badRequest, invalid, isReason, type StatusError, unsupportedMediaType } from "../../api/errors.ts";
+import { invalidValue } from "../../api/meta/field-errors.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
 import { applyJsonPatch } from "../../api/meta/patch/json.ts";
 import { applyMergePatch } from "../../api/meta/patch/merge.ts";
-import { applyStrategicMergePatch } from "../../api/meta/patch/strategic.ts";
+import { applyStrategicMergePatch, printedPatch } from "../../api/meta/patch/strategic.ts";
 import { schemaOf } from "../../api/schema/node.ts";
-import { isJsonObject } from "../../api/schema/struct.ts";
+import { DecodeError, jsonType } from "../../api/schema/prune.ts";
+import { isJsonObject, typeOfKind } from "../../api/schema/struct.ts";
 import type { Call } from "../call.ts";
 import { type ObjectSchema, type Reply, type ResourceHandler, wholeObject } from "../resource-handler.ts";
 import { applyNode, appliedNew, appliedTo, configurationOf } from "./apply.ts";
@@ -22,7 +24,7 @@ export interface PatchInput {
   /** The parsed body: a list of operations, or an object. */
   body: unknown;
   /** Told of the fields that the result has and the schema does not know. */
-  unknownFields?: (paths: readonly string[], result: KubeObject) => void;
+  unknownFields?: (paths: readonly string[], unfit: (why: string) => StatusError) => void;
   /** Of an apply: fields of others are taken from them instead of a conflict. */
   force?: boolean;
 }
@@ -94,12 +96,20 @@ export function patched(
   patch: PatchInput,
 ): KubeObject {
   const result = applied(type, old, patch);
-  if (typeof result !== "object" || result === null || Array.isArray(result)) throw badRequest("the patch does not give an object");
+  if (!isJsonObject(result)) throw badRequest("the patch does not give an object");
+  const isStrategic = patch.type === "strategic";
+  const unfit = (why: string): StatusError =>
+    invalid({ kind: "" }, [invalidValue("patch", isStrategic ? printedPatch(old, patch.body) : JSON.stringify(result), why)]);
   const object = asObject(result);
-  if (object.apiVersion !== old.apiVersion || object.kind !== old.kind) throw changedType(handler, object, old);
-  const { value, unknown } = schema.prune(object);
-  if (unknown.length > 0) patch.unknownFields?.(unknown, object);
-  return asObject(value);
+  try {
+    if (!schema.patched || !isStrategic) checkType(handler, object, old, schema.patched !== undefined);
+    const { value, unknown } = schema.patched?.(object, isStrategic) ?? schema.prune(object);
+    if (unknown.length > 0) patch.unknownFields?.(unknown, unfit);
+    return schema.patched ? asObject({ ...value, apiVersion: old.apiVersion, kind: old.kind }) : asObject(value);
+  } catch (error) {
+    if (error instanceof DecodeError) throw unfit(error.message);
+    throw error;
+  }
 }
 
 function applied(typeName: string | undefined, object: Readonly<KubeObject>, { type, body }: PatchInput): unknown {
@@ -118,8 +128,20 @@ function asObject(value: object): KubeObject {
   return value as KubeObject;
 }
 
-function changedType(handler: ResourceHandler, object: KubeObject, old: Readonly<KubeObject>): StatusError {
-  const field = object.kind === old.kind ? "apiVersion" : "kind";
-  const message = `Invalid value: ${JSON.stringify(object[field] ?? "")}: must be ${old[field]}`;
-  return invalid({ ...handler.kindTarget, name: old.metadata.name }, [{ reason: "FieldValueInvalid", field, message }]);
+/** Kind and version must stay. A strategic merge patch of a built-in kind cannot change them: nobody looks at what it says. */
+function checkType({ info, kindTarget }: ResourceHandler, object: KubeObject, old: Readonly<KubeObject>, builtIn: boolean): void {
+  const { apiVersion = old.apiVersion, kind = old.kind } = object;
+  if (apiVersion === old.apiVersion && kind === old.kind) return;
+  const field = kind === old.kind ? "apiVersion" : "kind";
+  if (!builtIn) throw invalid({ ...kindTarget, name: old.metadata.name }, [invalidValue(field, object[field], `must be ${old[field]}`)]);
+  if (typeof object[field] !== "string") {
+    const type = jsonType(object[field]);
+    throw new DecodeError(
+      `couldn't get version/kind; json parse error: json: cannot unmarshal ${type} into Go struct field .${field} of type string`,
+    );
+  }
+  const why = typeOfKind(apiVersion, kind)
+    ? `converting (${apiVersion.slice(apiVersion.indexOf("/") + 1)}.${kind}) to (${info.type?.split(".", 1)[0]}.${old.kind}): unknown conversion`
+    : `no kind "${kind}" is registered for version "${apiVersion}" in scheme "pkg/runtime/scheme.go:111"`;
+  throw new DecodeError(why);
 }

@@ -252,8 +252,42 @@ describe("patch", () => {
       { foo: 1 },
       strategic,
       422,
+      ' "" is invalid: patch: Invalid value: "map[foo:1]": strict decoding error: unknown field "foo"',
+    ],
+    [
+      "unknown fields by a merge patch, when asked",
+      { foo: 1 },
+      merge,
+      422,
       /^ "" is invalid: patch: Invalid value: .*name.*race.*: strict decoding error: unknown field "foo"$/,
     ],
+    ...(
+      [
+        [{ metadata: { annotations: { a: 7 } } }, "map[metadata:map[annotations:map[a:7]]]", "cannot convert int64 to string"],
+        [{ metadata: { labels: { a: { b: null } } } }, "map[metadata:map[labels:map[a:map[]]]]", "unrecognized type: string"],
+        [{ metadata: "text" }, "map[metadata:text]", "cannot restore struct from: string"],
+        [{ data: ["x", null] }, "map[data:[x <nil>]]", "cannot restore map from slice"],
+        [{ metadata: { finalizers: { a: 1.5 } } }, "map[metadata:map[finalizers:map[a:1.5]]]", "cannot restore slice from map"],
+        [{ metadata: { generation: 1.5 } }, "map[metadata:map[generation:1.5]]", "cannot convert float64 to int64"],
+        [
+          { metadata: { ownerReferences: [{ uid: 7 }] } },
+          "map[metadata:map[ownerReferences:[map[uid:7]]]]",
+          "cannot convert int64 to types.UID",
+        ],
+        [{ binaryData: { a: "!" } }, "map[binaryData:map[a:!]]", "error decoding from json: illegal base64 data at input byte 0"],
+        [
+          { metadata: { creationTimestamp: 7 } },
+          "map[metadata:map[creationTimestamp:7]]",
+          "json: cannot unmarshal number into Go value of type string",
+        ],
+      ] as const
+    ).map(([body, shown, why]): [string, object, typeof strategic, number, string] => [
+      `what Go cannot convert: ${shown}`,
+      body,
+      strategic,
+      422,
+      ` "" is invalid: patch: Invalid value: "${shown}": ${why}`,
+    ]),
   ])("refuses %s", async (_what, body, headers, code, message) => {
     const answer = await request("PATCH", `${maps}/race?fieldValidation=Strict`, body, headers);
     expect(answer.code).toBe(code);

@@ -1,5 +1,6 @@
 import type { SchemaNode } from "../../schema/node.ts";
 import { isJsonObject, type JsonObject, setKey } from "../../schema/struct.ts";
+import { goType, goValue } from "../patch/go-value.ts";
 import { childOf, elementText, emptySet, type FieldSet, type GrowingSet } from "./field-set.ts";
 
 /** The members of a value that are merged one by one, by their path elements; undefined for what is replaced as a whole. */
@@ -77,19 +78,6 @@ function shapeError(value: unknown, { kind, open, scalar, listType }: SchemaNode
   if (scalar === "numeric" && typeof value !== "number") return `expected numeric (int or float), got ${goType(value)}`;
   if (scalar !== "string" || typeof value === "string") return undefined;
   return `expected string, got &value.valueUnstructured{Value:${goSyntax(value)}}`;
-}
-
-/** A value as Go prints it with %v. */
-function goValue(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(goValue).join(" ")}]`;
-  if (!isJsonObject(value)) return value === null ? "<nil>" : String(value);
-  const members = Object.keys(value).sort();
-  return `map[${members.map((name) => `${name}:${goValue(value[name])}`).join(" ")}]`;
-}
-
-function goType(value: unknown): string {
-  if (Array.isArray(value)) return "[]interface {}";
-  return isJsonObject(value) ? "map[string]interface {}" : typeof value === "boolean" ? "bool" : typeof value;
 }
 
 /** A value as Go prints it with %#v. */

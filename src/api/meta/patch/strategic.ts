@@ -1,6 +1,7 @@
 import { badRequest, StatusError } from "../../errors.ts";
 import { type SchemaNode, schemaOf } from "../../schema/node.ts";
 import { deepEqual } from "../equality.ts";
+import { goType, goValue } from "./go-value.ts";
 import { normalizeOrder, orderMismatch } from "./order.ts";
 
 const directive = "$patch";
@@ -24,7 +25,23 @@ export function applyStrategicMergePatch(object: unknown, patch: unknown, schema
   return mergeFields(isFields(object) ? object : {}, patch, typeof schema === "string" ? schemaOf(schema) : schema);
 }
 
+/** The patch as upstream's errors print it: without the nulls in what the object has not got, which are dropped on the way. */
+export function printedPatch(object: unknown, patch: unknown): string {
+  return goValue(withoutNulls(patch, object));
+}
+
+function withoutNulls(patch: unknown, object: unknown): unknown {
+  if (Array.isArray(patch)) return patch.map((item, i) => withoutNulls(item, Array.isArray(object) ? object[i] : undefined));
+  if (!isFields(patch)) return patch;
+  const old = isFields(object) ? object : undefined;
+  const entries = Object.entries(patch).filter(([, value]) => value !== null || old);
+  return Object.fromEntries(entries.map(([key, value]) => [key, withoutNulls(value, old?.[key])]));
+}
+
 function mergeFields(original: Fields, patch: Fields, schema: SchemaNode | undefined): Fields {
+  // What Kubernetes keeps as it came has no fields that could tell how to merge its objects.
+  const inside = schema?.kind === "scalar" && Object.keys(patch).find((key) => isFields(patch[key]) && isFields(original[key]));
+  if (inside) throw unmergeable(`unable to find api field in struct RawExtension for the json field "${inside}"`);
   const how = patch[directive];
   if (how === "replace") return withoutDirectives(omit(patch, directive));
   if (how === "delete") return {};
@@ -55,7 +72,8 @@ function mergeField(result: Fields, key: string, value: unknown, schema: SchemaN
     return;
   }
   const old = Object.hasOwn(result, key) ? result[key] : undefined;
-  if (isFields(value) && isFields(old) && !schema?.patchStrategies.includes("replace")) result[key] = mergeFields(old, value, schema);
+  if (hasDirective(value) && !isFields(old)) delete result[key];
+  else if (isFields(value) && isFields(old) && !schema?.patchStrategies.includes("replace")) result[key] = mergeFields(old, value, schema);
   else if (Array.isArray(value) && Array.isArray(old)) result[key] = mergeList(old, value, key, schema);
   else result[key] = withoutDirectives(value);
 }
@@ -73,20 +91,24 @@ interface Merged {
 }
 
 function mergeItems(old: readonly unknown[], patch: readonly unknown[], field: string, schema: SchemaNode): Merged {
-  if (![...old, ...patch].some(isFields)) return { merged: [...new Set([...old, ...patch])], present: patch };
+  const [first, ...others] = [...old, ...patch].map(goType);
+  if (first === "[]interface {}") throw unmergeable("lists of lists are not supported");
+  if (others.some((type) => type !== first)) throw unmergeable(`list element types are not identical: ${goValue([old, patch])}`);
+  if (!patch.some(isFields)) return { merged: [...new Set([...old, ...patch])], present: patch };
   const { mergeKey } = schema;
-  if (!mergeKey) throw badRequest(`cannot merge lists without merge key for ${field}`);
+  if (!mergeKey) throw unmergeable(`cannot merge lists without merge key for ${field}`);
   let merged = [...old];
   const present: Fields[] = [];
   let replace = false;
   for (const item of patch) {
-    if (!isFields(item)) throw badRequest(`list element types are not identical in ${field}`);
+    if (!isFields(item)) continue;
     const how = item[directive];
     if (how === "delete") {
       const wanted = mergeValue(item, mergeKey);
       merged = merged.filter((m) => !isFields(m) || !deepEqual(m[mergeKey], wanted));
     } else if (how === "replace") replace = true;
-    else if (how === undefined || how === "merge") present.push(omit(item, directive));
+    else if (how === undefined) present.push(item);
+    else if (how === "merge") throw unmergeable("merging lists cannot yet be specified in the patch");
     else throw unknownPatchType(how, item);
   }
   if (replace) return { merged: present.map(withoutDirectives), present };
@@ -95,7 +117,7 @@ function mergeItems(old: readonly unknown[], patch: readonly unknown[], field: s
     const index = merged.findIndex((m) => isFields(m) && deepEqual(m[mergeKey], wanted));
     const found = merged[index];
     if (isFields(found)) merged[index] = mergeFields(found, item, schema.element);
-    else merged.push(withoutDirectives(item));
+    else merged.push(item);
   }
   return { merged, present };
 }
@@ -103,24 +125,23 @@ function mergeItems(old: readonly unknown[], patch: readonly unknown[], field: s
 function mergeValue(item: Fields, mergeKey: string): unknown {
   const value = item[mergeKey];
   if (value !== undefined) return value;
-  throw badRequest(`map: ${goMap(item)} does not contain declared merge key: ${mergeKey}`);
+  throw unmergeable(`map: ${goValue(item)} does not contain declared merge key: ${mergeKey}`);
 }
 
 /** Obeys a $setElementOrder/ list: merges the list that goes with it, if any, and puts its items in that order. */
 function orderList(result: Fields, patch: Fields, field: string, order: unknown, schema: SchemaNode | undefined): void {
-  if (!Array.isArray(order)) throw badRequest("$setElementOrder directive is not a list");
+  for (const given of [order, result[field], patch[field]])
+    if (given !== undefined && !Array.isArray(given))
+      throw unmergeable(`expected a []interface {}, but received a ${given === null ? "%!s(<nil>)" : goType(given)}`);
+  if (!Array.isArray(order)) return;
   const node = schema?.field(field);
   if (!node?.patchStrategies.includes("merge")) throw badRequest(`unable to find a merge strategy for ${field}`);
   const patched = patch[field];
   const list = Array.isArray(patched) ? patched : undefined;
   const mismatch = list && orderMismatch(list, order, node.mergeKey);
-  if (mismatch) throw new StatusError({ code: 500, message: mismatch, details: {} });
+  if (mismatch) throw unmergeable(mismatch);
   const old = result[field];
   const original = Array.isArray(old) ? old : [];
-  if (patched === null) {
-    delete result[field];
-    return;
-  }
   if (!list && !Array.isArray(old)) return;
   const { merged } = list ? mergeItems(original, list, field, node) : { merged: original };
   result[field] = normalizeOrder(merged, order, original, node.mergeKey);
@@ -128,27 +149,25 @@ function orderList(result: Fields, patch: Fields, field: string, order: unknown,
 
 function deletePrimitives(result: Fields, field: string, values: unknown): void {
   const old = result[field];
-  if (!Array.isArray(values)) throw badRequest(`the values of ${deletePrefix}${field} are not a list`);
-  if (Array.isArray(old)) result[field] = old.filter((item) => !values.includes(item));
+  if (Array.isArray(old) && Array.isArray(values)) result[field] = old.filter((item) => !values.includes(item));
 }
 
 /** What a patch adds where there was nothing: its values without nulls and directives. */
 function withoutDirectives<T>(value: T): T;
 function withoutDirectives(value: unknown): unknown {
   if (Array.isArray(value)) {
-    const kept = value.filter((item) => !(isFields(item) && (item[directive] === "delete" || isBareReplace(item))));
-    return kept.map((item) => (isFields(item) || Array.isArray(item) ? withoutDirectives(item) : item));
+    return value.filter((item) => !hasDirective(item)).map((item: unknown) => (item === null ? item : withoutDirectives(item)));
   }
   if (!isFields(value)) return value;
-  if (value[directive] === "delete") return {};
   const out: Fields = {};
-  for (const [key, item] of Object.entries(value)) if (item !== null && !isDirective(key)) out[key] = withoutDirectives(item);
+  for (const [key, item] of Object.entries(value))
+    if (item !== null && !isDirective(key) && !hasDirective(item)) out[key] = withoutDirectives(item);
   return out;
 }
 
-// {"$patch": "replace"} alone stands for the list around it.
-function isBareReplace(item: Fields): boolean {
-  return item[directive] === "replace" && Object.keys(item).length === 1;
+// Whatever it says: there is nothing that it could apply to.
+function hasDirective(value: unknown): boolean {
+  return isFields(value) && directive in value;
 }
 
 function isDirective(key: string): boolean {
@@ -161,12 +180,11 @@ function omit(fields: Fields, key: string): Fields {
 }
 
 function unknownPatchType(how: unknown, patch: Fields): StatusError {
-  return new StatusError({ code: 500, message: `unknown patch type: ${String(how)} in map: ${goMap(patch)}`, details: {} });
+  return unmergeable(`unknown patch type: ${String(how)} in map: ${goValue(patch)}`);
 }
 
-function goMap(fields: Fields): string {
-  const parts = Object.entries(fields).map(([key, value]) => `${key}:${isFields(value) ? goMap(value) : String(value)}`);
-  return `map[${parts.sort().join(" ")}]`;
+function unmergeable(message: string): StatusError {
+  return new StatusError({ code: 500, message });
 }
 
 function isFields(value: unknown): value is Fields {
