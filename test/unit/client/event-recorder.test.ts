@@ -18,7 +18,7 @@ function setup(nodes: readonly string[]) {
     const { items } = await client.list(Events, { namespace: "a" });
     return items.map((e) => `${e.source?.host} ${e.involvedObject.name} ${e.message} x${e.count}`);
   };
-  return { clock, recorders, pod, told };
+  return { clock, client, recorders, pod, told };
 }
 
 it("recorders that share a memory speak for themselves", async () => {
@@ -47,4 +47,46 @@ it("a flood of messages that differ becomes one event, and is over after a silen
   clock.advance(3_600_000);
   recorders[0]?.event(pod("x"), "Warning", "Failed", "later");
   expect((await told()).at(-1)).toBe("n x later x1");
+});
+
+it("a message that repeats is one event; an object has 25 at once, and one more each five minutes", async () => {
+  const { clock, recorders, pod, told } = setup(["n"]);
+  for (let i = 0; i < 40; i++) recorders[0]?.event(pod("x"), "Warning", "BackOff", "again");
+  recorders[0]?.event(pod("y"), "Warning", "BackOff", "again");
+  expect(await told()).toEqual(["n x again x25", "n y again x1"]);
+  clock.advance(299_000);
+  recorders[0]?.event(pod("x"), "Warning", "BackOff", "again");
+  expect((await told())[0]).toBe("n x again x25");
+  clock.advance(1000);
+  for (let i = 0; i < 2; i++) recorders[0]?.event(pod("x"), "Warning", "BackOff", "again");
+  expect((await told())[0]).toBe("n x again x26");
+});
+
+it("an event says about what it is, who tells it and when it was told first and last", async () => {
+  const { clock, client, recorders, pod, told } = setup(["n"]);
+  const first = new Date(clock.now()).toISOString().replace(".000", "");
+  for (let i = 0; i < 2; i++) {
+    recorders[0]?.event(pod("x"), "Normal", "Pulled", "Pulled it", "spec.containers{c}");
+    await told();
+    clock.advance(60_000);
+  }
+  const last = new Date(clock.now() - 60_000).toISOString().replace(".000", "");
+  expect((await client.list(Events, { namespace: "a" })).items).toMatchObject([
+    {
+      metadata: { name: expect.stringMatching(/^x\.[0-9a-f]+$/), namespace: "a" },
+      involvedObject: {
+        apiVersion: "v1",
+        kind: "Pod",
+        namespace: "a",
+        name: "x",
+        uid: "x",
+        resourceVersion: "1",
+        fieldPath: "spec.containers{c}",
+      },
+      ...{ type: "Normal", reason: "Pulled", message: "Pulled it", count: 2, firstTimestamp: first, lastTimestamp: last },
+      source: { component: "kubelet", host: "n" },
+      reportingComponent: "kubelet",
+      reportingInstance: "n",
+    },
+  ]);
 });
