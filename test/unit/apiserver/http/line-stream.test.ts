@@ -1,6 +1,6 @@
 import { EventEmitter } from "node:events";
 import type { ServerResponse } from "node:http";
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { LineStream } from "../../../../src/apiserver/http/line-stream.ts";
 import { WatchPace } from "../../../../src/apiserver/http/watch-pace.ts";
 import { FakeClock } from "../../../../src/lib/clock.ts";
@@ -82,6 +82,17 @@ describe("lines of a watch", () => {
     stream.write("d\n");
     await endOfTurn();
     expect(client.writes.length).toBe(3);
+  });
+
+  test("have one timer for all clients, and none when nothing comes any more", async () => {
+    const after = vi.spyOn(clock, "after");
+    for (const { stream } of [open(), open()]) {
+      stream.write("a\n");
+      await endOfTurn();
+    }
+    expect(after).toHaveBeenCalledTimes(1);
+    clock.advance(1000);
+    expect(after).toHaveBeenCalledTimes(1);
   });
 
   test("differ where clients select differently", async () => {
