@@ -6,7 +6,7 @@ import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { hasCondition } from "../meta/conditions.ts";
 import { semanticEqual } from "../meta/equality.ts";
-import { immutable, invalidValue, nonNegative, oneOf, requiredValue } from "../meta/field-errors.ts";
+import { immutable, invalidValue, nonNegative, notSupported, oneOf, oneOfIfSet, requiredValue } from "../meta/field-errors.ts";
 import { formatLabelSelector, validateLabelSelector } from "../meta/labels.ts";
 import { checkDnsLabel } from "../meta/names.ts";
 import { age, humanDuration, parseTime } from "../meta/time.ts";
@@ -117,13 +117,11 @@ export function validateJobSpec(field: string, spec: JobSpec): FieldError[] {
     ...validateIndexed(field, spec),
     ...validatePodFailurePolicy(`${field}.podFailurePolicy`, spec),
     ...validateSuccessPolicy(`${field}.successPolicy`, spec),
-    ...(spec.podReplacementPolicy
-      ? oneOf(
-          `${field}.podReplacementPolicy`,
-          spec.podReplacementPolicy,
-          spec.podFailurePolicy ? ["Failed"] : ["Failed", "TerminatingOrFailed"],
-        )
-      : []),
+    ...oneOfIfSet(
+      `${field}.podReplacementPolicy`,
+      spec.podReplacementPolicy,
+      spec.podFailurePolicy ? ["Failed"] : ["Failed", "TerminatingOrFailed"],
+    ),
     ...validateLabelSelector(`${field}.selector`, spec.selector),
     ...validateTemplate(`${field}.template`, spec.template),
     ...validateRestart(`${field}.template.spec.restartPolicy`, spec),
@@ -160,6 +158,7 @@ function validateIndexed(field: string, spec: JobSpec): FieldError[] {
 function validateRestart(field: string, { template, podFailurePolicy }: JobSpec): FieldError[] {
   const policy = template?.spec?.restartPolicy;
   if (policy === "Always") return [requiredValue(field, 'valid values: "OnFailure", "Never"')];
+  if (policy && policy !== "OnFailure" && policy !== "Never") return [notSupported(field, policy, ["OnFailure", "Never"])];
   if (podFailurePolicy && policy === "OnFailure")
     return [invalidValue(field, policy, 'only "Never" is supported when podFailurePolicy is specified')];
   return [];

@@ -8,6 +8,7 @@ import {
   nonNegative,
   notSupported,
   oneOf,
+  oneOfIfSet,
   positive,
   requiredValue,
 } from "../meta/field-errors.ts";
@@ -32,7 +33,8 @@ export function scopeOf(spec: PodSpec): PodScope {
   return {
     volumes: new Map((spec.volumes ?? []).map((v) => [v.name, { claim: Boolean(v.persistentVolumeClaim ?? v.ephemeral) }])),
     resourceClaims: new Set((spec.resourceClaims ?? []).map((claim) => claim.name)),
-    gracePeriodSeconds: spec.terminationGracePeriodSeconds ?? 30,
+    // A negative one counts as 1.
+    gracePeriodSeconds: (spec.terminationGracePeriodSeconds ?? 30) < 0 ? 1 : (spec.terminationGracePeriodSeconds ?? 30),
     restartPolicy: spec.restartPolicy ?? "Always",
     hostUsers: spec.hostUsers ?? true,
   };
@@ -49,7 +51,7 @@ export function validateContainers(field: string, containers: readonly Container
       ...nameTwice(path, container, names),
       ...validateLifecycle(`${path}.lifecycle`, container, scope),
       ...validateProbes(path, container, scope),
-      ...(container.restartPolicy ? oneOf(`${path}.restartPolicy`, container.restartPolicy, restartPolicies) : []),
+      ...oneOfIfSet(`${path}.restartPolicy`, container.restartPolicy, restartPolicies),
     ];
   });
   return [...errors, ...hostPortConflicts(field, containers)];
@@ -66,7 +68,7 @@ export function validateInitContainers(
   const errors = containers.flatMap((container, i) => {
     const path = `${field}[${i}]`;
     const found = [...validateCommon(path, container, scope), ...nameTwice(path, container, names)];
-    if (container.restartPolicy) found.push(...oneOf(`${path}.restartPolicy`, container.restartPolicy, restartPolicies));
+    found.push(...oneOfIfSet(`${path}.restartPolicy`, container.restartPolicy, restartPolicies));
     if (container.restartPolicy === "Always")
       return [...found, ...validateLifecycle(`${path}.lifecycle`, container, scope), ...validateProbes(path, container, scope)];
     const why = "may not be set for init containers without restartPolicy=Always";
@@ -172,11 +174,10 @@ function validateSubPath(field: string, path: string, { subPath, subPathExpr }: 
 }
 
 function validatePropagation(field: string, { mountPropagation }: VolumeMount, container: Container): FieldError[] {
-  if (!mountPropagation) return [];
   const path = `${field}.mountPropagation`;
   if (mountPropagation === "Bidirectional" && !container.securityContext?.privileged)
     return [forbiddenField(path, "Bidirectional mount propagation is available only to privileged containers")];
-  return oneOf(path, mountPropagation, ["Bidirectional", "HostToContainer", "None"]);
+  return oneOfIfSet(path, mountPropagation, ["Bidirectional", "HostToContainer", "None"]);
 }
 
 function validateDevices(field: string, container: Container, scope: PodScope): FieldError[] {

@@ -36,9 +36,6 @@ export function validatePodSpec(field: string, spec: PodSpec, podName: string): 
     ...validateLabelMap(`${field}.nodeSelector`, spec.nodeSelector),
     ...validatePodSecurity(`${field}.securityContext`, spec.securityContext, spec),
     ...validateHostUsers(field, spec),
-    ...(spec.imagePullSecrets ?? []).flatMap(({ name }, i) =>
-      name ? invalidForEach(`${field}.imagePullSecrets[${i}].name`, name, checkDnsSubdomain(name)) : [],
-    ),
     ...validateAffinity(`${field}.affinity`, spec.affinity),
     ...validateDns(field, spec),
     ...validateGates(field, spec),

@@ -1,5 +1,14 @@
 import type { FieldError } from "../errors.ts";
-import { duplicateValue, forbiddenField, invalidForEach, invalidValue, notSupported, oneOf, requiredValue } from "../meta/field-errors.ts";
+import {
+  duplicateValue,
+  forbiddenField,
+  invalidForEach,
+  invalidValue,
+  notSupported,
+  oneOf,
+  oneOfIfSet,
+  requiredValue,
+} from "../meta/field-errors.ts";
 import { validateLabelSelector } from "../meta/labels.ts";
 import { checkDnsLabel, checkDnsSubdomain, checkLabelValue, checkQualifiedName } from "../meta/names.ts";
 import type {
@@ -33,7 +42,7 @@ function validateNodeAffinity(field: string, affinity: NodeAffinity | undefined)
     ...(must ? validateNodeSelector(`${field}.${required}`, must) : []),
     ...(affinity?.[preferred] ?? []).flatMap(({ weight, preference }, i) => {
       const path = `${field}.${preferred}[${i}]`;
-      return [...validateWeight(`${path}.weight`, weight), ...validateTerm(`${path}.preference`, preference ?? {})];
+      return [...validateWeight(`${path}.weight`, weight), ...validateTerm(`${path}.preference`, preference ?? {}, false)];
     }),
   ];
 }
@@ -44,14 +53,17 @@ export function validateNodeSelector(field: string, { nodeSelectorTerms }: NodeS
   return nodeSelectorTerms.flatMap((term, i) => validateTerm(`${field}.nodeSelectorTerms[${i}]`, term));
 }
 
-function validateTerm(field: string, { matchExpressions, matchFields }: NodeSelectorTerm): FieldError[] {
+// What nodes should rather have may name values that no label can hold.
+function validateTerm(field: string, { matchExpressions, matchFields }: NodeSelectorTerm, checksValues = true): FieldError[] {
   return [
-    ...(matchExpressions ?? []).flatMap((requirement, i) => validateExpression(`${field}.matchExpressions[${i}]`, requirement)),
+    ...(matchExpressions ?? []).flatMap((requirement, i) =>
+      validateExpression(`${field}.matchExpressions[${i}]`, requirement, checksValues),
+    ),
     ...(matchFields ?? []).flatMap((requirement, i) => validateNodeField(`${field}.matchFields[${i}]`, requirement)),
   ];
 }
 
-function validateExpression(field: string, { key, operator, values = [] }: NodeSelectorRequirement): FieldError[] {
+function validateExpression(field: string, { key, operator, values = [] }: NodeSelectorRequirement, checksValues: boolean): FieldError[] {
   const errors: FieldError[] = [];
   const text: string = operator;
   if (text === "In" || text === "NotIn") {
@@ -64,7 +76,8 @@ function validateExpression(field: string, { key, operator, values = [] }: NodeS
       errors.push(requiredValue(`${field}.values`, "must be specified single value when `operator` is 'Lt' or 'Gt'"));
   } else errors.push(invalidValue(`${field}.operator`, text ?? "", "not a valid selector operator"));
   errors.push(...invalidForEach(`${field}.key`, key ?? "", checkQualifiedName(key ?? "")));
-  for (const [i, value] of values.entries()) errors.push(...invalidForEach(`${field}.values[${i}]`, value, checkLabelValue(value)));
+  for (const [i, value] of checksValues ? values.entries() : [])
+    errors.push(...invalidForEach(`${field}.values[${i}]`, value, checkLabelValue(value)));
   return errors;
 }
 
@@ -143,9 +156,8 @@ export function validateSpread(field: string, constraints: readonly TopologySpre
     const { maxSkew, topologyKey, whenUnsatisfiable, minDomains } = constraint;
     const errors: FieldError[] = [];
     if (!(maxSkew > 0)) errors.push(invalidValue(`${path}.maxSkew`, maxSkew ?? 0, "must be greater than zero"));
-    if (topologyKey) errors.push(...invalidForEach(`${path}.topologyKey`, topologyKey, checkQualifiedName(topologyKey)));
-    else errors.push(requiredValue(`${path}.topologyKey`, "can not be empty"));
-    errors.push(...oneOf(`${path}.whenUnsatisfiable`, whenUnsatisfiable, ["DoNotSchedule", "ScheduleAnyway"]));
+    if (!topologyKey) errors.push(requiredValue(`${path}.topologyKey`, "can not be empty"));
+    errors.push(...oneOfIfSet(`${path}.whenUnsatisfiable`, whenUnsatisfiable ?? "", ["DoNotSchedule", "ScheduleAnyway"]));
     const pair = `{${topologyKey}, ${whenUnsatisfiable}}`;
     if (constraints.slice(i + 1).some((c) => `{${c.topologyKey}, ${c.whenUnsatisfiable}}` === pair) && !seen.has(pair))
       errors.push(duplicateValue(`${path}.{topologyKey, whenUnsatisfiable}`, pair));
@@ -162,7 +174,7 @@ export function validateSpread(field: string, constraints: readonly TopologySpre
         );
     }
     for (const key of ["nodeAffinityPolicy", "nodeTaintsPolicy"] as const)
-      if (constraint[key] !== undefined) errors.push(...oneOf(`${path}.${key}`, constraint[key], ["Honor", "Ignore"]));
+      errors.push(...oneOfIfSet(`${path}.${key}`, constraint[key], ["Honor", "Ignore"]));
     errors.push(...validateLabelKeys(`${path}.matchLabelKeys`, constraint.matchLabelKeys, constraint.labelSelector !== undefined));
     errors.push(...validateLabelSelector(`${path}.labelSelector`, constraint.labelSelector));
     return errors;

@@ -1,5 +1,5 @@
 import type { FieldError } from "../errors.ts";
-import { duplicateValue, invalidForEach, invalidValue, oneOf, requiredValue } from "../meta/field-errors.ts";
+import { duplicateValue, invalidForEach, invalidValue, oneOf, oneOfIfSet, requiredValue } from "../meta/field-errors.ts";
 import { checkId } from "../meta/names.ts";
 import type { AppArmorProfile, PodSecurityContext, PodSpec, SeccompProfile, SecurityContext } from "../types/core.v1.ts";
 
@@ -21,10 +21,8 @@ export function validatePodSecurity(field: string, context: PodSecurityContext |
   for (const [i, id] of (context.supplementalGroups ?? []).entries())
     errors.push(...invalidForEach(`${field}.supplementalGroups[${i}]`, id, checkId(id)));
   errors.push(...validateSysctls(`${field}.sysctls`, context, spec));
-  if (context.fsGroupChangePolicy)
-    errors.push(...oneOf(`${field}.fsGroupChangePolicy`, context.fsGroupChangePolicy, ["Always", "OnRootMismatch"]));
-  if (context.supplementalGroupsPolicy)
-    errors.push(...oneOf(`${field}.supplementalGroupsPolicy`, context.supplementalGroupsPolicy, ["Merge", "Strict"]));
+  errors.push(...oneOfIfSet(`${field}.fsGroupChangePolicy`, context.fsGroupChangePolicy, ["Always", "OnRootMismatch"]));
+  errors.push(...oneOfIfSet(`${field}.supplementalGroupsPolicy`, context.supplementalGroupsPolicy, ["Merge", "Strict"]));
   errors.push(...validateSeccomp(`${field}.seccompProfile`, context.seccompProfile));
   errors.push(...validateAppArmor(`${field}.appArmorProfile`, context.appArmorProfile));
   return errors;
@@ -53,7 +51,7 @@ export function validateContainerSecurity(field: string, context: SecurityContex
     const id = context[key];
     if (id !== undefined) errors.push(...invalidForEach(`${field}.${key}`, id, checkId(id)));
   }
-  if (context.procMount) errors.push(...oneOf(`${field}.procMount`, context.procMount, ["Default", "Unmasked"]));
+  errors.push(...oneOfIfSet(`${field}.procMount`, context.procMount, ["Default", "Unmasked"]));
   errors.push(...validateSeccomp(`${field}.seccompProfile`, context.seccompProfile));
   errors.push(...validateAppArmor(`${field}.appArmorProfile`, context.appArmorProfile));
   if (context.allowPrivilegeEscalation === false) {
@@ -84,9 +82,13 @@ function validateAppArmor(field: string, profile: AppArmorProfile | undefined): 
 function validateLocalhost(field: string, { type, localhostProfile }: SeccompProfile | AppArmorProfile, kind: string): FieldError[] {
   const path = `${field}.localhostProfile`;
   if (type === "Localhost") {
-    if (!localhostProfile) return [requiredValue(path, `must be set when ${kind} type is Localhost`)];
+    if (kind === "seccomp" ? localhostProfile === undefined : !localhostProfile)
+      return [requiredValue(path, `must be set when ${kind} type is Localhost`)];
+    if (!localhostProfile) return [];
     if (localhostProfile.startsWith("/")) return [invalidValue(path, localhostProfile, "must be a relative path")];
     return localhostProfile.split("/").includes("..") ? [invalidValue(path, localhostProfile, "must not contain '..'")] : [];
   }
-  return localhostProfile === undefined ? [] : [invalidValue(path, localhostProfile, `can only be set when ${kind} type is Localhost`)];
+  // Upstream shows the whole of a seccomp profile, with the names of its own struct.
+  const shown = kind === "seccomp" ? { Type: type ?? "", LocalhostProfile: localhostProfile } : localhostProfile;
+  return localhostProfile === undefined ? [] : [invalidValue(path, shown, `can only be set when ${kind} type is Localhost`)];
 }

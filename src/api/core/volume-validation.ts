@@ -1,11 +1,21 @@
 import type { FieldError } from "../errors.ts";
-import { duplicateValue, forbiddenField, invalidForEach, invalidValue, notSupported, oneOf, requiredValue } from "../meta/field-errors.ts";
+import {
+  duplicateValue,
+  forbiddenField,
+  invalidForEach,
+  invalidValue,
+  notSupported,
+  oneOf,
+  requiredValue,
+  tooLong,
+} from "../meta/field-errors.ts";
 import { checkDnsLabel, checkDnsSubdomain } from "../meta/names.ts";
 import { compareQuantities } from "../meta/quantity.ts";
 import type {
   CSIVolumeSource,
   DownwardAPIVolumeFile,
   HostPathVolumeSource,
+  ISCSIVolumeSource,
   KeyToPath,
   NFSVolumeSource,
   ProjectedVolumeSource,
@@ -54,6 +64,7 @@ const checks: { [K in keyof Volume]?: (path: string, volume: Volume, podName: st
   persistentVolumeClaim: (path, { persistentVolumeClaim }) =>
     persistentVolumeClaim?.claimName ? [] : [requiredValue(`${path}.claimName`)],
   nfs: (path, { nfs }) => (nfs ? validateNfs(path, nfs) : []),
+  iscsi: (path, { iscsi }) => (iscsi ? validateIscsi(path, iscsi) : []),
   csi: (path, { csi }) => (csi ? validateInlineCsi(path, csi) : []),
   downwardAPI: (path, { downwardAPI }) => [
     ...validateMode(`${path}.defaultMode`, downwardAPI?.defaultMode),
@@ -65,8 +76,12 @@ const checks: { [K in keyof Volume]?: (path: string, volume: Volume, podName: st
     if (!template) return [requiredValue(`${path}.volumeClaimTemplate`)];
     const errors = validateClaimSpec(`${path}.volumeClaimTemplate.spec`, template.spec);
     const claim = `${podName}-${name}`;
-    if (podName)
-      errors.push(...checkDnsSubdomain(claim).map((text) => invalidValue(path, name, `PVC name ${JSON.stringify(claim)}: ${text}`)));
+    if (podName && name)
+      errors.push(
+        ...checkDnsSubdomain(claim).map((text) =>
+          invalidValue(path.replace(/ephemeral$/, "name"), name, `PVC name ${JSON.stringify(claim)}: ${text}`),
+        ),
+      );
     return errors;
   },
   image: (path, { image }) => (image?.pullPolicy ? oneOf(`${path}.pullPolicy`, image.pullPolicy, ["Always", "IfNotPresent", "Never"]) : []),
@@ -105,7 +120,19 @@ export function validateNfs(path: string, { server, path: exported }: NFSVolumeS
   const errors: FieldError[] = [];
   if (!server) errors.push(requiredValue(`${path}.server`));
   if (!exported) errors.push(requiredValue(`${path}.path`));
-  else if (!exported.startsWith("/")) errors.push(invalidValue(`${path}.path`, exported, "must be an absolute path"));
+  if (!exported?.startsWith("/")) errors.push(invalidValue(`${path}.path`, exported ?? "", "must be an absolute path"));
+  return errors;
+}
+
+const iscsiName = /^(iqn\.\d{4}-\d{2}\.[a-zA-Z\d.-]+(:[^,;*&$|\s]+)?|eui\.[\da-fA-F]{16}|naa\.[\da-fA-F]{32})$/;
+
+function validateIscsi(path: string, { targetPortal, iqn, lun = 0 }: ISCSIVolumeSource): FieldError[] {
+  const errors = targetPortal ? [] : [requiredValue(`${path}.targetPortal`)];
+  if (!iqn) errors.push(requiredValue(`${path}.iqn`));
+  else if (!/^(iqn|eui|naa)/.test(iqn))
+    errors.push(invalidValue(`${path}.iqn`, iqn, "must be valid format starting with iqn, eui, or naa"));
+  else if (!iscsiName.test(iqn)) errors.push(invalidValue(`${path}.iqn`, iqn, "must be valid format"));
+  if (lun < 0 || lun > 255) errors.push(invalidValue(`${path}.lun`, lun, "must be between 0 and 255, inclusive"));
   return errors;
 }
 
@@ -113,6 +140,7 @@ function validateInlineCsi(path: string, { driver, nodePublishSecretRef }: CSIVo
   const errors = driver
     ? invalidForEach(`${path}.driver`, driver, checkDnsSubdomain(driver.toLowerCase()))
     : [requiredValue(`${path}.driver`)];
+  if (driver && driver.length > 63) errors.unshift(tooLong(`${path}.driver`, 63));
   if (nodePublishSecretRef && !nodePublishSecretRef.name) errors.push(requiredValue(`${path}.nodePublishSecretRef.name`));
   return errors;
 }

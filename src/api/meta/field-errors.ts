@@ -80,6 +80,11 @@ export function supportedValue(field: string, value: string | undefined, support
   return value !== undefined && supported.includes(value) ? [] : [notSupported(field, value ?? "", supported)];
 }
 
+/** What is wrong with a field that may be left out, and otherwise has to hold one of these values: "" is none of them. */
+export function oneOfIfSet(field: string, value: string | undefined, supported: readonly string[]): FieldError[] {
+  return value === undefined || supported.includes(value) ? [] : [notSupported(field, value, supported)];
+}
+
 /** What is wrong with a field that must stay as it is: nothing when both are the same. */
 export function immutable(field: string, same: boolean, value: unknown): FieldError[] {
   return same ? [] : [invalidValue(field, value, "field is immutable")];

@@ -26,7 +26,29 @@ describe("pods", () => {
     ["registry:5000/nginx", "Always"],
     ["registry:5000/nginx:1", "IfNotPresent"],
     ["nginx@sha256:abc", "IfNotPresent"],
+    ["no image!", "IfNotPresent"],
+    ["n".repeat(300), "IfNotPresent"],
   ])("pull %s %s", (image, policy) => expect(pullPolicyOf(image)).toBe(policy));
+
+  const pod = rulesOf({ group: "", version: "v1", kind: "Pod" });
+  const volume = (source: object): object => ({ volumes: [{ name: "v", ...source }] });
+  const spread = { maxSkew: 1, topologyKey: "Not A Label!" };
+  it.each([
+    [{ imagePullSecrets: [{ name: "Bad!" }] }, ""],
+    [{ topologySpreadConstraints: [{ ...spread, whenUnsatisfiable: "DoNotSchedule" }] }, ""],
+    [{ topologySpreadConstraints: [spread] }, 'Unsupported value: "": supported values: "DoNotSchedule", "ScheduleAnyway"'],
+    [{ securityContext: { fsGroupChangePolicy: "" } }, 'Unsupported value: "": supported values: "Always", "OnRootMismatch"'],
+    [{ securityContext: { seccompProfile: { type: "Localhost", localhostProfile: "" } } }, ""],
+    [volume({ iscsi: { targetPortal: "a", iqn: "x" } }), 'Invalid value: "x": must be valid format starting with iqn, eui, or naa'],
+    [volume({ iscsi: { targetPortal: "a", iqn: "iqn.x" } }), 'Invalid value: "iqn.x": must be valid format'],
+    [volume({ iscsi: { iqn: "iqn.2001-04.com.example:a", lun: 1 } }), "Required value"],
+    [volume({ csi: { driver: "d".repeat(64) } }), "Too long: may not be more than 63 bytes"],
+  ])("with %j are told %j", (spec, message) => {
+    const object = { apiVersion: "v1", kind: "Pod", metadata: { name: "p" }, spec: { containers: [{ name: "c", image: "i" }], ...spec } };
+    pod.default?.(object);
+    const errors = pod.validate?.(object).map((error) => error.message) ?? ["no rules"];
+    expect(errors.slice(0, 1)).toEqual(message ? [message] : []);
+  });
 
   const full = { limits: { cpu: "1", memory: "1Gi" }, requests: { cpu: "1000m", memory: "1024Mi" } };
   it.each([
