@@ -26,6 +26,6 @@ export interface KindRules<T = KubeObject> {
   warnings?(object: T, old: T | undefined): string[];
   /** Grace period in seconds that a delete without one gets; undefined: removed at once. Pods only, so far. */
   defaultGracePeriodSeconds?(object: T): number | undefined;
-  /** True where metadata.generation counts changes of everything but metadata and status, also without a spec field. */
-  noGeneration?: boolean;
+  /** True where metadata.generation stays what it was at first, whatever changes. */
+  fixedGeneration?: boolean;
 }

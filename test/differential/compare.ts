@@ -63,11 +63,11 @@ function withoutControllers(body: unknown): unknown {
     metadata?: { annotations?: Record<string, string>; managedFields?: { manager?: string; subresource?: string }[] };
     status?: unknown;
   };
-  delete metadata?.annotations?.["autoscaling.alpha.kubernetes.io/conditions"];
+  const { "autoscaling.alpha.kubernetes.io/conditions": _conditions, ...annotations } = metadata?.annotations ?? {};
   const managedFields = metadata?.managedFields?.filter(
     ({ manager = "", subresource }) => !subresource && ["differential", "me"].includes(manager),
   );
-  return { ...rest, metadata: { ...metadata, managedFields } };
+  return { ...rest, metadata: { ...metadata, annotations, managedFields } };
 }
 
 function walk(value: unknown, key: string): unknown {

@@ -39,8 +39,8 @@ export const customResourceDefinitionRules: KindRules<CustomResourceDefinition> 
     const before = old.status?.storedVersions ?? [];
     if (stored && !before.includes(stored)) definition.status = { ...definition.status, storedVersions: [...before, stored] };
   },
-  validate: ({ metadata, spec, status }) => [
-    ...validateName(metadata.name ?? "", spec),
+  validate: ({ metadata, spec, status }, old) => [
+    ...(old ? [] : validateName(metadata.name ?? "", spec)),
     ...validateSpec(spec),
     ...validateApproval(metadata, spec.group ?? ""),
     ...validateStored(spec.versions ?? [], status?.storedVersions ?? []),
@@ -113,8 +113,10 @@ function validateSpec(spec: CustomResourceDefinitionSpec): FieldError[] {
   const errors: FieldError[] = [];
   if (!spec.group) errors.push(requiredValue("spec.group"));
   else {
-    errors.push(...invalidForEach("spec.group", spec.group, checkDnsSubdomain(spec.group)));
-    if (!spec.group.includes(".")) errors.push(invalidValue("spec.group", spec.group, "should be a domain with at least one dot"));
+    const wrong = checkDnsSubdomain(spec.group);
+    errors.push(...invalidForEach("spec.group", spec.group, wrong));
+    if (wrong.length === 0 && !spec.group.includes("."))
+      errors.push(invalidValue("spec.group", spec.group, "should be a domain with at least one dot"));
   }
   errors.push(...oneOf("spec.scope", spec.scope, ["Cluster", "Namespaced"]));
   errors.push(...validateVersions(spec.versions ?? []));
@@ -139,6 +141,14 @@ function validateVersions(versions: readonly CustomResourceDefinitionVersion[]):
     names.add(version.name);
     errors.push(...invalidForEach(`${field}.name`, version.name ?? "", checkDns1035Label(version.name ?? "")));
     const schema = version.schema?.openAPIV3Schema;
+    if (schema?.type && schema.type !== "object" && version.subresources?.status)
+      errors.push(
+        invalidValue(
+          `${versions.length === 1 ? "spec.validation" : `${field}.schema`}.openAPIV3Schema.type`,
+          schema.type,
+          'only "object" is allowed as the type at the root of the schema if the status subresource is enabled',
+        ),
+      );
     // As upstream does, a single version's parts are named as if they were the definition's own.
     const parts = versions.length === 1 ? "spec" : field;
     if (!schema) errors.push(requiredValue(`${field}.schema.openAPIV3Schema`));
@@ -163,9 +173,9 @@ function validateVersions(versions: readonly CustomResourceDefinitionVersion[]):
 /** As upstream does, what needs a sound schema is looked for only where the schema is. */
 function validateSchema(field: string, schema: JSONSchemaProps): FieldError[] {
   const errors = validateKeywords(field, schema);
-  if (errors.length === 0) errors.push(...validateRules(field, schema));
+  const structural = usesUnsupported(schema) ? [] : validateStructural(field, schema);
+  if (errors.length + structural.length === 0) errors.push(...validateRules(field, schema));
   if (usesUnsupported(schema)) return errors;
-  const structural = validateStructural(field, schema);
   return [...errors, ...structural, ...(structural.length === 0 ? validateDefaults(field, schema) : [])];
 }
 

@@ -11,6 +11,8 @@ export function validateSelectableFields(field: string, { selectableFields = [],
   const errors: FieldError[] = [];
   const seen = new Set<string>();
   if (selectableFields.length > most) errors.push(tooMany(field, selectableFields.length, most));
+  if (selectableFields.length > 0 && !schema?.openAPIV3Schema)
+    return [...errors, invalidValue(field, "", "may only be set when validations.schema is included")];
   for (const [i, { jsonPath }] of selectableFields.entries()) {
     const place = `${field}[${i}].jsonPath`;
     if (!jsonPath) errors.push(requiredValue(place));
@@ -26,7 +28,7 @@ export function validateSelectableFields(field: string, { selectableFields = [],
 
 function problemOf(path: string, root: JSONSchemaProps | undefined): string | undefined {
   const parts = pathParts(path.replace(/\[\d+\]/g, "._"));
-  if (!parts) return `is an invalid path: expected [ or . but got: ${/^\w*/.exec(path)?.[0] ?? ""}`;
+  if (!parts) return `is an invalid path: expected [ or . but got: ${/^[^[.]*/.exec(path)?.[0] ?? ""}`;
   if (/\[\d+\]/.test(path)) return "is an invalid path: array notation is not allowed";
   let at = parts[0] === "metadata" ? undefined : root;
   for (const part of parts) {

@@ -150,10 +150,11 @@ export function undeclared(at: number, name: string): Issue {
 export function issuesText(issues: readonly Issue[], text: string): string {
   return issues
     .map(({ at, message }) => {
+      if (!text) return `ERROR: <input>:1:0: ${message}`;
       const before = text.slice(0, at).split("\n");
       const column = before.at(-1)?.length ?? 0;
       const line = text.split("\n")[before.length - 1] ?? "";
-      return `ERROR: <input>:${before.length}:${text ? column + 1 : 0}: ${message}\n | ${line}\n | ${".".repeat(column)}^`;
+      return `ERROR: <input>:${before.length}:${column + 1}: ${message}\n | ${line}\n | ${".".repeat(column)}^`;
     })
     .join("\n");
 }

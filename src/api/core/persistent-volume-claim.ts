@@ -5,6 +5,7 @@ import { semanticEqual } from "../meta/equality.ts";
 import {
   forbiddenField,
   goStruct,
+  immutable,
   invalidForEach,
   invalidValue,
   notSupported,
@@ -23,7 +24,7 @@ const accessModes = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWrit
 const immutableText = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
 
 const amounts = (list: Record<string, string>): object => Object.fromEntries(Object.entries(list).sort(([a], [b]) => (a < b ? -1 : 1)));
-const dataSource = { APIGroup: null, Kind: "", Name: "" };
+const goSource = { APIGroup: null, Kind: "", Name: "" };
 const goSpec = {
   AccessModes: null,
   Selector: null,
@@ -31,13 +32,13 @@ const goSpec = {
   VolumeName: "",
   StorageClassName: null,
   VolumeMode: null,
-  DataSource: (source: object) => goStruct(source, dataSource),
-  DataSourceRef: (source: object) => goStruct(source, { ...dataSource, Namespace: null }),
+  DataSource: (source: object) => goStruct(source, goSource),
+  DataSourceRef: (source: object) => goStruct(source, { ...goSource, Namespace: null }),
   VolumeAttributesClassName: null,
 };
 
 /** What is wrong with the spec of a claim or of a template of one. */
-export function validateClaimSpec(field: string, spec: PersistentVolumeClaimSpec | undefined): FieldError[] {
+export function validateClaimSpec(field: string, spec: PersistentVolumeClaimSpec | undefined, isNew = true): FieldError[] {
   if (!spec) return [requiredValue(field)];
   const errors: FieldError[] = validateAccessModes(`${field}.accessModes`, spec.accessModes);
   if (spec.selector) errors.push(...validateLabelSelector(`${field}.selector`, spec.selector));
@@ -48,18 +49,21 @@ export function validateClaimSpec(field: string, spec: PersistentVolumeClaimSpec
   if (spec.storageClassName)
     errors.push(...invalidForEach(`${field}.storageClassName`, spec.storageClassName, checkDnsSubdomain(spec.storageClassName)));
   if (spec.volumeMode !== undefined) errors.push(...supportedValue(`${field}.volumeMode`, spec.volumeMode, ["Block", "Filesystem"]));
-  for (const key of ["dataSource", "dataSourceRef"] as const) errors.push(...validateDataSource(`${field}.${key}`, spec[key]));
+  for (const key of ["dataSource", "dataSourceRef"] as const) errors.push(...validateDataSource(`${field}.${key}`, spec[key], isNew));
+  const { dataSource, dataSourceRef } = spec;
+  if (dataSource && dataSourceRef && !dataSourceRef.namespace && !semanticEqual(dataSource, dataSourceRef))
+    errors.push(invalidValue(field, {}, "must match dataSourceRef"));
   return errors;
 }
 
-function validateDataSource(field: string, source: PersistentVolumeClaimSpec["dataSource"]): FieldError[] {
+function validateDataSource(field: string, source: PersistentVolumeClaimSpec["dataSource"], isNew: boolean): FieldError[] {
   if (!source) return [];
   const { name, kind = "", apiGroup } = source;
   const errors: FieldError[] = [];
   if (!name) errors.push(requiredValue(`${field}.name`));
   if (!kind) errors.push(requiredValue(`${field}.kind`));
-  if (apiGroup) errors.push(...invalidForEach(`${field}.apiGroup`, apiGroup, checkDnsSubdomain(apiGroup)));
-  else if (kind !== "PersistentVolumeClaim")
+  if (apiGroup && isNew) errors.push(...invalidForEach(`${field}.apiGroup`, apiGroup, checkDnsSubdomain(apiGroup)));
+  if (!apiGroup && kind !== "PersistentVolumeClaim")
     errors.push(invalidValue(field, kind, "must be 'PersistentVolumeClaim' when referencing the default apiGroup"));
   return errors;
 }
@@ -124,7 +128,7 @@ export const persistentVolumeClaimRules: KindRules<PersistentVolumeClaim> = {
     if (!claim.metadata.finalizers.includes(protection)) claim.metadata.finalizers.push(protection);
   },
   prepareForUpdate: normalizeDataSources,
-  validate: (claim) => validateClaimSpec("spec", claim.spec),
+  validate: (claim, old) => validateClaimSpec("spec", claim.spec, !old),
   validateUpdate(claim, old) {
     const { resources, volumeAttributesClassName, ...rest } = claim.spec;
     const { resources: oldResources, volumeAttributesClassName: oldAttributes, volumeName, storageClassName, ...oldRest } = old.spec;
@@ -135,6 +139,7 @@ export const persistentVolumeClaimRules: KindRules<PersistentVolumeClaim> = {
     const errors: FieldError[] = [];
     if (!semanticEqual(rest, allowed) || !(bound || sameSize))
       errors.push(forbiddenField("spec", `${immutableText}\n${difference(goStruct(old.spec, goSpec), goStruct(claim.spec, goSpec))}`));
+    errors.push(...immutable("volumeMode", rest.volumeMode === oldRest.volumeMode, rest.volumeMode));
     const size = resources?.requests?.["storage"] ?? "0";
     const before = oldResources?.requests?.["storage"] ?? "0";
     const capacity = old.status?.capacity?.["storage"] ?? "0";

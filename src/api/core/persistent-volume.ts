@@ -132,7 +132,7 @@ const requirements = (list: NodeSelectorRequirement[]): object[] =>
   list.map((item) => goStruct(item, { Key: "", Operator: "", Values: null }));
 const nodeSelector = {
   NodeSelectorTerms: (terms: NodeSelectorTerm[]) =>
-    terms.map((term) => goStruct(term, { MatchExpressions: requirements, MatchFields: requirements })),
+    terms.length === 0 ? null : terms.map((term) => goStruct(term, { MatchExpressions: requirements, MatchFields: requirements })),
 };
 const goNodeAffinity = { Required: (required: NodeSelector) => goStruct(required, nodeSelector) };
 

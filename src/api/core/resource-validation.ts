@@ -92,15 +92,12 @@ function validateAmount(field: string, name: string, amount: string): FieldError
 
 /** What is wrong with the name of a resource that containers ask for. */
 export function validateContainerResourceName(field: string, name: string): FieldError[] {
-  const errors = invalidForEach(field, name, checkQualifiedName(name));
-  if (errors.length > 0) return errors;
+  const errors = validateResourceName(field, name);
   if (!name.includes("/")) {
-    if (containerResources.has(name) || name.startsWith("hugepages-")) return [];
-    return [
-      invalidValue(field, name, "must be a standard resource type or fully qualified"),
-      invalidValue(field, name, "must be a standard resource for containers"),
-    ];
+    const fits = containerResources.has(name) || name.startsWith("hugepages-");
+    return fits ? errors : [...errors, invalidValue(field, name, "must be a standard resource for containers")];
   }
+  if (errors.length > 0) return errors;
   if (!isNative(name) && !isExtended(name)) return [invalidValue(field, name, "doesn't follow extended resource name standard")];
   return [];
 }

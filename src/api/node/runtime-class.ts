@@ -2,10 +2,13 @@ import { validateLabelMap } from "../core/environment-validation.ts";
 import { validateResources } from "../core/resource-validation.ts";
 import { validateTolerations } from "../core/scheduling-validation.ts";
 import type { KindRules } from "../kind.ts";
-import { immutable, invalidForEach, requiredValue } from "../meta/field-errors.ts";
+import { deepEqual } from "../meta/equality.ts";
+import { duplicateValue, goStruct, immutable, invalidForEach, requiredValue } from "../meta/field-errors.ts";
 import { checkDnsLabel } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
 import type { RuntimeClass } from "../types/node.v1.ts";
+
+const goToleration = { Key: "", Operator: "", Value: "", Effect: "", TolerationSeconds: null };
 
 /** The rules of RuntimeClasses. */
 export const runtimeClassRules: KindRules<RuntimeClass> = {
@@ -14,6 +17,11 @@ export const runtimeClassRules: KindRules<RuntimeClass> = {
     ...validateResources("overhead", { limits: overhead?.podFixed ?? {} }, new Set()),
     ...validateLabelMap("scheduling.nodeSelector", scheduling?.nodeSelector),
     ...validateTolerations("scheduling.tolerations", scheduling?.tolerations ?? []),
+    ...(scheduling?.tolerations ?? []).flatMap((toleration, i, all) =>
+      all.findIndex((other) => deepEqual(other, toleration)) < i
+        ? [duplicateValue(`scheduling.tolerations[${i}]`, goStruct(toleration, goToleration))]
+        : [],
+    ),
   ],
   validateUpdate: (next, old) => immutable("handler", next.handler === old.handler, next.handler),
   cells: ({ metadata, handler }, now) => [metadata.name, handler, age(metadata.creationTimestamp, now)],

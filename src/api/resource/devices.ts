@@ -42,14 +42,19 @@ export const resourceClaimRules: KindRules<ResourceClaim> = {
 /** The rules of ResourceClaimTemplates. */
 export const resourceClaimTemplateRules: KindRules<ResourceClaimTemplate> = {
   default: ({ spec }) => defaultClaim(spec?.spec),
-  validate: ({ spec }, old) => (old ? [] : validateClaim("spec.spec", spec?.spec)),
-  validateUpdate: ({ spec }, old) => immutable("spec", deepEqual(spec, old.spec), spec),
+  validate: ({ spec }) => validateClaim("spec.spec", spec?.spec),
+  validateUpdate: ({ spec }, old) => immutable("spec", deepEqual(spec, old.spec), goStruct(spec, { Spec: goClaim })),
   cells: ({ metadata }, now) => [metadata.name, age(metadata.creationTimestamp, now)],
 };
 
 /** The rules of ResourceSlices. */
 export const resourceSliceRules: KindRules<ResourceSlice> = {
   validate: ({ spec }) => validateSlice(spec),
+  validateUpdate: ({ spec }, { spec: old }) => [
+    ...immutable("spec.pool.name", spec?.pool?.name === old?.pool?.name, spec?.pool?.name ?? ""),
+    ...immutable("spec.driver", spec?.driver === old?.driver, spec?.driver ?? ""),
+    ...immutable("spec.nodeName", spec?.nodeName === old?.nodeName, spec?.nodeName ?? null),
+  ],
   cells: ({ metadata, spec }, now) => [
     metadata.name,
     spec?.nodeName ?? "",

@@ -9,6 +9,7 @@ const system: Readonly<Record<string, number>> = { "system-node-critical": 2_000
 
 /** The rules of PriorityClasses. */
 export const priorityClassRules: KindRules<PriorityClass> = {
+  fixedGeneration: true,
   default(priorityClass) {
     priorityClass.preemptionPolicy ??= "PreemptLowerPriority";
   },

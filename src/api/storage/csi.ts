@@ -60,7 +60,9 @@ export const csiDriverRules: KindRules<CSIDriver> = {
     ),
   ],
   warnings: ({ spec }, old) =>
-    !old && spec.tokenRequests?.length && spec.serviceAccountTokenInSecrets === undefined
+    (!old || !deepEqual(spec.tokenRequests, old.spec.tokenRequests)) &&
+    spec.tokenRequests?.length &&
+    spec.serviceAccountTokenInSecrets === undefined
       ? [
           "spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent possible logging of tokens in volume attributes",
         ]
@@ -93,7 +95,8 @@ const goDriver = {
   Name: "",
   NodeID: "",
   TopologyKeys: null,
-  Allocatable: (allocatable: object) => goStruct(allocatable, { Count: null }),
+  // May change: left out of the comparison.
+  Allocatable: () => null,
 };
 
 /** How many volumes a node can have may change. */
@@ -141,6 +144,8 @@ export const csiStorageCapacityRules: KindRules<CSIStorageCapacity> = {
   cells: ({ metadata }) => [metadata.name, metadata.creationTimestamp ?? null],
 };
 
+const goAttachment = { Attacher: "", Source: { PersistentVolumeName: null, InlineVolumeSpec: null }, NodeName: "" };
+
 /** The rules of VolumeAttachments. */
 export const volumeAttachmentRules: KindRules<VolumeAttachment> = {
   validate({ spec }) {
@@ -155,7 +160,7 @@ export const volumeAttachmentRules: KindRules<VolumeAttachment> = {
     errors.push(...invalidForEach("spec.nodeName", spec?.nodeName ?? "", checkDnsSubdomain(spec?.nodeName ?? "")));
     return errors;
   },
-  validateUpdate: ({ spec }, old) => immutable("spec", deepEqual(spec, old.spec), spec),
+  validateUpdate: ({ spec }, old) => immutable("spec", deepEqual(spec, old.spec), goStruct(spec, goAttachment)),
   cells: ({ metadata, spec, status }, now) => [
     metadata.name,
     spec.attacher,

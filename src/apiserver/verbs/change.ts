@@ -141,7 +141,7 @@ function setOrDelete<T extends object, N extends keyof T>(target: T, name: N, va
 
 /** Counts the generation up when something other than metadata and status differs (for some kinds annotations count too). */
 export function countGeneration(handler: ResourceHandler, object: KubeObject, old: Readonly<KubeObject>): void {
-  if (!handler.policy.generation) return;
+  if (!handler.policy.generation || handler.rules.fixedGeneration) return;
   const { metadata: newMeta, status: _s, ...rest } = object as KubeObject & { status?: unknown };
   const { metadata: oldMeta, status: _o, ...oldRest } = old as KubeObject & { status?: unknown };
   const ignoresStatus = handler.hasStatus || handler.info.type !== undefined;
