@@ -34,6 +34,24 @@ describe("a definition is refused", () => {
   test.each<[string, JSONSchemaProps, string[]]>([
     ["sound", { type: "object", properties: { a: text } }, []],
     ["without a type", { properties: { a: text } }, ["S.type: Required value: must not be empty for specified object fields"]],
+    ["with an object of any kind in it", { type: "object", "x-kubernetes-embedded-resource": true, properties: { kind: text } }, []],
+    [
+      "with an object of any kind that is none",
+      { type: "array", items: text, "x-kubernetes-embedded-resource": true, "x-kubernetes-preserve-unknown-fields": true },
+      ['S.type: Invalid value: "array": must be object if x-kubernetes-embedded-resource is true'],
+    ],
+    [
+      "with an object of any kind whose members are not as all have them",
+      {
+        type: "object",
+        "x-kubernetes-embedded-resource": true,
+        properties: { metadata: text, apiVersion: { type: "integer" }, kind: text },
+      },
+      [
+        'S.properties[metadata].type: Invalid value: "string": must be object',
+        'S.properties[apiVersion].type: Invalid value: "integer": must be string',
+      ],
+    ],
     ["with a list without items", { type: "array" }, ["S.items: Required value: must be specified"]],
     [
       "with types in a junctor",
