@@ -58,7 +58,11 @@ const known: readonly Known[] = [
     where: /^\.repeated causes$/,
     reason: "on an update the reference runs a kind's checks up to four times and lists each cause as often; hue lists it once",
   },
-  { title: /^Node (update|patch)/, where: /annotations|taints/, reason: "controllers annotate and taint nodes, each server's in its own time" },
+  {
+    title: /^Node (update|patch)/,
+    where: /annotations|taints/,
+    reason: "controllers annotate and taint nodes, each server's in its own time",
+  },
 ];
 
 /** Why hue answers otherwise there, if that is meant. */
