@@ -9,8 +9,6 @@ const sharedFields: Readonly<Record<string, Readonly<Record<string, readonly str
   "/pods": { metadata: ["labels", "ownerReferences"], spec: "all", status: ["hostIPs"] },
 };
 
-/** A shorter text takes no more memory for each than a reference to a common one. */
-const worthSharing = 100;
 /** What is longer is not remembered: the parts that are held for objects to come take a few megabytes, at most 32. */
 const longest = 8192;
 
@@ -36,59 +34,53 @@ function partOf(value: object): Part {
   return part;
 }
 
-/** An object with its JSON text: as it is, or in pieces, of which every second one is shared with other objects. */
-export interface Encoded {
-  readonly object: KubeObject;
-  readonly body: string | readonly string[];
-}
-
 /** Whether objects of that resource share parts. */
 export function hasSharedParts(resource: string): boolean {
   return resource in sharedFields;
 }
 
-/** The object's text. Parts that another object has as well are replaced by that one's; the given object stays as it is. */
-export function encode(resource: string, object: KubeObject): Encoded {
+/**
+ * The object with its JSON text. Parts that another object has as well are replaced by that one's, and not encoded again; the given object
+ * stays as it is.
+ */
+export function encode(resource: string, object: KubeObject): { object: KubeObject; text: string } {
   const shared = sharedFields[resource];
-  if (!shared) return { object, body: JSON.stringify(object) };
+  if (!shared) return { object, text: JSON.stringify(object) };
   const pieces: string[] = [];
-  let own: string[] = [];
   let result = object;
-  let mark = "{";
   for (const [field, value] of Object.entries(object)) {
-    if (value === undefined) continue;
-    own.push(mark, JSON.stringify(field), ":");
-    mark = ",";
     const names = shared[field];
-    if (!names || typeof value !== "object" || value === null) {
-      own.push(JSON.stringify(value));
+    if (value === undefined) continue;
+    pieces.push(pieces.length > 0 ? "," : "{", JSON.stringify(field), ":");
+    if (!names || typeof value !== "object" || value === null) pieces.push(JSON.stringify(value));
+    else {
+      const copy = withParts(value, names, pieces);
+      if (copy !== value) result = { ...result, [field]: copy };
+    }
+  }
+  pieces.push("}");
+  return { object: result, text: pieces.join("") };
+}
+
+/** The value, or a copy with the parts of others in it; adds its text to the pieces. */
+function withParts(value: Record<string, unknown>, names: readonly string[] | "all", pieces: string[]): object {
+  let copy = value;
+  let mark = "{";
+  for (const name in value) {
+    const inner = value[name];
+    if (inner === undefined) continue;
+    pieces.push(mark, JSON.stringify(name), ":");
+    mark = ",";
+    if (typeof inner !== "object" || inner === null || (names !== "all" && !names.includes(name))) {
+      pieces.push(JSON.stringify(inner));
       continue;
     }
-    let copy = value;
-    let innerMark = "{";
-    for (const name in value) {
-      const inner = value[name];
-      if (inner === undefined) continue;
-      own.push(innerMark, JSON.stringify(name), ":");
-      innerMark = ",";
-      if (typeof inner !== "object" || inner === null || (names !== "all" && !names.includes(name))) {
-        own.push(JSON.stringify(inner));
-        continue;
-      }
-      const part = partOf(inner);
-      if (part.value !== inner) {
-        if (copy === value) copy = { ...value };
-        copy[name] = part.value;
-      }
-      if (part.text.length < worthSharing) own.push(part.text);
-      else {
-        pieces.push(own.join(""), part.text);
-        own = [];
-      }
-    }
-    own.push(innerMark === "{" ? "{}" : "}");
-    if (copy !== value) result = { ...result, [field]: copy };
+    const part = partOf(inner);
+    pieces.push(part.text);
+    if (part.value === inner) continue;
+    if (copy === value) copy = { ...value };
+    copy[name] = part.value;
   }
-  pieces.push([...own, "}"].join(""));
-  return { object: result, body: pieces.length === 1 ? (pieces[0] ?? "") : pieces.slice() };
+  pieces.push(mark === "{" ? "{}" : "}");
+  return copy;
 }

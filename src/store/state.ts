@@ -1,6 +1,6 @@
 import type { KubeObject } from "../api/meta/object.ts";
 import { ManagedFields } from "../api/meta/apply/managed-fields.ts";
-import { type Encoded, encode, hasSharedParts } from "./shared-parts.ts";
+import { encode, hasSharedParts } from "./shared-parts.ts";
 import type { Key, StoredObject } from "./store.ts";
 
 const managedKey = `,"managedFields":[`;
@@ -10,27 +10,24 @@ export class State implements StoredObject {
   readonly key: Key;
   readonly revision: number;
   readonly managed: ManagedFields | undefined;
-  /** About how many bytes it holds for itself: the characters of its text, what it shares left out. */
-  readonly size: number;
-  /** The text but for managedFields, which objects share; in pieces where they share parts of it. */
-  private body: Encoded["body"];
-  /** Where in the body they go: in its first piece. */
+  /** The text but for managedFields, which objects share. */
+  private readonly body: string;
+  /** Where in the body they go. */
   private readonly at: number;
   private parsed: Readonly<KubeObject> | undefined;
 
-  private constructor(key: Key, revision: number, body: Encoded["body"], managed: ManagedFields | undefined) {
+  private constructor(key: Key, revision: number, body: string, managed: ManagedFields | undefined) {
     this.key = key;
     this.revision = revision;
     this.body = body;
-    this.size = typeof body === "string" ? body.length : body.reduce((sum, piece, at) => sum + (at % 2 === 0 ? piece.length : 0), 0);
     this.managed = managed;
-    this.at = managed ? ((typeof body === "string" ? body : body[0]) ?? "").indexOf(revisionText(revision)) : 0;
+    this.at = managed ? body.indexOf(revisionText(revision)) : 0;
   }
 
   /** The state that a write makes of an object, which is frozen with it. */
   static of(key: Key, revision: number, object: Readonly<KubeObject>, managed: ManagedFields | undefined): State {
     const encoded = encode(key.resource, withRevision(object, revision));
-    const state = new State(key, revision, encoded.body, managed);
+    const state = new State(key, revision, encoded.text, managed);
     state.parsed = deepFreeze(encoded.object);
     return state;
   }
@@ -51,11 +48,12 @@ export class State implements StoredObject {
   }
 
   get text(): string {
-    return withManaged(this.whole, this.at, this.managed);
+    return withManaged(this.body, this.at, this.managed);
   }
 
-  private get whole(): string {
-    return typeof this.body === "string" ? this.body : this.body.join("");
+  /** About how many bytes it holds for itself: the characters of its text, what it shares left out. */
+  get size(): number {
+    return this.body.length;
   }
 
   get object(): Readonly<KubeObject> {
@@ -64,11 +62,8 @@ export class State implements StoredObject {
 
   private parse(): Readonly<KubeObject> {
     // The text was made from a KubeObject by this store, and its checksum was compared when it was read.
-    const object = JSON.parse(this.whole) as KubeObject;
-    if (!hasSharedParts(this.key.resource)) return deepFreeze(object);
-    const encoded = encode(this.key.resource, object);
-    this.body = encoded.body;
-    return deepFreeze(encoded.object);
+    const object = JSON.parse(this.body) as KubeObject;
+    return deepFreeze(hasSharedParts(this.key.resource) ? encode(this.key.resource, object).object : object);
   }
 
   /** History is mostly read as text: a replaced state keeps only that, and is parsed again in the rare case. */
