@@ -34,7 +34,7 @@ const { values } = parseArgs({
     from: { type: "string", multiple: true },
   },
 });
-const short: Form = { runs: 2, requests: 3000, boundPods: 1000, settle: 4, rest: 10, pods: 5 };
+const short: Form = { runs: 2, requests: 10_000, boundPods: 3000, settle: 8, rest: 10, pods: 5 };
 const full: Form = { runs: 5, requests: 10_000, boundPods: 3000, settle: 15, rest: 300, pods: 15 };
 const scenarios: readonly Scenario[] = [requests, podList, bound, deployment, writes, rest, dns, running, library];
 
