@@ -6,7 +6,7 @@ import { Pods } from "../../src/api/types/resources.ts";
 import { nodesReady } from "./hue.ts";
 import { run } from "./process.ts";
 import { ending, pause, type Running, type Scenario } from "./system.ts";
-import { until } from "./wait.ts";
+import { until } from "../support/wait.ts";
 
 const socket = "/var/run/docker.sock";
 

@@ -9,7 +9,7 @@ import { Client } from "../../src/client/client.ts";
 import { createHttpsTransport } from "../../src/client/https-transport.ts";
 import { run, tree } from "./process.ts";
 import { ending, type Place, pause, type Running, type Shape } from "./system.ts";
-import { isTrue, until } from "./wait.ts";
+import { isTrue, until } from "../support/wait.ts";
 
 /** The repository. */
 export const root = new URL("../..", import.meta.url).pathname;
@@ -76,8 +76,8 @@ export async function startHue(
 }
 
 /** Resolves when that many nodes are Ready. */
-export function nodesReady(client: Client, count: number): Promise<void> {
-  return until(client, { resource: Nodes }, (list) => list.filter((node) => isTrue(node.status.conditions, "Ready")).length >= count);
+export async function nodesReady(client: Client, count: number): Promise<void> {
+  await until(client, { resource: Nodes }, (list) => list.filter((node) => isTrue(node.status.conditions, "Ready")).length >= count);
 }
 
 async function untilReady(port: number): Promise<void> {

@@ -3,7 +3,7 @@ import { nodesReady } from "./hue.ts";
 import { load } from "./load.ts";
 import { usage } from "./process.ts";
 import { ending, pause, type Running, type Scenario } from "./system.ts";
-import { until } from "./wait.ts";
+import { until } from "../support/wait.ts";
 
 const nodes = 100;
 const replicas = 3000;
@@ -72,9 +72,9 @@ async function createDeployment({ client }: Running): Promise<void> {
   });
 }
 
-function allReady({ client }: Running): Promise<void> {
+async function allReady({ client }: Running): Promise<void> {
   const target = { resource: Deployments, namespace: "default", name: "bench" };
-  return until(client, target, ([found]) => found?.status.readyReplicas === replicas);
+  await until(client, target, ([found]) => found?.status.readyReplicas === replicas);
 }
 
 /** Asks as the load generator does: a watch of all pods would take the server's CPU for what nobody needs. */

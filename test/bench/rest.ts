@@ -2,7 +2,7 @@ import { Deployments, Pods } from "../../src/api/types/resources.ts";
 import { nodesReady } from "./hue.ts";
 import { countSyncs, usage } from "./process.ts";
 import { type Bench, pause, type Running, type Scenario } from "./system.ts";
-import { isTrue, until } from "./wait.ts";
+import { isTrue, until } from "../support/wait.ts";
 
 const replicas = 20;
 /** Seconds in which leases and events come to the disk at least once: a shorter look tells nothing. */

@@ -3,7 +3,7 @@ import { ValidatingAdmissionPolicies, ValidatingAdmissionPolicyBindings } from "
 import { isReason } from "../../src/api/errors.ts";
 import { drive } from "./drive.ts";
 import { type Bench, pause, type Running, type Scenario } from "./system.ts";
-import { isTrue, until } from "./wait.ts";
+import { isTrue, until } from "../support/wait.ts";
 
 /** Writes in which the API server does more: applies, rules of custom resources, admission policies. */
 export const writes: Scenario = {

@@ -5,11 +5,10 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { type Cluster, ConfigMaps, createCluster, Deployments, Jobs, Nodes, Pods, StatusError } from "../../src/index.ts";
-import type { KubeObject } from "../../src/api/meta/object.ts";
 import { Events } from "../../src/api/types/resources.ts";
 import type { Pod, PodSpec } from "../../src/api/types/core.v1.ts";
-import type { Resource } from "../../src/api/resource.ts";
 import { type Kubectl, kubectlFor } from "../support/kubectl.ts";
+import { until } from "../support/wait.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "hue-library-"));
 const running = new Set<Cluster>();
@@ -30,36 +29,6 @@ function kubectl(cluster: Cluster): Kubectl {
   const path = join(folder, `${new URL(cluster.url).port}.yaml`);
   writeFileSync(path, cluster.kubeconfig, { mode: 0o600 });
   return kubectlFor(path);
-}
-
-/** Resolves with the first list of them for which it holds: looks again at each event. */
-function until<T extends KubeObject>(cluster: Cluster, resource: Resource<T>, holds: (objects: T[]) => boolean): Promise<T[]> {
-  return new Promise((resolve, reject) => {
-    const objects = new Map<string, T>();
-    let synced = false;
-    const look = (): void => {
-      if (!synced || !holds([...objects.values()])) return;
-      stop();
-      resolve([...objects.values()]);
-    };
-    const stop = cluster.client.transport.watch(
-      { resource },
-      {
-        event: ({ type, object }) => {
-          if (type === "BOOKMARK") return;
-          const key = `${object.metadata.namespace}/${object.metadata.name}`;
-          if (type === "DELETED") objects.delete(key);
-          else objects.set(key, object as T); // what a watch of the resource brings is of its kind
-          look();
-        },
-        synced: () => {
-          synced = true;
-          look();
-        },
-        closed: reject,
-      },
-    );
-  });
 }
 
 const isReady = (pod: Pod): boolean => pod.status.conditions?.some((c) => c.type === "Ready" && c.status === "True") ?? false;
@@ -87,7 +56,7 @@ describe("a cluster in the caller's process", () => {
     const cluster = await start();
     const up = performance.now();
     await cluster.client.create(Deployments, deployment("web", 3));
-    const pods = await until(cluster, Pods, (all) => all.length === 3 && all.every(isReady));
+    const pods = await until(cluster.client, { resource: Pods }, (all) => all.length === 3 && all.every(isReady));
     console.log(`up in ${Math.round(up - before)} ms, three pods ready ${Math.round(performance.now() - up)} ms later`);
     expect(pods.every((p) => p.status.phase === "Running" && p.status.podIP && p.spec.nodeName === "node-0")).toBe(true);
     const kube = kubectl(cluster);
@@ -95,7 +64,7 @@ describe("a cluster in the caller's process", () => {
     expect(await kube("get", "deployment", "web", "--no-headers")).toMatch(/^web\s+3\/3\s+3\s+3\s/);
     expect(await kube("get", "nodes", "--no-headers")).toMatch(/^node-0\s+Ready\s/);
     await kube("scale", "deployment/web", "--replicas=1");
-    await until(cluster, Pods, (all) => all.length === 1);
+    await until(cluster.client, { resource: Pods }, (all) => all.length === 1);
   });
 
   test("its pods do what their commands say: end well, fail, tell and answer", async () => {
@@ -112,14 +81,14 @@ describe("a cluster in the caller's process", () => {
       spec: { template: { spec: { restartPolicy: "Never", containers: [{ name: "c", image: "busybox", command: ["true"] }] } } },
     });
     const byName = (all: Pod[], name: string): Pod | undefined => all.find((p) => p.metadata.name === name);
-    const pods = await until(cluster, Pods, (all) => {
+    const pods = await until(cluster.client, { resource: Pods }, (all) => {
       const crashed = byName(all, "crashes")?.status.containerStatuses?.[0];
       const ended = byName(all, "fails")?.status.phase === "Failed" && byName(all, "tells")?.status.phase === "Succeeded";
       const stays = byName(all, "stays");
       return ended && stays !== undefined && isReady(stays) && crashed?.state?.waiting?.reason === "CrashLoopBackOff";
     });
     expect(byName(pods, "fails")?.status.containerStatuses?.[0]?.state?.terminated?.exitCode).toBe(3);
-    await until(cluster, Jobs, ([job]) => job?.status.succeeded === 1);
+    await until(cluster.client, { resource: Jobs }, ([job]) => job?.status.succeeded === 1);
     const kube = kubectl(cluster);
     expect(await kube("logs", "tells")).toBe("hello there\n");
     expect(await kube("exec", "stays", "--", "echo", "from within")).toBe("from within\n");
@@ -137,10 +106,10 @@ describe("a cluster in the caller's process", () => {
 
   test("several live side by side and know nothing of each other", async () => {
     const clusters = await Promise.all([1, 2, 3].map((nodes) => start({ nodes })));
-    await Promise.all(clusters.map((cluster, i) => until(cluster, Nodes, (nodes) => nodes.length === i + 1)));
+    await Promise.all(clusters.map((cluster, i) => until(cluster.client, { resource: Nodes }, (nodes) => nodes.length === i + 1)));
     await Promise.all(clusters.map((cluster, i) => cluster.client.create(Pods, pod(`of-${i}`))));
     for (const [i, cluster] of clusters.entries()) {
-      const [only, ...others] = await until(cluster, Pods, ([first]) => first !== undefined && isReady(first));
+      const [only, ...others] = await until(cluster.client, { resource: Pods }, ([first]) => first !== undefined && isReady(first));
       expect([only?.metadata.name, others]).toEqual([`of-${i}`, []]);
     }
     expect(new Set(clusters.map((cluster) => cluster.url)).size).toBe(3);
@@ -157,13 +126,13 @@ test("state in a folder is there again after stop and start, and the folder has 
     data: { a: "1" },
   });
   await first.client.create(Deployments, deployment("web", 2));
-  const before = await until(first, Pods, (all) => all.length === 2 && all.every(isReady));
+  const before = await until(first.client, { resource: Pods }, (all) => all.length === 2 && all.every(isReady));
   await expect(createCluster({ dataDir })).rejects.toThrow(/another hue process works on/);
   await first.stop();
 
   const second = await start({ dataDir });
   expect((await second.client.get(ConfigMaps, { namespace: "default", name: "kept" })).data).toEqual({ a: "1" });
-  const after = await until(second, Pods, (all) => all.length === 2 && all.every(isReady));
+  const after = await until(second.client, { resource: Pods }, (all) => all.length === 2 && all.every(isReady));
   expect(after.map((p) => p.metadata.uid).sort()).toEqual(before.map((p) => p.metadata.uid).sort());
 });
 

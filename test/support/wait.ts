@@ -7,19 +7,20 @@ export function isTrue(conditions: readonly { type: string; status: string }[] |
   return conditions?.some((c) => c.type === type && c.status === "True") ?? false;
 }
 
-/** Resolves when it holds for all objects of the collection (or for the one named), looked at again at each event. */
+/** Resolves with the objects of the collection (or the one named) when it holds for them, looked at again at each event. */
 export function until<T extends KubeObject>(
   client: Client,
   target: { resource: Resource<T>; namespace?: string; name?: string },
   holds: (objects: T[]) => boolean,
-): Promise<void> {
+): Promise<T[]> {
   return new Promise((resolve, reject) => {
     const objects = new Map<string, T>();
     let synced = false;
     const look = (): void => {
-      if (!synced || !holds([...objects.values()])) return;
+      const all = [...objects.values()];
+      if (!synced || !holds(all)) return;
       stop();
-      resolve();
+      resolve(all);
     };
     const { name, ...collection } = target;
     const options = name ? { fieldSelector: `metadata.name=${name}` } : {};
