@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, fstatSync, fsyncSync, linkSync, openSync, rmSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import { crc32 } from "node:zlib";
@@ -127,14 +127,22 @@ export class SqliteFile {
     return true;
   }
 
-  /** Copies the write-ahead log, which has to be on the disk, into the file. */
-  checkpoint(): void {
-    this.db.pragma("wal_checkpoint(PASSIVE)");
+  /** Makes the write-ahead log's file that long, with zeros, where it is shorter. */
+  extendWal(bytes: number): void {
+    const { size } = fstatSync(this.walDescriptor);
+    if (size < bytes) writeSync(this.walDescriptor, Buffer.alloc(bytes - size), 0, bytes - size, size);
   }
 
-  /** Empties the write-ahead log; its checkpoint has to be on the disk. */
-  truncateWal(): void {
-    this.db.pragma("wal_checkpoint(TRUNCATE)");
+  /** Copies the write-ahead log, which has to be on the disk, into the file. Its next transaction is written over the first one from then on. */
+  checkpoint(): void {
+    const [busy] = this.db.prepare<[], [number]>("PRAGMA wal_checkpoint(RESTART)").raw().get() ?? [1];
+    if (busy) throw new Error("its write-ahead log cannot be brought into it");
+  }
+
+  /** Takes all transactions off the write-ahead log, whose length stays; its checkpoint has to be on the disk. */
+  emptyWal(): void {
+    // Without its header, of 32 bytes, nothing that follows counts.
+    writeSync(this.walDescriptor, Buffer.alloc(32), 0, 32, 0);
     this.walLength = 0;
   }
 

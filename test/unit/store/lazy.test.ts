@@ -164,13 +164,12 @@ describe("what the disk is asked for", () => {
     await store.close();
   });
 
-  test("the write-ahead log comes into the file each few megabytes", async () => {
+  test("the write-ahead log comes into the file each megabyte and a bit", async () => {
     const store = await open();
     for (let i = 0; i < 30; i++) await Promise.all(Array.from({ length: 100 }, (_, n) => put(store, config(`c-${n}`), "x".repeat(2000))));
-    const { batches, syncs } = store.counts;
-    expect(batches).toBe(30);
-    expect(syncs).toBe(32);
     await store.close();
+    const { batches, syncs } = store.counts;
+    expect([batches, syncs]).toEqual([30, 30 + 2 * 6]);
   });
 
   test("a create, a get, a list and a watch event parse no JSON", async () => {
