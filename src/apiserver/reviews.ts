@@ -25,12 +25,12 @@ export function reviewResources({ authentication, authorization }: ReviewParts):
       },
     },
     selfsubjectreviews: { create: async (call, sent) => answer(sent, { userInfo: reviewUser(call.user) }) },
-    subjectaccessreviews: { create: async (_call, sent) => answer(sent, authorization.reviewAccess(specOf(sent))) },
+    subjectaccessreviews: { create: async (_call, sent) => answer(sent, await authorization.reviewAccess(specOf(sent))) },
     localsubjectaccessreviews: {
-      create: async (call, sent) => answer(sent, authorization.reviewAccess(specOf(sent), call.namespace)),
+      create: async (call, sent) => answer(sent, await authorization.reviewAccess(specOf(sent), call.namespace)),
     },
     selfsubjectaccessreviews: {
-      create: async (call, sent) => answer(sent, authorization.reviewOwnAccess(call.user, specOf(sent))),
+      create: async (call, sent) => answer(sent, await authorization.reviewOwnAccess(call.user, specOf(sent))),
     },
     selfsubjectrulesreviews: {
       async create(call, sent) {

@@ -2,6 +2,7 @@ import { createServer, type Server } from "node:https";
 import { DEFAULT_CIPHERS } from "node:tls";
 import { SignJWT } from "jose";
 import { createAdmission } from "../apiserver/admission/index.ts";
+import { AwaitedAnswers } from "../apiserver/admission/awaited-answers.ts";
 import { policyAdmission } from "../apiserver/admission/policy/index.ts";
 import { webhookAdmission, type WebhookAdmissionOptions } from "../apiserver/admission/webhooks/webhooks.ts";
 import { type ApiServer, createApiServer } from "../apiserver/apiserver.ts";
@@ -158,13 +159,11 @@ function buildApi(
     },
     ...(options.tokenFile === undefined ? {} : { tokenFile: options.tokenFile }),
   });
+  const answers = new AwaitedAnswers(authorization);
   const dynamic: WebhookAdmissionOptions = {
     objects,
     registry: () => api.registry,
-    authorize: (attributes) => {
-      const { verdict, reason } = authorization.authorize(attributes);
-      return { allowed: verdict === "allow", reason };
-    },
+    authorize: (attributes, request) => answers.authorize(attributes, request),
     log,
   };
   const webhooks = webhookAdmission(dynamic);
@@ -173,7 +172,7 @@ function buildApi(
     objects,
     clock,
     nameSuffix: () => generateName(""),
-    isAllowed: (attributes) => authorization.authorize(attributes).verdict === "allow",
+    isAllowed: authorization.isAllowed,
     more: [...policies.plugins, ...webhooks.plugins, authorization.escalationPrevention],
   });
   const streaming = createStreaming({ objects, clock, kubeletCredentials: kubeletCredentials(pki), admission, check: authorization.check });

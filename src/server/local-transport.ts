@@ -2,65 +2,52 @@ import { unknownResource } from "../api/errors.ts";
 import type { KubeList, KubeObject } from "../api/meta/object.ts";
 import type { UserInfo } from "../api/user.ts";
 import type { ApiServer } from "../apiserver/apiserver.ts";
-import type { Authorization } from "../apiserver/authorization/index.ts";
 import type { Call } from "../apiserver/call.ts";
 import { typed, untyped } from "../apiserver/plain-data.ts";
-import { attributesOf } from "../apiserver/request-path.ts";
 import { bookmarkObject } from "../apiserver/watch/watch.ts";
 import type { PatchType, RequestOptions, Target, Transport, WatchHandler } from "../client/transport.ts";
 
-/** Whose requests these are. */
-export interface LocalTransportOptions {
-  /** Default: a member of system:masters, who may do everything. */
-  user?: UserInfo;
-  /** Asked for each request when given; left out for callers that are the server itself. */
-  authorization?: Pick<Authorization, "check">;
-}
-
+/** A member of system:masters, who may do everything. */
 const master: UserInfo = { name: "system:hue", groups: ["system:masters", "system:authenticated"] };
 
 /** The way to an API server in the same process: its verbs, with the store's own frozen objects and without serialisation. */
-export function createLocalTransport(server: ApiServer, options: LocalTransportOptions = {}): Transport {
-  return new LocalTransport(server, options);
+export function createLocalTransport(server: ApiServer): Transport {
+  return new LocalTransport(server);
 }
 
 class LocalTransport implements Transport {
   private readonly server: ApiServer;
-  private readonly user: UserInfo;
-  private readonly authorization: Pick<Authorization, "check"> | undefined;
   private readonly stops = new Set<() => void>();
 
-  constructor(server: ApiServer, { user = master, authorization }: LocalTransportOptions) {
+  constructor(server: ApiServer) {
     this.server = server;
-    this.user = user;
-    this.authorization = authorization;
   }
 
   async get(target: Target): Promise<KubeObject> {
-    return (await this.server.verbs.get(this.call("get", target))).object;
+    return (await this.server.verbs.get(this.call(target))).object;
   }
 
   async list(target: Target, options: RequestOptions = {}): Promise<KubeList> {
-    const { kind, apiVersion, metadata, items } = await this.server.verbs.list(this.call("list", target), options);
+    const { kind, apiVersion, metadata, items } = await this.server.verbs.list(this.call(target), options);
     return { kind, apiVersion, metadata, items: items.map(({ object }) => object) };
   }
 
   async create(target: Target, object: unknown, options?: RequestOptions): Promise<KubeObject> {
-    const call = this.call("create", target, options);
+    const call = this.call(target, options);
     return (await this.server.verbs.create(call, this.sent(call, object))).view.object;
   }
 
   async update(target: Target, object: unknown, options?: RequestOptions): Promise<KubeObject> {
-    const call = this.call("update", target, options);
+    const call = this.call(target, options);
     return (await this.server.verbs.update(call, this.sent(call, object))).view.object;
   }
 
   async patch(target: Target, type: PatchType, body: unknown, options?: RequestOptions): Promise<KubeObject> {
-    return (await this.server.verbs.patch(this.call("patch", target, options), { type, body })).view.object;
+    return (await this.server.verbs.patch(this.call(target, options), { type, body })).view.object;
   }
 
   async delete(target: Target, body: Parameters<Transport["delete"]>[1] = {}, options?: RequestOptions): Promise<KubeObject> {
-    const call = this.call("delete", target, { dryRun: body.dryRun, ...options });
+    const call = this.call(target, { dryRun: body.dryRun, ...options });
     return (await this.server.verbs.delete(call, body)).view.object;
   }
 
@@ -69,7 +56,7 @@ class LocalTransport implements Transport {
     body: Parameters<Transport["deleteCollection"]>[1] = {},
     options: RequestOptions = {},
   ): Promise<KubeObject> {
-    const call = this.call("deletecollection", target, { dryRun: body.dryRun, ...options });
+    const call = this.call(target, { dryRun: body.dryRun, ...options });
     const { kind, apiVersion, metadata, items } = await this.server.verbs.deleteCollection(call, body, options);
     return untyped({ kind, apiVersion, metadata, items: items.map(({ object }) => object) });
   }
@@ -112,7 +99,7 @@ class LocalTransport implements Transport {
     stopped: () => boolean,
     fail: (error: unknown) => void,
   ): () => void {
-    const call = this.call("watch", target);
+    const call = this.call(target);
     const { labelSelector, fieldSelector, resourceVersion } = options;
     const initial = resourceVersion ? {} : { sendInitialEvents: true, resourceVersionMatch: "NotOlderThan" };
     const watch = this.server.verbs.watch(call, { labelSelector, fieldSelector, resourceVersion, ...initial });
@@ -129,24 +116,9 @@ class LocalTransport implements Transport {
     });
   }
 
-  private call(verb: string, { resource, namespace = "", name = "", subresource = "" }: Target, options: RequestOptions = {}): Call {
+  private call({ resource, namespace = "", name = "", subresource = "" }: Target, options: RequestOptions = {}): Call {
     const handler = this.server.registry.find(resource.groupVersion, resource.plural);
     if (!handler) throw unknownResource();
-    const { group, version, groupVersion, plural } = handler.info;
-    const path = {
-      isResource: true,
-      path: "",
-      verb,
-      group,
-      version,
-      groupVersion,
-      namespace,
-      resource: plural,
-      name,
-      subresource,
-      rest: "",
-    };
-    this.authorization?.check(attributesOf(path, this.user));
     const dryRun = options.dryRun ?? false;
     const { fieldManager } = options;
     return {
@@ -154,7 +126,7 @@ class LocalTransport implements Transport {
       namespace: handler.info.namespaced ? namespace : "",
       name,
       subresource,
-      user: this.user,
+      user: master,
       dryRun,
       warn: () => {},
       ...(fieldManager ? { fieldManager } : {}),

@@ -9,22 +9,12 @@ const group = "certificates.k8s.io";
 const resources = [`certificatesigningrequests.${group}`];
 
 /** Who may approve and sign which certificate requests: the verbs approve and sign on the signer's name. */
-export function certificateAdmission(isAllowed: (attributes: RequestAttributes) => boolean): AdmissionPlugin[] {
-  const may = (request: AdmissionRequest, verb: string, signer: string): boolean =>
-    signerNames(signer).some((name) =>
-      isAllowed({
-        user: request.user,
-        verb,
-        isResource: true,
-        path: "",
-        group,
-        version: "v1",
-        resource: "signers",
-        subresource: "",
-        namespace: "",
-        name,
-      }),
-    );
+export function certificateAdmission(isAllowed: (attributes: RequestAttributes) => boolean | Promise<boolean>): AdmissionPlugin[] {
+  const may = async ({ user }: AdmissionRequest, verb: string, signer: string): Promise<boolean> => {
+    const where = { isResource: true, path: "", group, version: "v1", resource: "signers", subresource: "", namespace: "" };
+    for (const name of signerNames(signer)) if (await isAllowed({ ...where, user, verb, name })) return true;
+    return false;
+  };
   return [
     {
       // Who asks is what authentication says, not what the request claims.
@@ -45,21 +35,21 @@ export function certificateAdmission(isAllowed: (attributes: RequestAttributes) 
     {
       name: "CertificateApproval",
       resources,
-      validate(request) {
+      async validate(request) {
         const old = certificateUpdate(request, "approval");
-        if (old && !may(request, "approve", old.spec.signerName))
+        if (old && !(await may(request, "approve", old.spec.signerName)))
           throw refuse(request, `user not permitted to approve requests with signerName ${JSON.stringify(old.spec.signerName)}`);
       },
     },
     {
       name: "CertificateSigning",
       resources,
-      validate(request) {
+      async validate(request) {
         const old = certificateUpdate(request, "status");
         if (!old) return;
         const { status } = request.object as CertificateSigningRequest; // certificateUpdate has looked at the resource.
         const same = status?.certificate === old.status?.certificate && deepEqual(status?.conditions ?? [], old.status?.conditions ?? []);
-        if (!same && !may(request, "sign", old.spec.signerName))
+        if (!same && !(await may(request, "sign", old.spec.signerName)))
           throw refuse(request, `user not permitted to sign requests with signerName ${JSON.stringify(old.spec.signerName)}`);
       },
     },

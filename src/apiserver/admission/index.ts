@@ -27,7 +27,7 @@ export interface AdmissionOptions {
   /** Five random characters, as for generateName. */
   nameSuffix: () => string;
   /** Whether the access is allowed: the decision of authorisation. */
-  isAllowed(attributes: RequestAttributes): boolean;
+  isAllowed(attributes: RequestAttributes): boolean | Promise<boolean>;
   /** Plugins that run after the built-in ones and before quota: webhooks, policies, the RBAC escalation check. */
   more?: readonly AdmissionPlugin[];
 }

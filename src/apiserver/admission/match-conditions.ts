@@ -6,7 +6,7 @@ import type { AdmissionRequest } from "./admission.ts";
 import type { ReviewRequest } from "./webhooks/review.ts";
 
 /** Who answers what expressions ask `authorizer`. */
-export type Authorize = (attributes: RequestAttributes) => AuthorizationAnswer;
+export type Authorize = (attributes: RequestAttributes, request: AdmissionRequest) => AuthorizationAnswer;
 
 /** What a request is to expressions: its objects as they are to be shown, and what a review would say of it. */
 export interface Shown {
@@ -26,7 +26,7 @@ export function celVariables(request: AdmissionRequest, shown: Shown, authorize:
       return celValue(rest);
     },
     namespaceObject: () => celValue(shown.namespace?.() ?? null),
-    authorizer: () => celAuthorizer((check) => authorize(attributesOf(request, check)), requestResource(request)),
+    authorizer: () => celAuthorizer((check) => authorize(attributesOf(request, check), request), requestResource(request)),
   });
 }
 

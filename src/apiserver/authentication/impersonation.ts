@@ -1,78 +1,129 @@
 import type { IncomingHttpHeaders } from "node:http";
-import { badRequest } from "../../api/errors.ts";
+import { badRequest, forbidden } from "../../api/errors.ts";
 import type { RequestAttributes, UserInfo } from "../../api/user.ts";
+import { BoundedMap } from "../../lib/bounded-map.ts";
+import { extraOf, headerValues } from "./identity-headers.ts";
 import { serviceAccountGroups, serviceAccountOf } from "./service-account-claims.ts";
 
-/** A request in another's name (kubectl --as): who it is to be, and what the sender must be allowed for it. */
-export interface Impersonation {
-  user: UserInfo;
-  /** Each must be allowed for the sender. */
-  required: RequestAttributes[];
-}
+/** Throws Forbidden when the access is not allowed. */
+type Check = (attributes: RequestAttributes) => Promise<void> | void;
 
 /**
- * Reads the Impersonate-* headers: undefined when there are none. Throws when groups, uid or extra come without a user.
- * The core asks the authoriser for each of `required`, and goes on as `user`.
+ * One way to be somebody else. All but the oldest allow it only for certain requests, and only whom they are about
+ * (constrained impersonation, KEP-5284). They are tried in this order.
  */
-export function impersonationOf(sender: UserInfo, headers: IncomingHttpHeaders): Impersonation | undefined {
-  if (!impersonates(headers)) return undefined;
-  const name = first(headers["impersonate-user"]);
-  const groups = values(headers["impersonate-group"]);
-  const uid = first(headers["impersonate-uid"]);
-  const extra = extraOf(headers);
-  if (!name) {
-    if (groups.length > 0 || uid || Object.keys(extra).length > 0)
-      throw badRequest(`requested ${JSON.stringify(groups)} without impersonating a user`);
-    return undefined;
-  }
-  const account = serviceAccountOf(name);
-  const base = { user: sender, verb: "impersonate", isResource: true, path: "", version: "v1", subresource: "" };
-  const ask = (resource: string, value: string, more: Partial<RequestAttributes> = {}): RequestAttributes => ({
-    ...base,
-    group: "",
-    resource,
-    namespace: "",
-    name: value,
-    ...more,
-  });
-  const identity = "authentication.k8s.io";
-  const required = [account ? ask("serviceaccounts", account.name, { namespace: account.namespace }) : ask("users", name)];
-  for (const group of groups) required.push(ask("groups", group));
-  if (uid) required.push(ask("uids", uid, { group: identity }));
-  for (const [key, list] of Object.entries(extra))
-    for (const value of list) required.push(ask("userextras", value, { group: identity, subresource: key }));
-  const user = {
-    name,
-    groups: impersonatedGroups(name, groups, account?.namespace),
-    ...(uid ? { uid } : {}),
-    ...(Object.keys(extra).length > 0 ? { extra } : {}),
-  };
-  return { user, required };
+interface Mode {
+  /** "": the oldest, which has the verb impersonate. */
+  name: string;
+  isFor(wanted: UserInfo, sender: UserInfo): boolean;
 }
 
-function impersonates(headers: IncomingHttpHeaders): boolean {
+const nodePrefix = "system:node:";
+const identity = "authentication.k8s.io";
+const isNode = ({ name }: UserInfo): boolean => name.startsWith(nodePrefix) && name.length > nodePrefix.length;
+const isAccount = ({ name }: UserInfo): boolean => serviceAccountOf(name) !== undefined;
+const onlyNamed = ({ uid, groups, extra }: UserInfo): boolean => !uid && groups.length === 0 && !extra;
+
+const modes: readonly Mode[] = [
+  { name: "associated-node", isFor: (wanted, sender) => onlyNamed(wanted) && isNode(wanted) && runsOn(sender, wanted) },
+  { name: "arbitrary-node", isFor: (wanted) => onlyNamed(wanted) && isNode(wanted) },
+  { name: "serviceaccount", isFor: (wanted) => onlyNamed(wanted) && isAccount(wanted) },
+  { name: "user-info", isFor: (wanted) => !isNode(wanted) && !isAccount(wanted) },
+  { name: "", isFor: () => true },
+];
+
+/** Whether the sender's token is that of a pod on the wanted node. */
+function runsOn(sender: UserInfo, { name }: UserInfo): boolean {
+  const nodes = sender.extra?.["authentication.kubernetes.io/node-name"] ?? [];
+  return isAccount(sender) && nodes.length === 1 && name === nodePrefix + nodes[0];
+}
+
+/** Whether the request is one in another's name. */
+export function impersonates(headers: IncomingHttpHeaders): boolean {
   for (const header in headers) if (header.startsWith("impersonate-")) return true;
   return false;
 }
 
-function impersonatedGroups(name: string, groups: string[], namespace: string | undefined): string[] {
-  const base = groups.length === 0 && namespace !== undefined ? serviceAccountGroups(namespace) : groups;
-  if (name === "system:anonymous") return base.includes("system:unauthenticated") ? base : [...base, "system:unauthenticated"];
-  return base.includes("system:authenticated") || base.includes("system:unauthenticated") ? base : [...base, "system:authenticated"];
+/** Requests in another's name (kubectl --as): whom the sender may be. */
+export class Impersonation {
+  private readonly authorization: { check: Check };
+  /** The mode that allowed the last such request of a sender, which is tried first. */
+  private readonly last = new BoundedMap<string, Mode>(1_000);
+
+  constructor(authorization: { check: Check }) {
+    this.authorization = authorization;
+  }
+
+  /** Whom the Impersonate-* headers of a request for these attributes name, if its sender may be that. Throws Forbidden, BadRequest. */
+  async userOf(attributes: RequestAttributes, headers: IncomingHttpHeaders): Promise<UserInfo> {
+    const wanted = wantedUser(headers);
+    if (!wanted) return attributes.user;
+    const last = this.last.get(attributes.user.name);
+    let refused: unknown;
+    for (const mode of last ? [last, ...modes.filter((one) => one !== last)] : modes) {
+      if (!mode.isFor(wanted, attributes.user)) continue;
+      try {
+        await check(mode, wanted, attributes, this.authorization.check);
+        if (mode !== last) this.last.set(attributes.user.name, mode);
+        return completed(mode, wanted);
+      } catch (error) {
+        refused ??= error;
+      }
+    }
+    throw refused;
+  }
 }
 
-function extraOf(headers: IncomingHttpHeaders): Record<string, string[]> {
-  const prefix = "impersonate-extra-";
-  const extra: Record<string, string[]> = {};
-  for (const [header, value] of Object.entries(headers))
-    if (header.startsWith(prefix)) extra[decodeURIComponent(header.slice(prefix.length))] = values(value);
-  return extra;
+async function check(mode: Mode, wanted: UserInfo, attributes: RequestAttributes, may: Check): Promise<void> {
+  let sender = attributes.user;
+  // One answer for the pods of all nodes: which node it is has been looked at.
+  const own = mode.name === "associated-node";
+  if (own) sender = { ...sender, extra: { "authentication.kubernetes.io/associated-node-keys": Object.keys(sender.extra ?? {}).sort() } };
+  if (mode.name) await may({ ...attributes, user: sender, verb: `impersonate-on:${mode.name}:${attributes.verb}` });
+  const verb = mode.name ? `impersonate:${mode.name}` : "impersonate";
+  const base = { user: sender, verb, isResource: true, path: "", version: "v1", subresource: "", namespace: "", name: "" };
+  const named = { ...base, group: mode.name ? identity : "" };
+  const account = serviceAccountOf(wanted.name);
+  if (mode.name && isNode(wanted)) await may({ ...named, resource: "nodes", name: own ? "*" : wanted.name.slice(nodePrefix.length) });
+  else if (account) await may({ ...named, resource: "serviceaccounts", ...account });
+  else await may({ ...named, resource: "users", name: wanted.name });
+  if (wanted.uid) await may({ ...base, group: identity, resource: "uids", name: wanted.uid });
+  if (mode.name) refuseSpecial(wanted);
+  for (const group of wanted.groups) await may({ ...named, resource: "groups", name: group });
+  for (const [key, values] of Object.entries(wanted.extra ?? {}))
+    for (const value of values) await may({ ...base, group: identity, resource: "userextras", subresource: key, name: value });
 }
 
-function first(header: string | string[] | undefined): string | undefined {
-  return [header ?? []].flat()[0];
+/** What can be had only with the verb impersonate. */
+function refuseSpecial({ groups, extra = {} }: UserInfo): void {
+  const refuse = (kind: string, why: string) => forbidden({ group: identity, kind }, why);
+  if (groups.includes("")) throw refuse("groups", "impersonating the empty string group is not allowed");
+  if (groups.includes("system:masters")) throw refuse("groups", "impersonating the system:masters group is not allowed");
+  for (const [key, values] of Object.entries(extra)) {
+    if (!/^[^/]+\/.+$/.test(key))
+      throw refuse("userextras", `impersonating an invalid key in extra is not allowed: ${JSON.stringify(key)}`);
+    if (values.includes("")) throw refuse("userextras", "impersonating the empty string value in extra is not allowed");
+  }
 }
 
-function values(header: string | string[] | undefined): string[] {
-  return [header ?? []].flat().flatMap((text) => text.split(", "));
+/** The user with the groups that come by themselves. */
+function completed(mode: Mode, wanted: UserInfo): UserInfo {
+  const account = serviceAccountOf(wanted.name);
+  let groups = wanted.groups;
+  if (groups.length === 0 && account) groups = serviceAccountGroups(account.namespace);
+  if (mode.name && isNode(wanted)) groups = ["system:nodes"];
+  const more = wanted.name === "system:anonymous" ? "system:unauthenticated" : "system:authenticated";
+  return groups.includes(more) || groups.includes("system:unauthenticated")
+    ? { ...wanted, groups }
+    : { ...wanted, groups: [...groups, more] };
+}
+
+function wantedUser(headers: IncomingHttpHeaders): UserInfo | undefined {
+  const name = headers["impersonate-user"]?.toString();
+  const groups = headerValues(headers["impersonate-group"]);
+  const uid = headers["impersonate-uid"]?.toString();
+  const extra = extraOf(headers, "impersonate-extra-");
+  if (name) return { name, groups, ...(uid ? { uid } : {}), ...(extra ? { extra } : {}) };
+  if (groups.length > 0 || uid || extra) throw badRequest("requested groups, uid or extra without impersonating a user name");
+  return undefined;
 }

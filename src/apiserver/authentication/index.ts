@@ -16,7 +16,7 @@ import { issueToken, type TokenSubject } from "./token-request.ts";
 import { reviewToken, withAuthenticated } from "./token-review.ts";
 
 export type { Credentials } from "./authenticator.ts";
-export { impersonationOf } from "./impersonation.ts";
+export { Impersonation, impersonates } from "./impersonation.ts";
 export { serviceAccountUser } from "./service-account-claims.ts";
 export { reviewUser } from "./token-review.ts";
 

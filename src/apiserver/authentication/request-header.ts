@@ -6,8 +6,7 @@ import { BoundedMap } from "../../lib/bounded-map.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Authenticator } from "./authenticator.ts";
 import { fingerprintOf, isSignedBy, parseAuthorities, subjectOf } from "./authorities.ts";
-
-const extraPrefix = "x-remote-extra-";
+import { extraOf, headerValues } from "./identity-headers.ts";
 
 /**
  * A front proxy that has authenticated its client and says who it is by X-Remote-User, X-Remote-Group, X-Remote-Uid and
@@ -39,24 +38,9 @@ export function requestHeaders(options: { authorities: string; allowedNames: rea
 }
 
 function userOf(headers: IncomingHttpHeaders): UserInfo | undefined {
-  const name = values(headers["x-remote-user"])[0];
+  const name = headers["x-remote-user"]?.toString();
   if (!name) return undefined;
-  const extra: Record<string, string[]> = {};
-  for (const [header, value] of Object.entries(headers))
-    if (header.startsWith(extraPrefix)) extra[decode(header.slice(extraPrefix.length))] = values(value);
-  const uid = values(headers["x-remote-uid"])[0];
-  return { name, groups: values(headers["x-remote-group"]), ...(uid ? { uid } : {}), ...(Object.keys(extra).length > 0 ? { extra } : {}) };
-}
-
-/** Node joins repeated headers with a comma and a space. */
-function values(header: string | string[] | undefined): string[] {
-  return [header ?? []].flat().flatMap((text) => text.split(", "));
-}
-
-function decode(key: string): string {
-  try {
-    return decodeURIComponent(key);
-  } catch {
-    return key;
-  }
+  const extra = extraOf(headers, "x-remote-extra-");
+  const uid = headers["x-remote-uid"]?.toString();
+  return { name, groups: headerValues(headers["x-remote-group"]), ...(uid ? { uid } : {}), ...(extra ? { extra } : {}) };
 }

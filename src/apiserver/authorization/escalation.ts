@@ -9,7 +9,7 @@ const group = "rbac.authorization.k8s.io";
 /** What the check needs: the user's rules, and whether a verb is allowed. */
 export interface EscalationOptions {
   rbac: Rbac;
-  isAllowed(attributes: RequestAttributes): boolean;
+  isAllowed(attributes: RequestAttributes): boolean | Promise<boolean>;
 }
 
 /**
@@ -48,27 +48,31 @@ function sorted(_key: string, value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-function checkRole(options: EscalationOptions, request: AdmissionRequest, role: Role | ClusterRole): void {
-  if (options.isAllowed(attributesFor(request, "escalate", request.resource.plural, request.name || role.metadata.name))) return;
+function checkRole(options: EscalationOptions, request: AdmissionRequest, role: Role | ClusterRole): Promise<void> | void {
+  const name = request.name || role.metadata.name;
   const everything = [
     { verbs: ["*"], apiGroups: ["*"], resources: ["*"] },
     { verbs: ["*"], nonResourceURLs: ["*"] },
   ];
   const rules = "aggregationRule" in role && role.aggregationRule ? everything : (role.rules ?? []);
-  confirm(options, request, rules);
+  return unlessAllowed(options, attributesFor(request, "escalate", request.resource.plural, name), () => confirm(options, request, rules));
 }
 
-function checkBinding(options: EscalationOptions, request: AdmissionRequest, binding: RoleBinding): void {
-  const { roleRef } = binding;
+/** Checks only who has not been allowed to go beyond his own rights. */
+function unlessAllowed({ isAllowed }: EscalationOptions, attributes: RequestAttributes, check: () => void): Promise<void> | void {
+  const allowed = isAllowed(attributes);
+  if (allowed instanceof Promise) return allowed.then((yes) => (yes ? undefined : check()));
+  if (!allowed) check();
+}
+
+function checkBinding(options: EscalationOptions, request: AdmissionRequest, { roleRef }: RoleBinding): Promise<void> | void {
   const plural = roleRef.kind === "Role" ? "roles" : "clusterroles";
-  if (options.isAllowed(attributesFor(request, "bind", plural, roleRef.name))) return;
-  const rules = options.rbac.rulesOf(roleRef, request.namespace);
-  if (!rules) throw notFound({ group, kind: plural, name: roleRef.name });
-  confirm(
-    options,
-    request,
-    rules.map(({ rule }) => rule),
-  );
+  return unlessAllowed(options, attributesFor(request, "bind", plural, roleRef.name), () => {
+    const rules = options.rbac.rulesOf(roleRef, request.namespace);
+    if (!rules) throw notFound({ group, kind: plural, name: roleRef.name });
+    const wanted = rules.map(({ rule }) => rule);
+    confirm(options, request, wanted);
+  });
 }
 
 function attributesFor(request: AdmissionRequest, verb: string, plural: string, name: string): RequestAttributes {

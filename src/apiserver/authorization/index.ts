@@ -15,19 +15,20 @@ import { NodeGraph } from "./node-graph.ts";
 import { Rbac } from "./rbac.ts";
 import { attributesOf, reviewStatus, rulesStatus, validateReview } from "./reviews.ts";
 
-export type { Decision } from "./authorizer.ts";
+export type { Authorizer, Decision } from "./authorizer.ts";
 export { missingRules } from "./escalation.ts";
 export { nodeOf } from "./node.ts";
 
-/** The API server's authorisation: who may do what. Every answer comes from memory, without waiting. */
+/** The API server's authorisation: who may do what. Answers come from memory, without waiting, unless a webhook has to be asked. */
 export interface Authorization {
-  authorize(attributes: RequestAttributes): Decision;
+  authorize(attributes: RequestAttributes): Decision | Promise<Decision>;
+  isAllowed(attributes: RequestAttributes): boolean | Promise<boolean>;
   /** Throws Forbidden with the text users know when the access is not allowed. */
-  check(attributes: RequestAttributes): void;
+  check(attributes: RequestAttributes): Promise<void> | void;
   /** The status of a SubjectAccessReview, or of a LocalSubjectAccessReview when a namespace is given. Throws Invalid. */
-  reviewAccess(spec: SubjectAccessReviewSpec, namespace?: string): SubjectAccessReviewStatus;
+  reviewAccess(spec: SubjectAccessReviewSpec, namespace?: string): Promise<SubjectAccessReviewStatus> | SubjectAccessReviewStatus;
   /** The status of a SelfSubjectAccessReview. Throws Invalid. */
-  reviewOwnAccess(user: UserInfo, spec: SelfSubjectAccessReviewSpec): SubjectAccessReviewStatus;
+  reviewOwnAccess(user: UserInfo, spec: SelfSubjectAccessReviewSpec): Promise<SubjectAccessReviewStatus> | SubjectAccessReviewStatus;
   /** The status of a SelfSubjectRulesReview. */
   reviewOwnRules(user: UserInfo, namespace: string): SubjectRulesReviewStatus;
   /** Refuses writes of roles and bindings that would grant more than the writer holds; belongs at the end of admission. */
@@ -40,45 +41,72 @@ const masters: Authorizer = {
   authorize: ({ user }) => ({ verdict: user.groups.includes("system:masters") ? "allow" : "no-opinion", reason: "" }),
 };
 
-/** Builds authorisation: system:masters, then nodes, then RBAC. Follows the cluster's objects until closed. */
-export function createAuthorization(objects: Objects): Authorization {
+/** The authorisers that are asked after system:masters, in this order: those of hue's own by their names in --authorization-mode. */
+export type AuthorizationChain = readonly ("Node" | "RBAC" | Authorizer)[];
+
+/** Builds authorisation: system:masters, then the chain. Follows the cluster's objects until closed. */
+export function createAuthorization(objects: Objects, modes: AuthorizationChain = ["Node", "RBAC"]): Authorization {
   const rbac = new Rbac(objects);
-  const graph = new NodeGraph(objects);
-  const chain = [masters, nodeAuthorizer(graph), rbac];
-  const decide = (attributes: RequestAttributes): Decision => authorize(chain, attributes);
+  const graph = modes.includes("Node") ? new NodeGraph(objects) : undefined;
+  const chain = [
+    masters,
+    ...modes.flatMap((mode) => {
+      if (mode === "RBAC") return rbac;
+      return mode === "Node" ? (graph ? nodeAuthorizer(graph) : []) : mode;
+    }),
+  ];
+  const decide = (attributes: RequestAttributes): Decision | Promise<Decision> => authorize(chain, attributes);
+  const isAllowed = (attributes: RequestAttributes): boolean | Promise<boolean> =>
+    whenThere(decide(attributes), ({ verdict }) => verdict === "allow");
   return {
     authorize: decide,
-    check(attributes) {
-      const { verdict, reason } = decide(attributes);
-      if (verdict !== "allow") throw refusal(attributes, reason);
-    },
+    isAllowed,
+    check: (attributes) =>
+      whenThere(decide(attributes), ({ verdict, reason }) => {
+        if (verdict !== "allow") throw refusal(attributes, reason);
+      }),
     reviewAccess(spec, namespace) {
       validateReview("", spec, { namespace });
       const user = { name: spec.user ?? "", uid: spec.uid, groups: spec.groups ?? [], extra: spec.extra };
-      return reviewStatus(decide(attributesOf(user, spec)));
+      return whenThere(decide(attributesOf(user, spec)), reviewStatus);
     },
     reviewOwnAccess(user, spec) {
       validateReview("", spec, { self: true });
-      return reviewStatus(decide(attributesOf(user, spec)));
+      return whenThere(decide(attributesOf(user, spec)), reviewStatus);
     },
-    reviewOwnRules: (user, namespace) => rulesStatus(rbac.rulesFor(user, namespace)),
-    escalationPrevention: escalationPrevention({ rbac, isAllowed: (attributes) => decide(attributes).verdict === "allow" }),
+    reviewOwnRules: (user, namespace) => rulesStatus(chain.flatMap((authorizer) => authorizer.rulesFor?.(user, namespace) ?? [])),
+    escalationPrevention: escalationPrevention({ rbac, isAllowed }),
     close() {
       rbac.close();
-      graph.close();
+      graph?.close();
     },
   };
 }
 
+/** Goes on at once when the answer is there, else when it has come. */
+export function whenThere<T, R>(answer: T | Promise<T>, next: (answer: T) => R | Promise<R>): R | Promise<R> {
+  return answer instanceof Promise ? answer.then(next) : next(answer);
+}
+
 /** The first that allows or denies decides; otherwise all the reasons for having no opinion. */
-function authorize(chain: readonly Authorizer[], attributes: RequestAttributes): Decision {
-  const reasons: string[] = [];
-  for (const authorizer of chain) {
+function authorize(
+  chain: readonly Authorizer[],
+  attributes: RequestAttributes,
+  from = 0,
+  reasons: string[] = [],
+): Decision | Promise<Decision> {
+  for (let i = from; ; i++) {
+    const authorizer = chain[i];
+    if (!authorizer) return { verdict: "no-opinion", reason: reasons.join("\n") };
     const decision = authorizer.authorize(attributes);
+    if (decision instanceof Promise)
+      return decision.then((one) => {
+        if (one.verdict !== "no-opinion") return one;
+        return authorize(chain, attributes, i + 1, one.reason ? [...reasons, one.reason] : reasons);
+      });
     if (decision.verdict !== "no-opinion") return decision;
     if (decision.reason) reasons.push(decision.reason);
   }
-  return { verdict: "no-opinion", reason: reasons.join("\n") };
 }
 
 /** The Forbidden that says what the user cannot do, and why if an authoriser said. */

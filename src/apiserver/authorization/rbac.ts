@@ -1,10 +1,10 @@
-import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject } from "../../api/types/rbac.v1.ts";
+import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding, RoleRef, Subject } from "../../api/types/rbac.v1.ts";
 import { ClusterRoleBindings, ClusterRoles, RoleBindings, Roles } from "../../api/types/resources.ts";
 import { key } from "../../api/meta/object.ts";
 import type { RequestAttributes, UserInfo } from "../../api/user.ts";
 import { serviceAccountUser } from "../authentication/index.ts";
 import type { Objects } from "../objects.ts";
-import type { Authorizer, Decision } from "./authorizer.ts";
+import type { Authorizer, Decision, GrantedRules } from "./authorizer.ts";
 import { type CompiledRule, compileRules, rulesAllow } from "./rules.ts";
 
 /** One binding of one subject to one role. */
@@ -16,13 +16,6 @@ interface Grant {
 
 /** Grants by subject: "User:jane", "Group:dev". */
 type Grants = Map<string, Grant[]>;
-
-/** The rules that a user has, with where they come from. */
-export interface GrantedRules {
-  rules: PolicyRule[];
-  /** Roles that bindings name and that are not there. */
-  errors: string[];
-}
 
 /**
  * RBAC from the roles and bindings that are there now. Kept current by their changes, indexed by subject and namespace, so that a
@@ -59,7 +52,7 @@ export class Rbac implements Authorizer {
     return { verdict: "no-opinion", reason: errors.length > 0 ? `RBAC: ${aggregate(errors)}` : "" };
   }
 
-  /** All rules that the user has in the namespace ("": outside namespaces only). */
+  /** All rules that the user has in the namespace ("": outside namespaces only); the errors name roles that are not there. */
   rulesFor(user: UserInfo, namespace: string): GrantedRules {
     const result: GrantedRules = { rules: [], errors: [] };
     for (const grant of this.grantsOf(user, namespace)) {

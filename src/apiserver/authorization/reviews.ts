@@ -8,8 +8,7 @@ import type {
   SubjectRulesReviewStatus,
 } from "../../api/types/authorization.v1.ts";
 import type { RequestAttributes, UserInfo } from "../../api/user.ts";
-import type { Decision } from "./authorizer.ts";
-import type { GrantedRules } from "./rbac.ts";
+import type { Decision, GrantedRules } from "./authorizer.ts";
 import { aggregate } from "./rbac.ts";
 
 /** The access that a review asks about. Throws Invalid where it asks about none or two. `namespace`: a LocalSubjectAccessReview's. */
@@ -68,13 +67,15 @@ export function reviewStatus({ verdict, reason }: Decision): SubjectAccessReview
 }
 
 /** All that a user may do, as SelfSubjectRulesReview lists it. */
-export function rulesStatus({ rules, errors }: GrantedRules): SubjectRulesReviewStatus {
+export function rulesStatus(granted: readonly GrantedRules[]): SubjectRulesReviewStatus {
+  const errors = granted.flatMap((one) => one.errors);
+  const incomplete = granted.some((one) => one.incomplete);
   const resourceRules: ResourceRule[] = [];
   const nonResourceRules: NonResourceRule[] = [];
-  for (const { verbs, apiGroups, resources, resourceNames, nonResourceURLs } of rules) {
+  for (const { verbs, apiGroups, resources, resourceNames, nonResourceURLs } of granted.flatMap(({ rules }) => rules)) {
     if (resources?.length)
       resourceRules.push({ verbs, apiGroups: apiGroups ?? [], resources, ...(resourceNames ? { resourceNames } : {}) });
     if (nonResourceURLs?.length) nonResourceRules.push({ verbs, nonResourceURLs });
   }
-  return { resourceRules, nonResourceRules, incomplete: false, ...(errors.length > 0 ? { evaluationError: aggregate(errors) } : {}) };
+  return { resourceRules, nonResourceRules, incomplete, ...(errors.length > 0 ? { evaluationError: aggregate(errors) } : {}) };
 }

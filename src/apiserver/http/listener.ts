@@ -5,7 +5,7 @@ import { TLSSocket } from "node:tls";
 import { badRequest, type StatusError, tooManyRequests } from "../../api/errors.ts";
 import type { RequestAttributes, UserInfo } from "../../api/user.ts";
 import type { Logger } from "../../lib/log.ts";
-import { type Authentication, impersonationOf } from "../authentication/index.ts";
+import { type Authentication, Impersonation, impersonates } from "../authentication/index.ts";
 import type { Authorization } from "../authorization/index.ts";
 import type { Metrics } from "../metrics.ts";
 import { attributesOf, parseRequestPath, type RequestPath } from "../request-path.ts";
@@ -64,15 +64,17 @@ interface Admitted extends Target {
 /** Makes the listeners: authentication, impersonation, authorisation, limits, then the verb. Nothing that fails ends the process. */
 export function createListener(parts: ListenerParts): Listener {
   let inFlight = 0;
-  const admitUser = (request: IncomingMessage, { path, query }: Target, sender: UserInfo): Admitted => {
-    let user = sender;
-    const impersonation = impersonationOf(user, request.headers);
-    if (impersonation) {
-      for (const attributes of impersonation.required) parts.authorization.check(attributes);
-      user = impersonation.user;
-    }
-    parts.authorization.check(withSelection(attributesOf(path, user), query));
-    return { path, query, user };
+  const impersonation = new Impersonation(parts.authorization);
+  const admitUser = (request: IncomingMessage, { path, query }: Target, sender: UserInfo): Promise<Admitted> | Admitted => {
+    const attributes = withSelection(attributesOf(path, sender), query);
+    if (impersonates(request.headers))
+      return impersonation.userOf(attributes, request.headers).then(async (user) => {
+        await parts.authorization.check({ ...attributes, user });
+        return { path, query, user };
+      });
+    const admitted = { path, query, user: sender };
+    const waiting = parts.authorization.check(attributes);
+    return waiting ? waiting.then(() => admitted) : admitted;
   };
   const admit = (request: IncomingMessage, asked: Target): Promise<Admitted> | Admitted => {
     const sender = parts.authentication.authenticate({ headers: request.headers, clientCertificate: peerCertificate(request) });

@@ -12,7 +12,7 @@ import { upgradeOf } from "./web-sockets.ts";
 export interface ConnectAdmission {
   admission: readonly AdmissionPlugin[];
   /** Throws Forbidden. */
-  check(attributes: RequestAttributes): void;
+  check(attributes: RequestAttributes): Promise<void> | void;
 }
 
 const resources: Readonly<Record<string, ResourceInfo>> = { pods: Pods, services: Services, nodes: Nodes };
@@ -33,7 +33,7 @@ export async function admitConnect({ admission, check }: ConnectAdmission, conne
   if (!resource) return;
   // A WebSocket can only be opened by GET: reading rights must not be enough to run commands (KEP-4006).
   if (path.resource === "pods" && changesPod.has(path.subresource) && path.verb === "get" && upgradeOf(connect.request) === "websocket")
-    check({ ...attributesOf(path, user), verb: "create" });
+    await check({ ...attributesOf(path, user), verb: "create" });
   const request: AdmissionRequest = {
     operation: "CONNECT",
     resource,

@@ -57,7 +57,7 @@ describe("who asks", () => {
     const answer = await request("GET", "/api/v1/nodes", undefined, { "impersonate-user": "bob" });
     expect(answer.body.message).toBe('nodes is forbidden: User "bob" cannot list resource "nodes" in API group "" at the cluster scope');
     const alice = await request("GET", maps, undefined, { authorization: "Bearer alice", "impersonate-user": "admin" });
-    expect(alice.body.message).toContain('users "admin" is forbidden: User "alice" cannot impersonate resource "users"');
+    expect(alice.body.message).toContain('User "alice" cannot impersonate-on:user-info:list resource "configmaps" in API group ""');
   });
 
   test("a client certificate", async () => {

@@ -3,6 +3,7 @@ import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { KubeObject } from "../../../src/api/meta/object.ts";
 import { ClusterRoles, ClusterRoleBindings, Namespaces } from "../../../src/api/types/resources.ts";
+import { AwaitedAnswers } from "../../../src/apiserver/admission/awaited-answers.ts";
 import { createAdmission } from "../../../src/apiserver/admission/index.ts";
 import { policyAdmission } from "../../../src/apiserver/admission/policy/index.ts";
 import { webhookAdmission, type WebhookAdmissionOptions } from "../../../src/apiserver/admission/webhooks/webhooks.ts";
@@ -60,10 +61,11 @@ export async function startServer(options: Partial<ApiServerOptions> & { listen?
     tokenFile: 'admin,admin,admin,"system:masters"\nalice,alice,alice,\n',
   });
   const authorization = createAuthorization(objects);
+  const answers = new AwaitedAnswers(authorization);
   const dynamic: WebhookAdmissionOptions = {
     objects,
     registry: () => server.registry,
-    authorize: (attributes) => ({ allowed: authorization.authorize(attributes).verdict === "allow", reason: "" }),
+    authorize: (attributes, request) => answers.authorize(attributes, request),
     log: silentLogger,
   };
   const webhooks = webhookAdmission(dynamic);
@@ -72,7 +74,7 @@ export async function startServer(options: Partial<ApiServerOptions> & { listen?
     objects,
     clock,
     nameSuffix: () => "abcde",
-    isAllowed: (attributes) => authorization.authorize(attributes).verdict === "allow",
+    isAllowed: authorization.isAllowed,
     more: [...policies.plugins, ...webhooks.plugins, authorization.escalationPrevention],
   });
   const server: ApiServer = createApiServer({

@@ -157,12 +157,3 @@ test("in process, readers get the store's own frozen objects", async () => {
   expect(one).toBe(two);
   expect(Object.isFrozen(one.metadata)).toBe(true);
 });
-
-test("a user without rights is refused in process as well", async () => {
-  const { authorization } = running;
-  const user = { name: "alice", groups: ["system:authenticated"] };
-  const alice = new Client(createLocalTransport(running.server, { user, authorization }));
-  await expect(alice.list(ConfigMaps, { namespace: "default" })).rejects.toThrow(
-    'configmaps is forbidden: User "alice" cannot list resource "configmaps" in API group "" in the namespace "default"',
-  );
-});
