@@ -52,6 +52,8 @@ export interface ApiServerOptions {
   resources?: readonly ResourceHandler[];
   /** Beside ping, log and etcd. */
   healthChecks?: readonly HealthCheck[];
+  /** Families of other parts for /metrics. */
+  metrics?: ((registry: Registry) => string[]) | undefined;
   /** What discovery tells clients of the server's address: "10.0.0.1:6443". */
   serverAddress?: () => string;
   /** What is running, for `kubectl version`; default: versionInfo(). */
@@ -106,7 +108,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const stopAddresses = showIPAddresses({ context, registry, objects, log });
   const aggregation = createAggregation({ context, registry, objects, log, random, proxyClient: options.proxyClient ?? (() => undefined) });
   const verbs = new Verbs(context);
-  const metrics = new Metrics(clock, store, registry);
+  const metrics = new Metrics(clock, store, registry, () => options.metrics?.(registry) ?? []);
   const listener = createListener({
     registry,
     verbs,

@@ -20,7 +20,8 @@ interface Series {
   seconds: number;
 }
 
-type Sample = [labels: Readonly<Record<string, string | number>>, value: number, suffix?: string];
+/** One value, with what tells it apart from others of its metric, and what its name has at the end. */
+export type Sample = [labels: Readonly<Record<string, string | number>>, value: number, suffix?: string];
 
 /**
  * What /metrics shows of the API server, under the names that dashboards for Kubernetes know, in the text format of Prometheus. A request
@@ -30,12 +31,15 @@ export class Metrics {
   private readonly clock: Clock;
   private readonly store: Store;
   private readonly resources: Registry;
+  private readonly more: (() => string[]) | undefined;
   private readonly series = new Map<string, Series>();
 
-  constructor(clock: Clock, store: Store, resources: Registry) {
+  /** `more` gives families of other parts. */
+  constructor(clock: Clock, store: Store, resources: Registry, more?: () => string[]) {
     this.clock = clock;
     this.store = store;
     this.resources = resources;
+    this.more = more;
   }
 
   /** Counts a request; call the result when it has been answered. */
@@ -120,6 +124,7 @@ export class Metrics {
       ),
       family("apiserver_storage_objects", "gauge", "Number of stored objects by kind.", this.storedObjects()),
       ...processFamilies(this.store.counts),
+      ...(this.more?.() ?? []),
     ];
     return { body: families.join(""), contentType: "text/plain; version=0.0.4; charset=utf-8" };
   }
@@ -157,7 +162,7 @@ function processFamilies({ batches, syncs }: Store["counts"]): string[] {
 }
 
 /** One metric with its samples; a resource that two group versions serve is told once. */
-function family(name: string, type: string, help: string, samples: readonly Sample[]): string {
+export function family(name: string, type: string, help: string, samples: readonly Sample[]): string {
   const lines = new Set([`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`]);
   for (const [labels, value, suffix = ""] of samples) {
     const pairs = Object.entries(labels).map(([label, text]) => `${label}=${JSON.stringify(String(text))}`);

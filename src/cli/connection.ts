@@ -56,8 +56,8 @@ export async function connect(
   return { client: new Client(transport), server, metrics, close: () => transport.close() };
 }
 
-/** The samples without labels, by name; none when the server does not show them to this user. */
+/** The samples by their names, with labels where they have some; none when the server does not show them to this user. */
 async function readMetrics(url: string, options: RequestOptions): Promise<Map<string, number>> {
   const response = await new Promise<IncomingMessage>((resolve, reject) => get(url, options, resolve).on("error", reject));
-  return new Map([...(await body(response)).matchAll(/^(\w+) (\S+)$/gm)].map(([, name = "", value]) => [name, Number(value)]));
+  return new Map([...(await body(response)).matchAll(/^(\w+(?:\{.*\})?) (\S+)$/gm)].map(([, name = "", value]) => [name, Number(value)]));
 }

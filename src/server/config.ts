@@ -16,6 +16,11 @@ export interface ServerConfig {
   /** What agents join with; "" makes one and keeps it in the data folder. */
   token: string;
   tokenAuthFile: string;
+  /** An EncryptionConfiguration; "" for none. */
+  encryptionProviderConfig: string;
+  encryptionProviderConfigAutomaticReload: boolean;
+  /** Encrypts Secrets with a key that is made at the first start and kept in the data folder. */
+  secretsEncryption: boolean;
   tlsSans: readonly string[];
   clusterCIDR: string;
   serviceCIDR: string;

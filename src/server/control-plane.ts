@@ -11,6 +11,7 @@ import { type Authorization, createAuthorization } from "../apiserver/authorizat
 import { bootstrap, type BootstrapWriter, type ServerFacts } from "../apiserver/bootstrap/index.ts";
 import { generateName } from "../api/meta/names.ts";
 import type { HealthCheck } from "../apiserver/health.ts";
+import type { Encryption } from "../apiserver/encryption/encryption.ts";
 import { createStreaming, type KubeletCredentials } from "../apiserver/streaming/index.ts";
 import { resourceMetrics } from "../apiserver/resource-metrics/resource-metrics.ts";
 import { storeObjects } from "../apiserver/store-objects.ts";
@@ -49,6 +50,8 @@ export interface ControlPlaneOptions {
   clusterDomain: string;
   /** The text of a --token-auth-file. */
   tokenFile: string | undefined;
+  /** Encryption at rest, when there is any. */
+  encryption: Encryption | undefined;
   storagePath: string;
   localStorage: boolean;
   /** Whether the built-in Ingress controller's class is made. */
@@ -179,6 +182,7 @@ function buildApi(
   const { serviceCIDR } = options;
   const [first = 0, last = 0] = options.nodePortRange.split("-").map(Number);
   const { connect } = streaming;
+  const { encryption } = options;
   const resources = options.resourceMetrics ? resourceMetrics({ objects, clock, kubelets: streaming.kubelets }) : [];
   const api: ApiServer = createApiServer({
     store,
@@ -193,7 +197,8 @@ function buildApi(
     connect,
     resources,
     proxyClient: () => pki.client("front-proxy-client"),
-    healthChecks: [started],
+    healthChecks: encryption ? [started, encryption.healthCheck] : [started],
+    metrics: encryption && ((registry) => encryption.metrics(store, registry)),
   });
   return {
     api,

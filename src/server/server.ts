@@ -15,6 +15,7 @@ import { type ControlPlane, startControlPlane } from "./control-plane.ts";
 import { keepSettings } from "./cluster-settings.ts";
 import { publishClusterInfo } from "./cluster-info.ts";
 import { ensureDnsService } from "./dns-service.ts";
+import { startEncryption } from "./secrets-encryption.ts";
 import { ensureJoinToken } from "./join-token.ts";
 import { startServerNodes } from "./nodes.ts";
 import { takePort } from "./port.ts";
@@ -46,7 +47,10 @@ export async function startServer(config: ServerConfig, log: Logger): Promise<Ru
     await keepSettings(config.dataDir, config);
     const port = await takePort(config.bindAddress, config.httpsPort);
     stops.push(() => port.close());
-    const store = await openStore({ path: config.inMemory ? "memory" : join(config.dataDir, "store", "state.db"), lazy: mayBeLost });
+    const encryption = await startEncryption(config, log);
+    stops.push(() => encryption?.close());
+    const path = config.inMemory ? "memory" : join(config.dataDir, "store", "state.db");
+    const store = await openStore({ path, lazy: mayBeLost, sealing: encryption });
     stops.push(() => store.close());
     const address = config.advertiseAddress || config.node.ip || (await machineAddress());
     const serviceAddress = addressAt(config.serviceCIDR, 1);
@@ -60,6 +64,7 @@ export async function startServer(config: ServerConfig, log: Logger): Promise<Ru
     const controlPlane = startControlPlane({
       ...config,
       store,
+      encryption,
       pki,
       clock: systemClock,
       log,

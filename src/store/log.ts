@@ -40,4 +40,10 @@ export interface Log {
   /** Writes a consistent copy to a new file. */
   backup(path: string): Promise<void>;
   close(): Promise<void>;
+  /** Why no state of the resource can be written now; left out where all can always. */
+  refusal?(resource: string): string | undefined;
+  /** Whether something was replaced that should not lie on the disk any longer than history is kept. */
+  readonly wantsCompaction?: boolean;
+  /** Whether a state lies on the disk in another form than it would be written in now. */
+  isStale?(key: Key, revision: number): boolean;
 }

@@ -184,8 +184,14 @@ export class RevisionStore implements Store {
     return this.tables.find(resource)?.size ?? 0;
   }
 
+  isStale({ key, revision }: StoredObject): boolean {
+    return this.log.isStale?.(key, revision) ?? false;
+  }
+
   write({ key, expect, object, managed }: Write): Promise<StoredObject> {
     if (this.ended) throw this.ended;
+    const refusal = object && this.log.refusal?.(key.resource);
+    if (refusal) throw new StoreFailed(refusal);
     const current = this.latest(key);
     const replaces = current?.revision ?? 0;
     if (replaces !== expect || !(current || object)) throw new PreconditionFailed(key, current);
@@ -238,7 +244,7 @@ export class RevisionStore implements Store {
     this.oldest = revision;
     this.gaps = this.gaps.filter(({ before }) => before > revision);
     this.tables.forget(revision);
-    if (this.commits.deadRows >= worthCompacting) await this.compactLog();
+    if (this.commits.deadRows >= worthCompacting || this.log.wantsCompaction) await this.compactLog();
   }
 
   /** Forgets on the disk what is forgotten here. */

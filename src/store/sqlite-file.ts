@@ -5,6 +5,14 @@ import { crc32 } from "node:zlib";
 import type Sqlite from "better-sqlite3";
 import type { LogRecord } from "./log.ts";
 
+/** How the file is kept. */
+export interface SqliteOptions {
+  /** The most that it may grow to, in bytes; default: what the disk holds. */
+  maxBytes?: number | undefined;
+  /** Overwrites what is deleted with zeros. */
+  wipe?: boolean;
+}
+
 type Row = [
   revision: number,
   resource: string,
@@ -39,7 +47,7 @@ export class SqliteFile {
   walLength = 0;
 
   /** Opens the file, or makes a new one. Throws when another process has it, or it is no intact log of this version. */
-  constructor(path: string, options: { maxBytes?: number }) {
+  constructor(path: string, options: SqliteOptions) {
     // Loaded with the first file: a store in memory needs none of it.
     const Database: typeof Sqlite = createRequire(import.meta.url)("better-sqlite3");
     if (!existsSync(path)) create(Database, path);
@@ -62,6 +70,7 @@ export class SqliteFile {
       // What an earlier process left in the write-ahead log is brought into the file, so that this one begins with an empty one.
       db.pragma("wal_checkpoint(TRUNCATE)");
       db.pragma("synchronous = OFF");
+      if (options.wipe) db.pragma("secure_delete = ON");
       if (options.maxBytes !== undefined) db.pragma(`max_page_count = ${Math.ceil(options.maxBytes / 4096)}`);
       this.begin = db.prepare("BEGIN IMMEDIATE");
       this.commit = db.prepare("COMMIT");

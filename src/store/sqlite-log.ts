@@ -1,7 +1,7 @@
 import { fdatasync } from "node:fs";
 import { promisify } from "node:util";
 import type { Log, LogCounts, LogRecord } from "./log.ts";
-import { SqliteFile } from "./sqlite-file.ts";
+import { SqliteFile, type SqliteOptions } from "./sqlite-file.ts";
 import { StoreFailed } from "./store.ts";
 
 const sync = promisify(fdatasync);
@@ -25,14 +25,13 @@ const longWal = 2 ** 20;
 export class SqliteLog implements Log {
   readonly counts: LogCounts = { batches: 0, syncs: 0 };
   private readonly path: string;
-  private readonly options: { maxBytes?: number };
+  private readonly options: SqliteOptions;
   private file: SqliteFile | undefined;
   private last: Promise<unknown> = Promise.resolve();
   /** Equal strings of the rows read are kept once. */
   private readonly strings = new Map<string, string>();
 
-  /** maxBytes limits the size of the file; default: what the disk holds. */
-  constructor(path: string, options: { maxBytes?: number } = {}) {
+  constructor(path: string, options: SqliteOptions) {
     this.path = path;
     this.options = options;
   }

@@ -119,6 +119,8 @@ export interface Store {
   list(query: ListQuery): ListResult;
   /** How many objects of the resource there are. */
   count(resource: string): number;
+  /** Whether the disk holds it in another form than it would be written in now: unencrypted, or with a key that is not the first any more. */
+  isStale(object: StoredObject): boolean;
   /**
    * Checks the expectation and takes the revision at once (throws PreconditionFailed synchronously), resolves after the fsync;
    * a lazy write (see StoreOptions) as soon as everything before it is done.

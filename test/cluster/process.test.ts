@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { execFile, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -123,4 +123,46 @@ test("the completion scripts are sound, and complete commands and flags", async 
   };
   expect(complete("hue")).toEqual(expect.arrayContaining(["server", "agent", "token", "kubeconfig", "status"]));
   expect(complete("hue server")).toEqual(expect.arrayContaining(["--data-dir", "--https-listen-port", "--write-kubeconfig"]));
+});
+
+test("--secrets-encryption leaves no plain Secret on the disk, rotates its keys, and can be switched off again", async () => {
+  const dataDir = join(folder, "secrets");
+  /** What all files of the store hold. */
+  const diskHas = (text: string): boolean =>
+    readdirSync(join(dataDir, "store")).some((name) => readFileSync(join(dataDir, "store", name), "latin1").includes(text));
+  const encrypt = async (action: string): Promise<string> => {
+    const { code, stdout, stderr } = await hue("secrets-encrypt", action, "--data-dir", dataDir);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    return stdout;
+  };
+  const keyFile = join(dataDir, "pki", "secrets-encryption.json");
+  const key = (): string => /key-[0-9a-f]{8}/.exec(readFileSync(keyFile, "utf8"))?.[0] ?? "none";
+  const coded = Buffer.from("correct horse battery staple").toString("base64");
+  const field = (path: string): Promise<string> => kubectl("get", "secret", "one", "-o", `jsonpath={${path}}`);
+
+  let server = await startHue(["--runtime=simulated", "--secrets-encryption"], { dataDir });
+  const { kubectl } = server;
+  expect(statSync(keyFile).mode & 0o777).toBe(0o600);
+  await kubectl("create", "secret", "generic", "one", "--from-literal=password=correct horse battery staple");
+  expect(await encrypt("status")).toMatch(/^Encryption: enabled\nActive key: AES-GCM key-[0-9a-f]{8}\nSecrets to rewrite: 0\n$/);
+  const first = key();
+  const written = await field(".metadata.resourceVersion");
+  expect([diskHas(coded), diskHas(`k8s:enc:aesgcm:v1:${first}:`)]).toEqual([false, true]);
+
+  expect(await encrypt("rotate-keys")).toContain("Secrets to rewrite: 0");
+  expect(key()).not.toBe(first);
+  expect(readFileSync(keyFile, "utf8")).not.toContain(first);
+  expect(await field(".metadata.resourceVersion")).not.toBe(written);
+  await server.kill();
+  server = await server.restart();
+  expect(await field(".data.password")).toBe(coded);
+  expect(diskHas(coded)).toBe(false);
+
+  expect(await encrypt("disable")).toBe("Encryption: disabled\nActive key: none\nSecrets to rewrite: 0\n");
+  expect(diskHas(coded)).toBe(true);
+  expect(await encrypt("enable")).toContain("Encryption: enabled");
+  await server.stop();
+  rmSync(keyFile);
+  const refused = await hue("server", ...simulated, "--data-dir", dataDir, "--https-listen-port", String(server.port));
+  expect(said(refused)).toMatch(/secrets "[a-z-]+\/[a-z0-9-]+" cannot be decrypted: .*without --secrets-encryption/);
 });

@@ -1,14 +1,13 @@
 import type { ExtraResource, OpenApiDocument } from "./openapi-documents.ts";
 import { openApiV2 } from "./openapi-v2.ts";
 import { isJsonObject, type JsonObject } from "./struct.ts";
+import { type Field, message } from "./wire.ts";
 
 /** The media type that asks for this form: old kubectl, `kubectl apply` of a List, and `explain --output plaintext-openapiv2` take no other. */
 export const openApiV2ProtobufAccept = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
 
 /** The media type of the answer: "@" is not allowed in one, so kube-apiserver spells it with a dot, and kubectl parses it. */
 export const openApiV2ProtobufType = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
-
-type Field = [number, Buffer | string | number | boolean | undefined];
 
 /** Numbers of a Schema's plain fields in gnostic's openapi.v2. */
 const schemaFields: Record<string, number | undefined> = {
@@ -130,29 +129,4 @@ function named(name: string, value: Buffer): Buffer {
     [1, name],
     [2, value],
   ]);
-}
-
-/** A protobuf message: texts and messages, whole numbers and booleans; a negative field number marks a double. */
-function message(fields: readonly Field[]): Buffer {
-  const parts: Buffer[] = [];
-  for (const [number, value] of fields) {
-    if (value === undefined || value === "" || value === false) continue;
-    if (number < 0) {
-      const double = Buffer.alloc(8);
-      double.writeDoubleLE(Number(value));
-      parts.push(varint(-number * 8 + 1), double);
-    } else if (typeof value === "number" || typeof value === "boolean") parts.push(varint(number * 8), varint(Number(value)));
-    else {
-      const bytes = Buffer.from(value);
-      parts.push(varint(number * 8 + 2), varint(bytes.length), bytes);
-    }
-  }
-  return Buffer.concat(parts);
-}
-
-function varint(value: number): Buffer {
-  const bytes: number[] = [];
-  let rest = value;
-  for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 128);
-  return Buffer.from([...bytes, rest]);
 }

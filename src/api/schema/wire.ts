@@ -90,3 +90,31 @@ export class WireReader {
 
 /** Bytes that are no protobuf message. */
 export class WireError extends Error {}
+
+/** A field to write: its number, and its value; undefined and zero values are left out. */
+export type Field = [number, Buffer | string | number | boolean | undefined];
+
+/** A protobuf message: texts and messages, whole numbers and booleans; a negative field number marks a double. */
+export function message(fields: readonly Field[]): Buffer {
+  const parts: Buffer[] = [];
+  for (const [number, value] of fields) {
+    if (value === undefined || value === "" || value === false) continue;
+    if (number < 0) {
+      const double = Buffer.alloc(8);
+      double.writeDoubleLE(Number(value));
+      parts.push(varint(-number * 8 + 1), double);
+    } else if (typeof value === "number" || typeof value === "boolean") parts.push(varint(number * 8), varint(Number(value)));
+    else {
+      const bytes = Buffer.from(value);
+      parts.push(varint(number * 8 + 2), varint(bytes.length), bytes);
+    }
+  }
+  return Buffer.concat(parts);
+}
+
+function varint(value: number): Buffer {
+  const bytes: number[] = [];
+  let rest = value;
+  for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 128);
+  return Buffer.from([...bytes, rest]);
+}

@@ -74,9 +74,9 @@ async function attemptChange(
   await context.admission.validate(request);
   showWarnings(call, object, old);
   // What is still on its way to the disk must not be acknowledged as it is: it is written once more instead.
-  // When somebody wrote what was there already is not worth a write either.
+  // When somebody wrote what was there already is not worth a write either. What is encrypted with an old key is.
   const isSame = (managed === before || managed?.isSameButForTimes(before)) && deepEqual(object, old);
-  if (isSame && current.revision <= context.store.revision) {
+  if (isSame && current.revision <= context.store.revision && !context.store.isStale(current)) {
     reservations.release();
     return handler.view(current);
   }

@@ -3,6 +3,7 @@ import { agentCommand } from "./agent.ts";
 import { cleanupCommand } from "./cleanup.ts";
 import { completionCommand } from "./completion.ts";
 import { kubeconfigCommand } from "./kubeconfig.ts";
+import { secretsEncryptCommand } from "./secrets-encrypt.ts";
 import { serverCommand } from "./server.ts";
 import { statusCommand } from "./status.ts";
 import { tokenCommand } from "./token.ts";
@@ -13,6 +14,7 @@ export const commands: readonly CliCommand[] = [
   serverCommand,
   agentCommand,
   tokenCommand,
+  secretsEncryptCommand,
   kubeconfigCommand,
   statusCommand,
   cleanupCommand,

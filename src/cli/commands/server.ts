@@ -38,6 +38,18 @@ export const serverCommand: CliCommand = {
       description: "What agents join with (default: made at first start, kept in the data folder)",
     },
     { flag: "token-auth-file", type: "string", value: "FILE", description: 'CSV of static tokens: token,user,uid,"group1,group2"' },
+    { flag: "secrets-encryption", type: "boolean", description: "Encrypt Secrets at rest, with a key that is kept in the data folder" },
+    {
+      flag: "encryption-provider-config",
+      type: "string",
+      value: "FILE",
+      description: "EncryptionConfiguration: which resources are encrypted at rest, and with which keys",
+    },
+    {
+      flag: "encryption-provider-config-automatic-reload",
+      type: "boolean",
+      description: "Take over changes of that file while the server runs",
+    },
     { flag: "tls-san", type: "list", value: "NAME", description: "Further name or address for the API's certificate; may be repeated" },
     { flag: "cluster-cidr", type: "string", value: "CIDR", description: "Range of pod addresses", default: "10.42.0.0/16" },
     { flag: "service-cidr", type: "string", value: "CIDR", description: "Range of Service addresses", default: "10.43.0.0/16" },
@@ -118,6 +130,9 @@ function serverConfig(options: OptionValues, env: NodeJS.ProcessEnv): ServerConf
     writeKubeconfig: resolve(text(options, "write-kubeconfig") || join(dataDir, "kubeconfig.yaml")),
     token: text(options, "token"),
     tokenAuthFile: text(options, "token-auth-file"),
+    encryptionProviderConfig: file(options, "encryption-provider-config"),
+    encryptionProviderConfigAutomaticReload: options["encryption-provider-config-automatic-reload"] === true,
+    secretsEncryption: options["secrets-encryption"] === true,
     tlsSans: list(options, "tls-san"),
     clusterCIDR: cidr(options, "cluster-cidr"),
     serviceCIDR: cidr(options, "service-cidr"),
@@ -128,6 +143,11 @@ function serverConfig(options: OptionValues, env: NodeJS.ProcessEnv): ServerConf
     node: nodeConfig(options),
     simulatedNodes,
   };
+}
+
+/** The absolute path that the flag names; "" when it was left out. */
+function file(options: OptionValues, flag: string): string {
+  return text(options, flag) && resolve(text(options, flag));
 }
 
 function cidr(options: OptionValues, flag: string): string {
