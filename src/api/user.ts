@@ -22,4 +22,6 @@ export interface RequestAttributes {
   name: string;
   /** The field selector of a list, watch or deletecollection, as the client sent it: a node may list only what is its own. */
   fieldSelector?: string;
+  /** Its label selector, likewise. */
+  labelSelector?: string;
 }

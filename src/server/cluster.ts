@@ -5,6 +5,7 @@ import type { NodeConfig } from "../agent/config.ts";
 import type { Client } from "../client/client.ts";
 import { type Logger, silentLogger } from "../lib/log.ts";
 import { kubeconfigYaml } from "../pki/kubeconfig.ts";
+import { accessDefaults } from "./access-config.ts";
 import type { ServerConfig } from "./config.ts";
 import { startServer } from "./server.ts";
 
@@ -52,6 +53,7 @@ export const serverDefaults: Omit<ServerConfig, "dataDir" | "node"> = {
   clusterDomain: "cluster.local",
   nodePortRange: "30000-32767",
   disable: [],
+  access: accessDefaults,
   simulatedNodes: 0,
 };
 

@@ -1,4 +1,5 @@
 import type { NodeConfig } from "../agent/config.ts";
+import type { AccessConfig } from "./access-config.ts";
 
 /** Everything that a server can be told. Defaults: serverDefaults. */
 export interface ServerConfig {
@@ -30,6 +31,8 @@ export interface ServerConfig {
   nodePortRange: string;
   /** Parts that are not to run: see disableable. */
   disable: readonly string[];
+  /** Who may do what. */
+  access: AccessConfig;
   node: NodeConfig;
   /** How many further nodes with the simulated runtime run inside the server. */
   simulatedNodes: number;

@@ -29,6 +29,7 @@ import type { Pki } from "../pki/pki.ts";
 import { createScheduler } from "../scheduler/scheduler.ts";
 import { startHistory } from "../store/history-window.ts";
 import type { Store } from "../store/store.ts";
+import type { Access } from "./access.ts";
 import { createLocalTransport } from "./local-transport.ts";
 import type { Port } from "./port.ts";
 
@@ -47,7 +48,9 @@ export interface ControlPlaneOptions {
   nodePortRange: string;
   serviceAddress: string;
   clusterCIDR: string;
-  clusterDomain: string;
+  /** Of service account tokens; the first one issues them. */
+  issuers: readonly string[];
+  access: Access;
   /** The text of a --token-auth-file. */
   tokenFile: string | undefined;
   /** Encryption at rest, when there is any. */
@@ -79,7 +82,7 @@ export interface ControlPlane {
 export function startControlPlane(options: ControlPlaneOptions): ControlPlane {
   const { store, clock, log } = options;
   const objects = storeObjects(store);
-  const authorization = createAuthorization(objects);
+  const authorization = createAuthorization(objects, options.access.authorizers);
   let isReady = false;
   const started: HealthCheck = {
     name: "poststarthook/rbac/bootstrap-roles",
@@ -158,8 +161,10 @@ function buildApi(
     requestHeader: { authorities: pki.authority("frontProxy"), allowedNames: ["front-proxy-client"] },
     serviceAccounts: {
       signingKey: pki.serviceAccountKey.privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
-      issuers: [`https://kubernetes.default.svc.${options.clusterDomain}`],
+      issuers: options.issuers,
     },
+    tokens: options.access.tokens,
+    anonymous: options.access.anonymous,
     ...(options.tokenFile === undefined ? {} : { tokenFile: options.tokenFile }),
   });
   const answers = new AwaitedAnswers(authorization);
@@ -171,12 +176,14 @@ function buildApi(
   };
   const webhooks = webhookAdmission(dynamic);
   const policies = policyAdmission(dynamic);
+  const expressions = [...policies.plugins, ...webhooks.plugins];
+  const waits = options.access.authorizers?.some((one) => typeof one === "object" && one.name === "Webhook") ?? false;
   const admission = createAdmission({
     objects,
     clock,
     nameSuffix: () => generateName(""),
     isAllowed: authorization.isAllowed,
-    more: [...policies.plugins, ...webhooks.plugins, authorization.escalationPrevention],
+    more: [...(waits ? expressions.map((plugin) => answers.completing(plugin)) : expressions), authorization.escalationPrevention],
   });
   const streaming = createStreaming({ objects, clock, kubeletCredentials: kubeletCredentials(pki), admission, check: authorization.check });
   const { serviceCIDR } = options;

@@ -9,6 +9,7 @@ import { makeKubeconfig, writeKubeconfig } from "../pki/kubeconfig.ts";
 import { ensurePki } from "../pki/pki.ts";
 import { openStore } from "../store/open.ts";
 import type { Key } from "../store/store.ts";
+import { loadAccess } from "./access.ts";
 import { addressAt, contains } from "./addresses.ts";
 import type { ServerConfig } from "./config.ts";
 import { type ControlPlane, startControlPlane } from "./control-plane.ts";
@@ -61,8 +62,13 @@ export async function startServer(config: ServerConfig, log: Logger): Promise<Ru
       failed: (error) => log.warn({ error: String(error) }, "certificates could not be renewed"),
     });
     stops.push(() => pki.stop());
+    const issuers = [`https://kubernetes.default.svc.${config.clusterDomain}`];
+    const access = await loadAccess(config.access, { clock: systemClock, log, issuers });
+    stops.push(() => access.close());
     const controlPlane = startControlPlane({
       ...config,
+      access,
+      issuers,
       store,
       encryption,
       pki,

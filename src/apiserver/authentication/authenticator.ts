@@ -6,6 +6,8 @@ export interface Credentials {
   headers: IncomingHttpHeaders;
   /** The client certificate in DER, when the TLS layer has verified it against the client authority. */
   clientCertificate: Buffer | undefined;
+  /** Of the request, without its query. */
+  path?: string;
 }
 
 /**

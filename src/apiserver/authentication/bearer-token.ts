@@ -31,17 +31,23 @@ export function bearerTokenOf(headers: IncomingHttpHeaders): string | undefined 
   return undefined;
 }
 
-/** Asks each kind in turn; the first that knows the token decides. Throws unauthorized() when none does. */
+/** Asks each kind in turn; the first that vouches for the token decides. Throws unauthorized() when none does, with what the first said. */
 export async function authenticateToken(
   kinds: readonly TokenAuthenticator[],
   token: string,
   audiences: readonly string[],
 ): Promise<TokenResult> {
+  let refusal: StatusError | undefined;
   for (const kind of kinds) {
-    const result = await kind.authenticateToken(token, audiences);
-    if (result) return result;
+    try {
+      const result = await kind.authenticateToken(token, audiences);
+      if (result) return result;
+    } catch (error) {
+      if (!(error instanceof StatusError)) throw error;
+      refusal ??= error;
+    }
   }
-  throw unauthorized("invalid bearer token");
+  throw refusal ?? unauthorized("invalid bearer token");
 }
 
 /** Requests with a bearer token. A token that nobody vouches for is an error, never an anonymous request. */

@@ -5,7 +5,7 @@ import type { Clock } from "../../lib/clock.ts";
 import type { Objects } from "../objects.ts";
 import { anonymous } from "./anonymous.ts";
 import type { Authenticator, Credentials } from "./authenticator.ts";
-import { bearerTokens } from "./bearer-token.ts";
+import { bearerTokens, type TokenAuthenticator } from "./bearer-token.ts";
 import { bootstrapTokens } from "./bootstrap-tokens.ts";
 import { clientCertificates } from "./client-certificate.ts";
 import { requestHeaders } from "./request-header.ts";
@@ -41,8 +41,10 @@ export interface AuthenticationOptions {
   };
   /** The text of a --token-auth-file. */
   tokenFile?: string;
-  /** Whether requests without credentials are let through as system:anonymous. Default true. */
-  anonymous?: boolean;
+  /** Further kinds of tokens, which are asked last. */
+  tokens?: readonly TokenAuthenticator[];
+  /** Whether requests without credentials are let through as system:anonymous, or for which paths only. Default true. */
+  anonymous?: boolean | readonly string[];
 }
 
 /** The API server's authentication: who sends a request, and the tokens of service accounts. */
@@ -70,12 +72,13 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
     ...(options.tokenFile === undefined ? [] : [staticTokens(options.tokenFile, audiences)]),
     serviceAccountTokens(tokenOptions),
     bootstrapTokens(objects, clock, audiences),
+    ...(options.tokens ?? []),
   ];
   const chain: Authenticator[] = [
     ...(options.requestHeader ? [requestHeaders({ ...options.requestHeader, clock })] : []),
     clientCertificates({ authorities: options.clientAuthorities, clock }),
     bearerTokens(tokens, audiences),
-    ...(options.anonymous === false ? [] : [anonymous]),
+    ...(options.anonymous === false ? [] : [anonymous(options.anonymous === true ? [] : options.anonymous)]),
   ];
   const jwks = jsonWebKeySet(keys);
   return {

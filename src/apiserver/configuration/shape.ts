@@ -87,6 +87,14 @@ export function configurationOf<F extends Fields>(value: unknown, { versions, ki
   return parseShape(object(fields), rest);
 }
 
+/** The value, when it is one of those known. Throws an Error that names the field and them. */
+export function oneOf<T extends string>(at: string, value: string | undefined, known: readonly T[]): T {
+  const found = known.find((one) => one === value);
+  if (found !== undefined) return found;
+  if (!value) throw new Error(`${at}: Required value`);
+  throw new Error(`${at}: Unsupported value: "${value}": supported values: ${known.map((one) => `"${one}"`).join(", ")}`);
+}
+
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -77,7 +77,8 @@ export function createListener(parts: ListenerParts): Listener {
     return waiting ? waiting.then(() => admitted) : admitted;
   };
   const admit = (request: IncomingMessage, asked: Target): Promise<Admitted> | Admitted => {
-    const sender = parts.authentication.authenticate({ headers: request.headers, clientCertificate: peerCertificate(request) });
+    const { headers } = request;
+    const sender = parts.authentication.authenticate({ headers, clientCertificate: peerCertificate(request), path: asked.path.path });
     return sender instanceof Promise ? sender.then((user) => admitUser(request, asked, user)) : admitUser(request, asked, sender);
   };
 
@@ -160,9 +161,11 @@ function target(request: IncomingMessage): Target {
 function withSelection(attributes: RequestAttributes, query: URLSearchParams): RequestAttributes {
   if (query === noQuery) return attributes;
   const fieldSelector = query.get("fieldSelector");
-  if (!fieldSelector || attributes.name) return attributes;
-  const name = /(?:^|,)metadata\.name==?([^,]+)/.exec(fieldSelector)?.[1] ?? "";
-  return { ...attributes, fieldSelector, name };
+  const labelSelector = query.get("labelSelector");
+  if ((!fieldSelector && !labelSelector) || attributes.name) return attributes;
+  const selectors = { ...(fieldSelector ? { fieldSelector } : {}), ...(labelSelector ? { labelSelector } : {}) };
+  const name = /(?:^|,)metadata\.name==?([^,]+)/.exec(fieldSelector ?? "")?.[1] ?? "";
+  return { ...attributes, ...selectors, name };
 }
 
 const certificates = new WeakMap<TLSSocket, Buffer | undefined>();

@@ -10,6 +10,7 @@ import { createLogger } from "../logger.ts";
 import type { OptionValues } from "../options.ts";
 import { untilSignal } from "../signals.ts";
 import { UsageError } from "../usage-error.ts";
+import { accessConfig, accessOptions } from "./access-options.ts";
 import { defaultDataDir, list, nodeConfig, nodeOptions, port, text } from "./node-options.ts";
 
 /** `hue server`: the whole cluster in this process. */
@@ -75,6 +76,7 @@ export const serverCommand: CliCommand = {
       type: "boolean",
       description: "Install and start Debian's docker.io when no Docker Engine answers (root only)",
     },
+    ...accessOptions,
     ...nodeOptions,
   ],
   examples: [
@@ -140,6 +142,7 @@ function serverConfig(options: OptionValues, env: NodeJS.ProcessEnv): ServerConf
     clusterDomain: text(options, "cluster-domain"),
     nodePortRange: text(options, "service-node-port-range"),
     disable,
+    access: accessConfig(options),
     node: nodeConfig(options),
     simulatedNodes,
   };

@@ -1,7 +1,5 @@
-import type { IncomingMessage } from "node:http";
-import { type RequestOptions, request as httpsRequest } from "node:https";
-import { text } from "node:stream/consumers";
 import { networkError } from "../../backends/network-error.ts";
+import { post, statusText } from "../../backends/post.ts";
 import type { SecureAgents } from "../../backends/secure-agents.ts";
 import { resolveService } from "../../backends/service-endpoint.ts";
 import type { Objects } from "../../objects.ts";
@@ -37,7 +35,6 @@ export async function callWebhook(parts: WebhookClientParts, { spec }: Target, r
       {
         ...endpoint,
         agent: parts.agents.agent({ authorities, serverName: serverName || endpoint.host }),
-        method: "POST",
         path: address.pathname + address.search,
         headers: {
           Host: address.host,
@@ -60,36 +57,3 @@ export async function callWebhook(parts: WebhookClientParts, { spec }: Target, r
 }
 
 class Unsuccessful extends Error {}
-
-interface Answer {
-  code: number;
-  body: string;
-}
-
-/** Once more when a kept connection turns out to be closed: the server has not seen the request then. */
-async function post(options: RequestOptions, body: string, again = true): Promise<Answer> {
-  let reused = false;
-  try {
-    const response = await new Promise<IncomingMessage>((resolve, reject) => {
-      const request = httpsRequest({ ...options, headers: { ...options.headers, "Content-Length": Buffer.byteLength(body) } }, resolve);
-      request.on("error", (error) => {
-        reused = request.reusedSocket;
-        reject(error);
-      });
-      request.end(body);
-    });
-    return { code: response.statusCode ?? 0, body: await text(response) };
-  } catch (error) {
-    const isReset = error instanceof Error && "code" in error && (error.code === "ECONNRESET" || error.code === "EPIPE");
-    if (again && reused && isReset) return post(options, body, false);
-    throw error;
-  }
-}
-
-/** An HTTP failure as client-go reads it. */
-function statusText({ code, body }: Answer): string {
-  if (code === 404) return "the server could not find the requested resource";
-  if (code === 403) return `forbidden: ${body.trim()}`;
-  if (code >= 500) return `an error on the server (${JSON.stringify(body.trim() || "unknown")}) has prevented the request from succeeding`;
-  return `the server responded with the status code ${code} but did not return more information`;
-}
