@@ -1,0 +1,230 @@
+import { rmSync, writeFileSync } from "node:fs";
+import { get } from "node:https";
+import { join } from "node:path";
+import { stringify } from "yaml";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type HueProcess, hue, startHue, temporaryFolder } from "../support/hue.ts";
+import { type JwtIssuer, startJwtIssuer } from "../support/jwt-issuer.ts";
+import { type SecureServer, startSecureServer } from "../support/secure-server.ts";
+
+const folder = temporaryFolder();
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const light = ["--runtime=none", "--disable=ingress,servicelb,dns,metrics-server"];
+
+function file(name: string, content: string | object): string {
+  const path = join(folder, name);
+  writeFileSync(path, typeof content === "string" ? content : stringify(content));
+  return path;
+}
+
+/** What kubectl prints for the bearer of a token, on whichever stream. */
+async function as(server: HueProcess, token: string, ...args: string[]): Promise<string> {
+  // The kubeconfig's own certificate would speak first.
+  const nobody = file(
+    "nobody.yaml",
+    (await server.kubectl("config", "view", "--raw", "--minify")).replace(/client-(certificate|key)-data:.*\n/g, ""),
+  );
+  const { stdout, stderr } = await server.kubectl.run(["--kubeconfig", nobody, "--token", token, ...args]);
+  return stdout + stderr;
+}
+
+/** The code of the answer to a request without credentials. */
+function anonymously({ port }: HueProcess, path: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    // Who the server is does not matter here.
+    get({ host: "127.0.0.1", port, path, rejectUnauthorized: false, agent: false }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    }).on("error", reject);
+  });
+}
+
+const whoAmI = ["auth", "whoami", "-o", "jsonpath={.status.userInfo.username} {.status.userInfo.groups}"];
+
+describe("people who come from an issuer of tokens", () => {
+  let issuer: JwtIssuer;
+  let server: HueProcess;
+  beforeAll(async () => {
+    issuer = await startJwtIssuer();
+    server = await startHue([
+      ...light,
+      ...["--oidc-issuer-url", issuer.url, "--oidc-client-id", "hue", "--oidc-ca-file", file("oidc.pem", issuer.authority)],
+      ...[
+        "--oidc-username-claim",
+        "name",
+        "--oidc-username-prefix",
+        "oidc:",
+        "--oidc-groups-claim",
+        "groups",
+        "--oidc-groups-prefix",
+        "oidc:",
+      ],
+      ...["--oidc-required-claim", "tenant=blue", "--anonymous-auth=false"],
+    ]);
+  });
+  afterAll(async () => {
+    await server?.stop();
+    rmSync(server.dataDir, { recursive: true, force: true });
+    await issuer.stop();
+  });
+  const claims = { name: "jane", groups: ["dev"], tenant: "blue" };
+
+  test("are who the token says, and may what roles grant to their groups", async () => {
+    const token = await issuer.token(claims);
+    expect(await as(server, token, ...whoAmI)).toBe('oidc:jane ["oidc:dev","system:authenticated"]');
+    expect(await as(server, token, "get", "configmaps")).toContain('User "oidc:jane" cannot list resource "configmaps"');
+    await server.kubectl("create", "clusterrolebinding", "dev", "--clusterrole=view", "--group=oidc:dev");
+    expect(await as(server, token, "get", "configmaps", "-o", "name")).toContain("configmap/kube-root-ca.crt");
+    expect(await as(server, token, "create", "configmap", "x")).toContain('User "oidc:jane" cannot create resource "configmaps"');
+  });
+
+  test("are nobody with another token", async () => {
+    for (const token of [
+      await issuer.token({ ...claims, tenant: "red" }),
+      await issuer.token({ ...claims, aud: "other" }),
+      await issuer.token({ ...claims, exp: Math.floor(Date.now() / 1000) - 10 }),
+    ])
+      expect(await as(server, token, "get", "configmaps")).toContain("You must be logged in to the server (Unauthorized)");
+  });
+
+  test("have to bring a token where nobody may be anonymous", async () => {
+    expect(await anonymously(server, "/livez")).toBe(401);
+  });
+});
+
+describe("webhooks for tokens and for access, by configuration files", () => {
+  let webhook: SecureServer;
+  let issuer: JwtIssuer;
+  let server: HueProcess;
+  beforeAll(async () => {
+    issuer = await startJwtIssuer();
+    webhook = await startSecureServer(({ body }) => {
+      if (body.kind === "TokenReview")
+        return { body: { status: { authenticated: body.spec.token === "good", user: { username: "bob", groups: ["hooked"] } } } };
+      const { resourceAttributes: wanted = {} } = body.spec;
+      return {
+        body: { status: { allowed: wanted.resource === "configmaps", denied: wanted.resource === "secrets", reason: "by webhook" } },
+      };
+    });
+    const kubeConfigFile = webhook.writeKubeconfig(join(folder, "webhook.yaml"));
+    const authorization = {
+      ...{ apiVersion: "apiserver.config.k8s.io/v1", kind: "AuthorizationConfiguration" },
+      authorizers: [
+        {
+          ...{ type: "Webhook", name: "outside" },
+          webhook: {
+            ...{ timeout: "3s", subjectAccessReviewVersion: "v1", matchConditionSubjectAccessReviewVersion: "v1", failurePolicy: "Deny" },
+            connectionInfo: { type: "KubeConfigFile", kubeConfigFile },
+            matchConditions: [{ expression: "'hooked' in request.groups" }],
+          },
+        },
+        { type: "Node", name: "node" },
+        { type: "RBAC", name: "rbac" },
+      ],
+    };
+    const authentication = {
+      ...{ apiVersion: "apiserver.config.k8s.io/v1", kind: "AuthenticationConfiguration" },
+      jwt: [
+        {
+          issuer: { url: issuer.url, audiences: ["hue"], certificateAuthority: issuer.authority },
+          claimMappings: { username: { expression: '"jwt:" + claims.sub' }, groups: { expression: "['hooked']" } },
+          userValidationRules: [{ expression: "user.username != 'jwt:root'", message: "not root" }],
+        },
+      ],
+      anonymous: { enabled: true, conditions: [{ path: "/livez" }] },
+    };
+    server = await startHue([
+      ...light,
+      ...["--authentication-token-webhook-config-file", kubeConfigFile, "--authentication-token-webhook-version", "v1"],
+      ...[
+        "--authorization-config",
+        file("authorization.yaml", authorization),
+        "--authentication-config",
+        file("authentication.yaml", authentication),
+      ],
+    ]);
+  });
+  afterAll(async () => {
+    await server?.stop();
+    rmSync(server.dataDir, { recursive: true, force: true });
+    await webhook.stop();
+    await issuer.stop();
+  });
+
+  test("know whom nobody else knows", async () => {
+    expect(await as(server, "good", ...whoAmI)).toBe('bob ["hooked","system:authenticated"]');
+    expect(await as(server, "bad", ...whoAmI)).toContain("Unauthorized");
+    expect(await as(server, await issuer.token(), ...whoAmI)).toBe('jwt:jane ["hooked","system:authenticated"]');
+    expect(await as(server, await issuer.token({ sub: "root" }), ...whoAmI)).toContain("Unauthorized");
+  });
+
+  test("allow, deny, and leave to roles", async () => {
+    expect(await as(server, "good", "get", "configmaps", "-o", "name")).toContain("configmap/kube-root-ca.crt");
+    expect(await as(server, "good", "get", "secrets")).toContain(
+      'User "bob" cannot list resource "secrets" in API group "" in the namespace "default": by webhook',
+    );
+    expect(await as(server, "good", "get", "services")).toContain("cannot list");
+    await server.kubectl("create", "clusterrolebinding", "hooked", "--clusterrole=view", "--user=bob");
+    expect(await as(server, "good", "get", "services", "-o", "name")).toContain("service/kubernetes");
+    expect(await as(server, "good", "auth", "can-i", "get", "secrets")).toContain("no");
+  });
+
+  test("are not asked about administrators, and about those their conditions leave out", async () => {
+    const before = webhook.asked.length;
+    expect(await server.kubectl("get", "secrets", "-A", "-o", "name")).toBeDefined();
+    expect(webhook.asked.length).toBe(before);
+  });
+
+  test("answer expressions of admission policies too", async () => {
+    await server.kubectl.apply(policy());
+    const create = (): Promise<string> => as(server, "good", "create", "configmap", `c${Math.random().toString(36).slice(2)}`);
+    await expect.poll(create).toContain("you cannot read secrets");
+  });
+
+  test("anonymous requests may ask for the paths that are named, and for nothing else", async () => {
+    expect(await anonymously(server, "/livez")).toBe(200);
+    expect(await anonymously(server, "/readyz")).toBe(401);
+  });
+
+  function policy(): object[] {
+    const group = { apiVersion: "admissionregistration.k8s.io/v1" };
+    const rule = { apiGroups: [""], apiVersions: ["v1"], operations: ["CREATE"], resources: ["configmaps"] };
+    const validations = [
+      {
+        expression: "authorizer.group('').resource('secrets').namespace('default').check('list').allowed()",
+        message: "you cannot read secrets",
+      },
+    ];
+    return [
+      {
+        ...group,
+        ...{ kind: "ValidatingAdmissionPolicy", metadata: { name: "readers" } },
+        spec: { matchConstraints: { resourceRules: [rule] }, validations },
+      },
+      {
+        ...group,
+        ...{ kind: "ValidatingAdmissionPolicyBinding", metadata: { name: "readers" } },
+        spec: { policyName: "readers", validationActions: ["Deny"] },
+      },
+    ];
+  }
+});
+
+describe("a server that is told nonsense about access says what is wrong", () => {
+  const said = async (...args: string[]): Promise<string> =>
+    (await hue("server", ...light, "--data-dir", join(folder, "none"), ...args)).stderr;
+
+  test.each([
+    [
+      ["--authorization-mode", "RBAC,Magic"],
+      '--authorization-mode: "Magic" is not a valid mode; known are ABAC, AlwaysAllow, AlwaysDeny, Node, RBAC, Webhook',
+    ],
+    [["--authorization-mode", "ABAC"], "--authorization-mode ABAC and --authorization-policy-file need each other"],
+    [["--oidc-issuer-url", "https://x.org"], "--oidc-issuer-url and --oidc-client-id must be given together"],
+    [["--oidc-issuer-url", "http://x.org", "--oidc-client-id", "a"], "URL scheme must be https"],
+    [["--authorization-config", "/nothing/there"], "--authorization-config: /nothing/there cannot be read"],
+    [["--anonymous-auth", "perhaps"], '--anonymous-auth: "perhaps" is neither true nor false'],
+  ])("%j", async (args, why) => {
+    expect(await said(...args)).toContain(why);
+  });
+});
