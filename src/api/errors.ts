@@ -151,7 +151,8 @@ export function tooManyRequests(message: string, retryAfterSeconds = 1): StatusE
 
 /** 500: the server's own mistake. */
 export function internalError(message: string): StatusError {
-  return new StatusError({ code: 500, reason: "InternalError", message: `Internal error occurred: ${message}` });
+  const details = { causes: [{ message }] };
+  return new StatusError({ code: 500, reason: "InternalError", message: `Internal error occurred: ${message}`, details });
 }
 
 /** 503: a part that the request needs is not there now. */

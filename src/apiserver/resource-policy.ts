@@ -10,8 +10,8 @@ export interface ResourcePolicy {
   returnsDeleted: boolean;
   /** metadata.generation starts at 1 and counts changes; elsewhere it is whatever the client sent. */
   generation: boolean;
-  /** Annotations count for the generation as well. */
-  annotationsCount: boolean;
+  /** What of the metadata counts for the generation as well. */
+  generationCounts: "annotations" | "labels" | undefined;
   /** A delete without a propagation policy leaves the dependents. */
   orphansByDefault: boolean;
 }
@@ -81,6 +81,10 @@ const generation = new Set([
   "resource.k8s.io/deviceclasses",
   "resource.k8s.io/resourceslices",
 ]);
+const generationCounts = new Map<string, ResourcePolicy["generationCounts"]>([
+  ["apps/deployments", "annotations"],
+  ["discovery.k8s.io/endpointslices", "labels"],
+]);
 /** Every kind of these groups counts generations. */
 const generationGroups = new Set(["admissionregistration.k8s.io", "flowcontrol.apiserver.k8s.io"]);
 
@@ -92,7 +96,7 @@ export function policyOf(info: ResourceInfo): ResourcePolicy {
     needsResourceVersion: needsResourceVersion.has(id) || info.group === "admissionregistration.k8s.io",
     returnsDeleted: returnsDeleted.has(id),
     generation: generation.has(id) || generationGroups.has(info.group),
-    annotationsCount: id === "apps/deployments",
+    generationCounts: generationCounts.get(id),
     orphansByDefault: id === "/replicationcontrollers" || id === "batch/jobs",
   };
 }
@@ -103,6 +107,6 @@ export const customResourcePolicy: ResourcePolicy = {
   needsResourceVersion: true,
   returnsDeleted: false,
   generation: true,
-  annotationsCount: false,
+  generationCounts: undefined,
   orphansByDefault: false,
 };

@@ -63,7 +63,11 @@ function withoutControllers(body: unknown): unknown {
     metadata?: { annotations?: Record<string, string>; managedFields?: { manager?: string; subresource?: string }[] };
     status?: unknown;
   };
-  const { "autoscaling.alpha.kubernetes.io/conditions": _conditions, ...annotations } = metadata?.annotations ?? {};
+  const {
+    "autoscaling.alpha.kubernetes.io/conditions": _conditions,
+    "node.alpha.kubernetes.io/ttl": _ttl,
+    ...annotations
+  } = metadata?.annotations ?? {};
   const managedFields = metadata?.managedFields?.filter(
     ({ manager = "", subresource }) => !subresource && ["differential", "me"].includes(manager),
   );
@@ -94,14 +98,40 @@ function message(text: string): string {
 }
 
 function shared(text: string): string {
-  const plain = text
-    .replace(/(?<= value: )"\{.*\}"(?=: )|(?<= value: )[{[].*?[}\]](?=: [a-z`]|$|, [a-zA-Z.]+\S*: |\])/gs, dump)
+  const plain = withDumps(text)
     // What would change in a pod is told in the words of Go's structs.
     .replace(/(?<=previously negative\)).*?(?=, [a-zA-Z.]+: |\]$|$)/s, "");
   return plain
     .replaceAll(/\d{4}-\d\d-\d\d[T ][\d:.]+( [+-]\d{4} UTC|Z)( m=\+[\d.]+)?/g, "TIME")
     .replaceAll(uid, "UID")
     .replaceAll(given, "GIVEN");
+}
+
+const jsonStart = / value: (?=[{[]|"\{|null\b)/g;
+
+/** The text with each object in it, as upstream prints what it refuses, in one form. */
+function withDumps(text: string): string {
+  let out = "";
+  let at = 0;
+  for (const { index, 0: start } of text.matchAll(jsonStart)) {
+    const from = index + start.length;
+    if (from < at) continue;
+    const to = endOfJson(text, from);
+    out += text.slice(at, from) + dump(text.slice(from, to));
+    at = to;
+  }
+  return out + text.slice(at);
+}
+
+/** Where the JSON value that starts there ends. */
+function endOfJson(text: string, from: number): number {
+  let depth = 0;
+  for (const { index, 0: token } of text.slice(from).matchAll(/"(?:[^"\\]|\\.)*"|[{[]|[}\]]|null/g)) {
+    if ("{[".includes(token)) depth++;
+    else if ("}]".includes(token)) depth--;
+    if (depth === 0) return from + index + token.length;
+  }
+  return text.length;
 }
 
 /**

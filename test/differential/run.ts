@@ -57,7 +57,7 @@ for (const server of both) server.close();
 function* casesOf(base: Base): Generator<Case> {
   const create = `${collectionOf(base)}?dryRun=All&fieldValidation=Strict`;
   const update = `${pathOf(base)}?dryRun=All&fieldValidation=Strict`;
-  const fresh = { ...base, metadata: { ...base.metadata, name: freshName(base) } };
+  const fresh = { ...withFreePorts(base), metadata: { ...base.metadata, name: freshName(base) } };
   yield { title: `${base.kind} create as it is`, method: "POST", path: create, body: fresh };
   yield { title: `${base.kind} update as it is`, method: "PUT", path: update, body: base };
   yield {
@@ -82,6 +82,11 @@ function freshName({ kind, metadata: { name } }: Base): string {
   return kind === "CustomResourceDefinition" || kind === "APIService"
     ? name
     : `${name}-new`.replace(".example.com-new", "-new.example.com");
+}
+
+/** A Service with other node ports, as those of the one that is there are taken. */
+function withFreePorts(base: Base): Base {
+  return base.kind === "Service" ? JSON.parse(JSON.stringify(base).replaceAll("3099", "3098")) : base;
 }
 
 /** So many of them, spread evenly: the same ones at every run. */

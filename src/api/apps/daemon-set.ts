@@ -85,7 +85,7 @@ function validateStrategy({ updateStrategy }: DaemonSetSpec): FieldError[] {
   ];
   const unavailable = scaledValue(maxUnavailable, 100, true);
   const surge = scaledValue(maxSurge, 100, true);
-  if (unavailable > 0 && surge > 0)
+  if (unavailable !== 0 && surge !== 0)
     errors.push(invalidValue(`${path}.maxSurge`, maxSurge, "may not be set when maxUnavailable is non-zero"));
   if (unavailable === 0 && surge === 0) errors.push(requiredValue(`${path}.maxUnavailable`, "cannot be 0 when maxSurge is 0"));
   return errors;

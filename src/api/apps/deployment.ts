@@ -7,15 +7,7 @@ import { forbiddenField, immutable, invalidValue, nonNegative, notSupported } fr
 import { formatLabelSelector } from "../meta/labels.ts";
 import { age } from "../meta/time.ts";
 import type { Deployment, DeploymentSpec } from "../types/apps.v1.ts";
-import {
-  containerCells,
-  scaledValue,
-  validateAtMostAll,
-  validateIntOrPercent,
-  validateLastingTemplate,
-  validateSelected,
-  validateSelector,
-} from "./pod-owner.ts";
+import { containerCells, scaledValue, validateAtMostAll, validateIntOrPercent, validateSelectorAndTemplate } from "./pod-owner.ts";
 
 /** The rules of Deployments. */
 export const deploymentRules: KindRules<Deployment> = {
@@ -34,9 +26,7 @@ export const deploymentRules: KindRules<Deployment> = {
   },
   validate: ({ spec }) => [
     ...nonNegative("spec.replicas", spec.replicas),
-    ...validateSelector(spec.selector, "deployment"),
-    ...validateSelected(spec),
-    ...validateLastingTemplate(spec.template),
+    ...validateSelectorAndTemplate(spec, "deployment"),
     ...validateStrategy(spec),
     ...nonNegative("spec.minReadySeconds", spec.minReadySeconds),
     ...nonNegative("spec.revisionHistoryLimit", spec.revisionHistoryLimit),
@@ -75,6 +65,6 @@ function validateStrategy({ strategy }: DeploymentSpec): FieldError[] {
 function validateDeadline({ progressDeadlineSeconds: deadline, minReadySeconds = 0 }: DeploymentSpec): FieldError[] {
   const field = "spec.progressDeadlineSeconds";
   if (deadline === undefined) return [];
-  if (deadline < 0) return nonNegative(field, deadline);
-  return deadline <= minReadySeconds ? [invalidValue(field, deadline, "must be greater than minReadySeconds")] : [];
+  const tooSoon = deadline <= minReadySeconds ? [invalidValue(field, deadline, "must be greater than minReadySeconds")] : [];
+  return [...nonNegative(field, deadline), ...tooSoon];
 }

@@ -23,8 +23,16 @@ export function validateSelector(selector: LabelSelector | undefined, kind: stri
 export function validateSelected({ selector, template }: Selecting): FieldError[] {
   const labels = template?.metadata?.labels;
   if (selector && isEmpty(selector)) return [];
-  if (selector && matchesLabelSelector(selector, labels)) return [];
+  if (selector && (matchesLabelSelector(selector, labels) || validateLabelSelector("", selector).length > 0)) return [];
   return [invalidValue("spec.template.metadata.labels", labels ? sorted(labels) : null, "`selector` does not match template `labels`")];
+}
+
+/** What is wrong with the selector of a workload and with its template, which is only looked at by a selector that can be read. */
+export function validateSelectorAndTemplate(spec: Selecting, kind: string, unreadable = "invalid label selector"): FieldError[] {
+  const { selector, template } = spec;
+  const errors = validateSelector(selector, kind);
+  if (selector && validateLabelSelector("", selector).length > 0) return [...errors, invalidValue("spec.selector", selector, unreadable)];
+  return [...errors, ...validateSelected(spec), ...validateLastingTemplate(template)];
 }
 
 /** What is wrong with the template of pods that always restart. */
@@ -66,7 +74,7 @@ export function validateAtMostAll(field: string, value: number | string | undefi
 /** A number of pods, or a percentage of the total rounded up or down. */
 export function scaledValue(value: number | string | undefined, total: number, roundUp: boolean): number {
   if (typeof value !== "string") return value ?? 0;
-  const share = (Number.parseInt(value, 10) * total) / 100;
+  const share = ((Number.parseInt(value, 10) || 0) * total) / 100;
   return roundUp ? Math.ceil(share) : Math.floor(share);
 }
 

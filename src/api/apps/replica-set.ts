@@ -6,7 +6,7 @@ import { immutable, nonNegative } from "../meta/field-errors.ts";
 import { formatLabelSelector } from "../meta/labels.ts";
 import { age } from "../meta/time.ts";
 import type { ReplicaSet } from "../types/apps.v1.ts";
-import { containerCells, validateLastingTemplate, validateSelected, validateSelector } from "./pod-owner.ts";
+import { containerCells, validateSelectorAndTemplate } from "./pod-owner.ts";
 
 /** The rules of ReplicaSets. */
 export const replicaSetRules: KindRules<ReplicaSet> = {
@@ -17,9 +17,7 @@ export const replicaSetRules: KindRules<ReplicaSet> = {
   validate: ({ spec }) => [
     ...nonNegative("spec.replicas", spec.replicas),
     ...nonNegative("spec.minReadySeconds", spec.minReadySeconds),
-    ...validateSelector(spec.selector, "deployment"),
-    ...validateSelected(spec),
-    ...validateLastingTemplate(spec.template),
+    ...validateSelectorAndTemplate(spec, "deployment"),
   ],
   validateUpdate: ({ spec }, old) => immutable("spec.selector", semanticEqual(spec.selector, old.spec.selector), spec.selector),
   warnings: ({ spec }, old) => templateWarnings("spec.template", spec.template, old?.spec.template),

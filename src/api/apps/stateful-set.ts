@@ -1,4 +1,4 @@
-import { defaultClaimSpec } from "../core/persistent-volume-claim.ts";
+import { defaultClaimSpec, validateClaimSpec } from "../core/persistent-volume-claim.ts";
 import { defaultTemplate } from "../core/pod-defaults.ts";
 import { templateWarnings } from "../core/pod-warnings.ts";
 import type { FieldError } from "../errors.ts";
@@ -8,14 +8,7 @@ import { forbiddenField, invalidForEach, invalidValue, nonNegative, oneOf } from
 import { checkDnsLabel } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
 import type { StatefulSet, StatefulSetSpec } from "../types/apps.v1.ts";
-import {
-  containerCells,
-  validateAtMostAll,
-  validateIntOrPercent,
-  validateLastingTemplate,
-  validateSelected,
-  validateSelector,
-} from "./pod-owner.ts";
+import { containerCells, validateAtMostAll, validateIntOrPercent, validateSelectorAndTemplate } from "./pod-owner.ts";
 
 const mutableText =
   "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden";
@@ -27,11 +20,12 @@ export const statefulSetRules: KindRules<StatefulSet> = {
     spec.podManagementPolicy ||= "OrderedReady";
     spec.revisionHistoryLimit ??= 10;
     spec.updateStrategy ??= {};
-    spec.updateStrategy.type ||= "RollingUpdate";
-    if (spec.updateStrategy.type === "RollingUpdate") {
+    if (!spec.updateStrategy.type) {
+      spec.updateStrategy.type = "RollingUpdate";
       spec.updateStrategy.rollingUpdate ??= {};
-      spec.updateStrategy.rollingUpdate.partition ??= 0;
     }
+    if (spec.updateStrategy.type === "RollingUpdate" && spec.updateStrategy.rollingUpdate)
+      spec.updateStrategy.rollingUpdate.partition ??= 0;
     spec.persistentVolumeClaimRetentionPolicy ??= {};
     spec.persistentVolumeClaimRetentionPolicy.whenDeleted ||= "Retain";
     spec.persistentVolumeClaimRetentionPolicy.whenScaled ||= "Retain";
@@ -44,7 +38,7 @@ export const statefulSetRules: KindRules<StatefulSet> = {
     }
     defaultTemplate(spec.template);
   },
-  validate: ({ spec }) => [
+  validate: ({ spec }, old) => [
     ...(["OrderedReady", "Parallel"].includes(spec.podManagementPolicy ?? "")
       ? []
       : [invalidValue("spec.podManagementPolicy", spec.podManagementPolicy ?? "", "must be 'OrderedReady' or 'Parallel'")]),
@@ -53,10 +47,9 @@ export const statefulSetRules: KindRules<StatefulSet> = {
     ...nonNegative("spec.replicas", spec.replicas),
     ...nonNegative("spec.minReadySeconds", spec.minReadySeconds),
     ...nonNegative("spec.ordinals.start", spec.ordinals?.start),
-    ...(spec.serviceName ? invalidForEach("spec.serviceName", spec.serviceName, checkDnsLabel(spec.serviceName)) : []),
-    ...validateSelector(spec.selector, "statefulset"),
-    ...validateSelected(spec),
-    ...validateLastingTemplate(withClaimVolumes(spec)),
+    // What cannot change any more is not looked at again.
+    ...(old ? [] : validateFixed(spec)),
+    ...validateSelectorAndTemplate({ ...spec, template: withClaimVolumes(spec) }, "statefulset", ""),
   ],
   validateUpdate({ spec }, old) {
     return semanticEqual(withoutMutable(spec), withoutMutable(old.spec)) ? [] : [forbiddenField("spec", mutableText)];
@@ -76,6 +69,13 @@ export const statefulSetRules: KindRules<StatefulSet> = {
     ];
   },
 };
+
+function validateFixed({ serviceName, volumeClaimTemplates = [] }: StatefulSetSpec): FieldError[] {
+  return [
+    ...volumeClaimTemplates.flatMap((claim, i) => validateClaimSpec(`spec.volumeClaimTemplates[${i}].spec`, claim.spec)),
+    ...(serviceName ? invalidForEach("spec.serviceName", serviceName, checkDnsLabel(serviceName)) : []),
+  ];
+}
 
 function validateStrategy({ updateStrategy }: StatefulSetSpec): FieldError[] {
   const field = "spec.updateStrategy";
@@ -98,9 +98,9 @@ function validateRetention({ persistentVolumeClaimRetentionPolicy: policy }: Sta
 /** The template with a volume for each claim template, which its containers may mount. */
 function withClaimVolumes({ template, volumeClaimTemplates = [] }: StatefulSetSpec): StatefulSetSpec["template"] {
   if (!template?.spec || volumeClaimTemplates.length === 0) return template;
-  const names = volumeClaimTemplates.map((claim) => claim.metadata?.name ?? "");
-  const volumes = (template.spec.volumes ?? []).filter((volume) => !names.includes(volume.name));
-  const claims = names.map((name) => ({ name, persistentVolumeClaim: { claimName: name } }));
+  const names = new Set(volumeClaimTemplates.map((claim) => claim.metadata?.name ?? ""));
+  const volumes = (template.spec.volumes ?? []).filter((volume) => !names.has(volume.name));
+  const claims = Array.from(names, (name) => ({ name, persistentVolumeClaim: { claimName: name } }));
   return { ...template, spec: { ...template.spec, volumes: [...volumes, ...claims] } };
 }
 

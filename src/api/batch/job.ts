@@ -6,11 +6,14 @@ import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { hasCondition } from "../meta/conditions.ts";
 import { semanticEqual } from "../meta/equality.ts";
-import { immutable, invalidValue, nonNegative, notSupported, oneOf, oneOfIfSet, requiredValue } from "../meta/field-errors.ts";
-import { formatLabelSelector, validateLabelSelector } from "../meta/labels.ts";
+import { immutable, invalidValue, nonNegative, notSupported, oneOfIfSet, requiredValue, tooLong } from "../meta/field-errors.ts";
+import { formatLabelSelector, matchesLabelSelector, validateLabelSelector } from "../meta/labels.ts";
 import { checkDnsLabel } from "../meta/names.ts";
+import { validateDomainPath } from "../meta/object-names.ts";
 import { age, humanDuration, parseTime } from "../meta/time.ts";
 import type { Job, JobSpec } from "../types/batch.v1.ts";
+import type { Container, PodSpec } from "../types/core.v1.ts";
+import type { LabelSelector } from "../types/meta.v1.ts";
 import { validatePodFailurePolicy, validateSuccessPolicy } from "./job-policies.ts";
 
 /** Labels that tie pods to their Job; the short ones are from before v1.27. */
@@ -25,32 +28,28 @@ export const jobRules: KindRules<Job> = {
     if (spec.completions === undefined && spec.parallelism === undefined) spec.completions = 1;
     spec.parallelism ??= 1;
     spec.backoffLimit ??= spec.backoffLimitPerIndex !== undefined ? 2 ** 31 - 1 : 6;
-    spec.completionMode ||= "NonIndexed";
+    spec.completionMode ??= "NonIndexed";
     spec.suspend ??= false;
     spec.manualSelector ??= false;
-    spec.podReplacementPolicy ||= spec.podFailurePolicy ? "Failed" : "TerminatingOrFailed";
+    spec.podReplacementPolicy ??= spec.podFailurePolicy ? "Failed" : "TerminatingOrFailed";
     for (const rule of spec.podFailurePolicy?.rules ?? []) for (const pattern of rule.onPodConditions ?? []) pattern.status ||= "True";
-    const labels = spec.template?.metadata?.labels;
-    // Shared and not copied, so that the generated labels reach the Job too, as they do upstream.
-    if (labels && !Object.keys(metadata.labels ?? {}).length && Object.keys(labels).length) metadata.labels = labels;
+    defaultLabels(metadata, spec);
     defaultTemplate(spec.template);
   },
   prepareForCreate(job) {
     if (!job.spec.manualSelector) generateSelector(job);
+    defaultLabels(job.metadata, job.spec);
   },
-  validate: (job) => [
-    ...validatePodNames(job),
-    ...validateGenerated(job),
-    ...validateJobSpec("spec", job.spec),
-    ...validateSelected(job.spec),
-  ],
+  validate: (job, old) => [...validatePodNames(job), ...validateGenerated(job, old), ...validateSpec(job.spec)],
   validateUpdate(job, old) {
     const { spec } = job;
     const before = old.spec;
     return [
+      // Upstream looks at the whole spec again, and says everything twice.
+      ...validateSpec(spec),
       ...validateCompletions(spec, before),
       ...immutable("spec.selector", semanticEqual(spec.selector, before.selector), spec.selector),
-      ...immutable("spec.template", semanticEqual(comparableTemplate(job, old), before.template), spec.template),
+      ...validateTemplateUpdate(job, old),
       ...(["completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"] as const).flatMap((key) =>
         immutable(`spec.${key}`, semanticEqual(spec[key], before[key]), spec[key]),
       ),
@@ -73,32 +72,60 @@ export const jobRules: KindRules<Job> = {
   fields: { "status.successful": ({ status }) => String(status?.succeeded ?? 0) },
 };
 
+/** A Job without labels has those of its pods: shared and not copied, so that the generated ones reach it, too. */
+function defaultLabels(metadata: Job["metadata"], { template }: JobSpec): void {
+  const labels = template?.metadata?.labels;
+  if (labels && !Object.keys(metadata.labels ?? {}).length && Object.keys(labels).length) metadata.labels = labels;
+}
+
 /** The pods of an indexed Job get host names: its name and their index. */
 function validatePodNames({ metadata, spec }: Job): FieldError[] {
-  if (spec.completionMode !== "Indexed" || !spec.completions || spec.completions < 1 || !metadata.name) return [];
-  const last = `${metadata.name}-${spec.completions - 1}`;
+  if (spec.completionMode !== "Indexed" || !spec.completions || spec.completions < 1) return [];
+  const last = `${metadata.name ?? ""}-${spec.completions - 1}`;
   const sound = checkDnsLabel(last).length === 0 && !last.includes(".");
-  return sound ? [] : [invalidValue("metadata.name", metadata.name, `will not able to create pod with invalid DNS label: ${last}`)];
+  return sound ? [] : [invalidValue("metadata.name", metadata.name ?? "", `will not able to create pod with invalid DNS label: ${last}`)];
 }
 
-function generateSelector({ metadata, spec }: Job): void {
-  const { uid = "", name = "" } = metadata;
+/** The labels that a Job's pods carry, unless its selector is made by hand. */
+function generatedLabels({ metadata: { uid = "", name = "" } }: Job): Record<string, string> {
+  return { [legacyControllerUidLabel]: uid, [legacyJobNameLabel]: name, [controllerUidLabel]: uid, [jobNameLabel]: name };
+}
+
+/** What the client has set itself stays, and is refused afterwards. */
+function generateSelector(job: Job): void {
+  const { spec } = job;
   spec.template.metadata ??= {};
   const labels = (spec.template.metadata.labels ??= {});
-  labels[legacyJobNameLabel] = name;
-  labels[jobNameLabel] = name;
-  labels[legacyControllerUidLabel] = uid;
-  labels[controllerUidLabel] = uid;
+  for (const [key, value] of Object.entries(generatedLabels(job))) labels[key] ??= value;
   spec.selector ??= {};
-  spec.selector.matchLabels = { ...spec.selector.matchLabels, [controllerUidLabel]: uid };
+  spec.selector.matchLabels ??= {};
+  spec.selector.matchLabels[controllerUidLabel] ??= job.metadata.uid ?? "";
 }
 
-function validateGenerated({ metadata, spec }: Job): FieldError[] {
-  if (spec.manualSelector || !spec.selector) return spec.selector ? [] : [requiredValue("spec.selector")];
-  const wanted = { matchLabels: { [controllerUidLabel]: metadata.uid ?? "" } };
-  const legacy = { matchLabels: { [legacyControllerUidLabel]: metadata.uid ?? "" } };
-  if (semanticEqual(spec.selector, wanted) || semanticEqual(spec.selector, legacy)) return [];
-  return [invalidValue("spec.selector", spec.selector, "`selector` not auto-generated")];
+function validateGenerated(job: Job, old: Job | undefined): FieldError[] {
+  const { manualSelector, selector, template } = job.spec;
+  if (!selector) return [requiredValue("spec.selector")];
+  if (manualSelector) return [];
+  const labels = template.metadata?.labels ?? {};
+  const before = old?.spec.template.metadata?.labels;
+  const errors: FieldError[] = [];
+  for (const [key, value] of Object.entries(generatedLabels(job))) {
+    const field = `spec.template.metadata.labels[${key}]`;
+    // A Job from before v1.27 has only the short labels.
+    if (labels[key] === value || (before && key.includes("/") && before[key] === undefined)) continue;
+    errors.push(labels[key] === undefined ? requiredValue(field, `must be '${value}'`) : invalidValue(field, labels, `must be '${value}'`));
+  }
+  if (isSound(selector) && !matchesLabelSelector(selector, generatedLabels(job)))
+    errors.push(invalidValue("spec.selector", selector, "`selector` not auto-generated"));
+  return errors;
+}
+
+function isSound(selector: LabelSelector): boolean {
+  return validateLabelSelector("", selector).length === 0;
+}
+
+function validateSpec(spec: JobSpec): FieldError[] {
+  return [...validateJobSpec("spec", spec), ...validateSelected(spec)];
 }
 
 /** What is wrong with the spec of a Job or, the selector left out, of a CronJob's template. */
@@ -111,9 +138,7 @@ export function validateJobSpec(field: string, spec: JobSpec): FieldError[] {
     ...nonNegative(`${field}.ttlSecondsAfterFinished`, spec.ttlSecondsAfterFinished),
     ...nonNegative(`${field}.backoffLimitPerIndex`, spec.backoffLimitPerIndex),
     ...nonNegative(`${field}.maxFailedIndexes`, spec.maxFailedIndexes),
-    ...(spec.managedBy !== undefined && !spec.managedBy.includes("/")
-      ? [invalidValue(`${field}.managedBy`, spec.managedBy, 'must be a domain-prefixed path (such as "acme.io/foo")')]
-      : []),
+    ...validateManagedBy(`${field}.managedBy`, spec.managedBy),
     ...validateIndexed(field, spec),
     ...validatePodFailurePolicy(`${field}.podFailurePolicy`, spec),
     ...validateSuccessPolicy(`${field}.successPolicy`, spec),
@@ -128,29 +153,39 @@ export function validateJobSpec(field: string, spec: JobSpec): FieldError[] {
   ];
 }
 
-const largest = 100_000;
+function validateManagedBy(field: string, name: string | undefined): FieldError[] {
+  if (name === undefined) return [];
+  return [...validateDomainPath(field, name), ...(name.length > 63 ? [tooLong(field, 63)] : [])];
+}
+
+const manyCompletions = 100_000;
+const fewForMany = 10_000;
 
 function validateIndexed(field: string, spec: JobSpec): FieldError[] {
   const { completionMode, completions, backoffLimitPerIndex, maxFailedIndexes } = spec;
-  const errors: FieldError[] = [];
-  if (completionMode && completionMode !== "NonIndexed" && completionMode !== "Indexed")
-    errors.push(...oneOf(`${field}.completionMode`, completionMode, ["NonIndexed", "Indexed"]));
-  if (completionMode === "Indexed") {
-    if (completions === undefined) errors.push(requiredValue(`${field}.completions`, "when completion mode is Indexed"));
-    if ((spec.parallelism ?? 0) > largest)
-      errors.push(
-        invalidValue(`${field}.parallelism`, spec.parallelism, `must be less than or equal to ${largest} when completion mode is Indexed`),
-      );
-  } else {
-    for (const key of ["backoffLimitPerIndex", "maxFailedIndexes"] as const)
-      if (spec[key] !== undefined) errors.push(invalidValue(`${field}.${key}`, spec[key], "requires indexed completion mode"));
+  const errors = oneOfIfSet(`${field}.completionMode`, completionMode, ["NonIndexed", "Indexed"]);
+  if (maxFailedIndexes !== undefined && backoffLimitPerIndex === undefined)
+    errors.push(requiredValue(`${field}.backoffLimitPerIndex`, "when maxFailedIndexes is specified"));
+  if (completionMode !== "Indexed") {
+    if (completionMode === "NonIndexed")
+      for (const key of ["backoffLimitPerIndex", "maxFailedIndexes"] as const)
+        if (spec[key] !== undefined) errors.push(invalidValue(`${field}.${key}`, spec[key], "requires indexed completion mode"));
     return errors;
   }
-  if (maxFailedIndexes !== undefined) {
-    if (backoffLimitPerIndex === undefined)
-      errors.push(requiredValue(`${field}.backoffLimitPerIndex`, "when maxFailedIndexes is specified"));
-    if (completions !== undefined && maxFailedIndexes > completions)
-      errors.push(invalidValue(`${field}.maxFailedIndexes`, maxFailedIndexes, "must be less than or equal to completions"));
+  const atMost = (key: "parallelism" | "maxFailedIndexes", most: number, when = ""): void => {
+    if ((spec[key] ?? 0) > most) errors.push(invalidValue(`${field}.${key}`, spec[key], `must be less than or equal to ${most}${when}`));
+  };
+  if (completions === undefined) errors.push(requiredValue(`${field}.completions`, "when completion mode is Indexed"));
+  atMost("parallelism", manyCompletions, " when completion mode is Indexed");
+  if (completions !== undefined && maxFailedIndexes !== undefined && maxFailedIndexes > completions)
+    errors.push(invalidValue(`${field}.maxFailedIndexes`, maxFailedIndexes, "must be less than or equal to completions"));
+  atMost("maxFailedIndexes", manyCompletions);
+  if ((completions ?? 0) > manyCompletions && backoffLimitPerIndex !== undefined) {
+    if (maxFailedIndexes === undefined)
+      errors.push(requiredValue(`${field}.maxFailedIndexes`, `must be specified when completions is above ${manyCompletions}`));
+    const when = ` when completions are above ${manyCompletions} and used with backoff limit per index`;
+    atMost("parallelism", fewForMany, when);
+    atMost("maxFailedIndexes", fewForMany, when);
   }
   return errors;
 }
@@ -166,23 +201,34 @@ function validateRestart(field: string, { template, podFailurePolicy }: JobSpec)
 
 /** An indexed Job may change its completions together with its parallelism. */
 function validateCompletions(spec: JobSpec, old: JobSpec): FieldError[] {
-  if (spec.completions === old.completions) return [];
-  if (spec.completionMode !== "Indexed" || spec.completions === undefined) return immutable("spec.completions", false, spec.completions);
-  if (spec.completions === spec.parallelism) return [];
+  if (spec.completionMode !== "Indexed") return immutable("spec.completions", spec.completions === old.completions, spec.completions);
+  if (spec.completions === old.completions || spec.completions === undefined || spec.completions === spec.parallelism) return [];
   return [invalidValue("spec.completions", spec.completions, "can only be modified in tandem with spec.parallelism")];
 }
 
-/** The new template, where a suspended Job that has not started may change how its pods are scheduled. */
-function comparableTemplate(job: Job, old: Job): JobSpec["template"] {
-  const { template } = job.spec;
-  if (!old.spec.suspend || old.status?.startTime || !template.spec || !old.spec.template.spec) return template;
-  const before = old.spec.template;
-  const { nodeSelector, tolerations, schedulingGates, affinity } = before.spec ?? { containers: [] };
-  const containers = template.spec.containers.map((container, i) => ({ ...container, resources: before.spec?.containers[i]?.resources }));
-  return {
-    metadata: { ...template.metadata, labels: before.metadata?.labels, annotations: before.metadata?.annotations },
-    spec: { ...template.spec, containers, nodeSelector, tolerations, schedulingGates, affinity },
+/** A suspended Job without active pods may change where its pods are put and what they get; else its template stays. */
+function validateTemplateUpdate({ spec: { template } }: Job, { spec: old, status = {} }: Job): FieldError[] {
+  const before = old.template;
+  const isMutable = old.suspend && (!status.startTime || hasCondition(status.conditions, "Suspended")) && !status.active;
+  if (!isMutable || !template.spec || !before.spec) return immutable("spec.template", semanticEqual(template, before), template);
+  const { nodeSelector, tolerations, schedulingGates } = template.spec;
+  const allowed: PodSpec = {
+    ...before.spec,
+    nodeSelector,
+    tolerations,
+    schedulingGates,
+    affinity: { ...before.spec.affinity, nodeAffinity: template.spec.affinity?.nodeAffinity },
+    containers: withResources(before.spec.containers, template.spec.containers) ?? [],
+    initContainers: withResources(before.spec.initContainers, template.spec.initContainers),
   };
+  return immutable("spec.template.spec", semanticEqual(template.spec, allowed), template.spec);
+}
+
+function withResources(containers: Container[] | undefined, others: Container[] | undefined): Container[] | undefined {
+  if (containers?.length !== others?.length) return containers;
+  return containers?.map((container, i) =>
+    container.name === others?.[i]?.name ? { ...container, resources: others[i].resources } : container,
+  );
 }
 
 function statusOf({ metadata, status }: Pick<Job, "metadata" | "status">): string {

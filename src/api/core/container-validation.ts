@@ -209,9 +209,9 @@ export function checkLocalPath(field: string, path: string): FieldError[] {
 
 function validateResizePolicy(field: string, container: Container, scope: PodScope): FieldError[] {
   const seen = new Set<string>();
-  return (container.resizePolicy ?? []).flatMap(({ resourceName, restartPolicy }) => {
+  return (container.resizePolicy ?? []).flatMap(({ resourceName, restartPolicy }, i) => {
     const errors: FieldError[] = [];
-    if (seen.has(resourceName)) errors.push(duplicateValue(field, resourceName));
+    if (seen.has(resourceName)) errors.push(duplicateValue(`${field}[${i}]`, resourceName));
     seen.add(resourceName);
     errors.push(...oneOf(field, resourceName, ["cpu", "memory"]), ...oneOf(field, restartPolicy, ["NotRequired", "RestartContainer"]));
     if (scope.restartPolicy === "Never" && restartPolicy !== "NotRequired")

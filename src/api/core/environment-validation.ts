@@ -104,13 +104,9 @@ export function validateResourceFieldRef(field: string, { resource, divisor }: R
   if (!resourceFields.includes(resource) && !hugePages) return [notSupported(`${field}.resource`, resource, resourceFields)];
   const divisors = divisorsOf(resource);
   if (!divisor || compareQuantities(divisor, "0") === 0 || divisors.includes(divisor)) return [];
-  return [
-    invalidValue(
-      `${field}.divisor`,
-      divisor,
-      `only divisor's values ${divisors.join(" and ")} are supported with the ${resource} resource`,
-    ),
-  ];
+  const list = divisors.join(divisors.length > 2 ? ", " : " and ");
+  const kind = /hugepages/.exec(resource)?.[0] ?? resource.slice(resource.indexOf(".") + 1).replace("ephemeral-", "local ephemeral ");
+  return [invalidValue(`${field}.divisor`, resource, `only divisor's values ${list} are supported with the ${kind} resource`)];
 }
 
 function divisorsOf(resource: string): string[] {

@@ -15,9 +15,7 @@ const mutableText =
 export function validatePodUpdate(pod: Pod, old: Pod): FieldError[] {
   for (const list of ["containers", "initContainers"] as const)
     if ((pod.spec[list]?.length ?? 0) !== (old.spec[list]?.length ?? 0))
-      return [
-        forbiddenField(`spec.${list}`, `pod updates may not add or remove ${list === "containers" ? "containers" : "initContainers"}`),
-      ];
+      return [forbiddenField(`spec.${list}`, "pod updates may not add or remove containers")];
   const errors = [
     ...validateDeadlineUpdate(pod.spec, old.spec),
     ...validateTolerationsUpdate(pod.spec, old.spec),

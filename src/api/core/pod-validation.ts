@@ -21,10 +21,13 @@ const searchText =
 
 /** What is wrong with the spec of a Pod or pod template; the pod's name is empty for a template. */
 export function validatePodSpec(field: string, spec: PodSpec, podName: string): FieldError[] {
-  const scope = scopeOf(spec);
-  const containers = spec.containers ?? [];
+  const { containers = [], volumes = [] } = spec;
+  const wrongVolumes = validateVolumes(`${field}.volumes`, volumes, podName);
+  // A volume that is wrong in itself is none that a container could mount.
+  const isSound = (_: unknown, i: number): boolean => !wrongVolumes.some((error) => error.field.startsWith(`${field}.volumes[${i}]`));
+  const scope = scopeOf(wrongVolumes.length > 0 ? { ...spec, volumes: volumes.filter(isSound) } : spec);
   return [
-    ...validateVolumes(`${field}.volumes`, spec.volumes ?? [], podName),
+    ...wrongVolumes,
     ...validateClaims(`${field}.resourceClaims`, spec),
     ...validateContainers(`${field}.containers`, containers, scope),
     ...validateInitContainers(`${field}.initContainers`, spec.initContainers ?? [], containers, scope),
@@ -167,10 +170,13 @@ function validateDns(field: string, { dnsPolicy, dnsConfig }: PodSpec): FieldErr
       invalidValue(`${path}.searches`, searches, "must not have more than 2048 characters (including spaces) in the search list"),
     );
   for (const [i, search] of searches.entries())
-    if (search !== "." && !searchPattern.test(search.replace(/\.$/, "")))
-      errors.push(invalidValue(`${path}.searches[${i}]`, search, searchText));
+    if (search !== ".") errors.push(...invalidForEach(`${path}.searches[${i}]`, search, checkSearch(search.replace(/\.$/, ""))));
   for (const [i, option] of options.entries()) if (!option.name) errors.push(requiredValue(`${path}.options[${i}]`, "must not be empty"));
   return errors;
+}
+
+function checkSearch(search: string): string[] {
+  return [...(search.length > 253 ? ["must be no more than 253 characters"] : []), ...(searchPattern.test(search) ? [] : [searchText])];
 }
 
 function validateGates(field: string, spec: PodSpec): FieldError[] {

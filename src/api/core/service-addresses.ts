@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import type { FieldError } from "../errors.ts";
-import { duplicateValue, forbiddenField, invalidValue, oneOf } from "../meta/field-errors.ts";
+import { duplicateValue, forbiddenField, invalidValue, oneOfIfSet } from "../meta/field-errors.ts";
 import { checkCidr, checkIp, checkNonSpecialIp } from "../meta/addresses.ts";
 import type { ServiceSpec } from "../types/core.v1.ts";
 
@@ -10,17 +10,16 @@ const families = ["IPv4", "IPv6"];
 export function validateClusterIPs(spec: ServiceSpec): FieldError[] {
   if (spec.type === "ExternalName") return [];
   const errors: FieldError[] = [];
-  const { clusterIP, clusterIPs = [], ipFamilies = [], ipFamilyPolicy } = spec;
+  const { clusterIP, clusterIPs = [], ipFamilies = [] } = spec;
   if (!clusterIP && clusterIPs.length > 0)
     errors.push(invalidValue("spec.clusterIPs", clusterIPs, "must be empty when `clusterIP` is not specified"));
   else if (clusterIP && clusterIPs.length > 0 && clusterIPs[0] !== clusterIP)
     errors.push(invalidValue("spec.clusterIPs", clusterIPs, "first value must match `clusterIP`"));
   for (const [i, family] of ipFamilies.entries()) {
-    errors.push(...oneOf(`spec.ipFamilies[${i}]`, family, families));
+    errors.push(...oneOfIfSet(`spec.ipFamilies[${i}]`, family, families));
     if (ipFamilies.indexOf(family) < i) errors.push(duplicateValue(`spec.ipFamilies[${i}]`, family));
   }
-  if (ipFamilyPolicy !== undefined)
-    errors.push(...oneOf("spec.ipFamilyPolicy", ipFamilyPolicy, ["PreferDualStack", "RequireDualStack", "SingleStack"]));
+  errors.push(...oneOfIfSet("spec.ipFamilyPolicy", spec.ipFamilyPolicy, ["PreferDualStack", "RequireDualStack", "SingleStack"]));
   const given = clusterIPs.length > 0 ? clusterIPs : clusterIP ? [clusterIP] : [];
   for (const [i, ip] of given.entries()) {
     if (ip === "None" && i === 0) {

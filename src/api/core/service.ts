@@ -1,6 +1,6 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
-import { duplicateValue, forbiddenField, invalidForEach, invalidValue, notSupported, oneOf, requiredValue } from "../meta/field-errors.ts";
+import { duplicateValue, forbiddenField, invalidForEach, invalidValue, oneOf, oneOfIfSet, requiredValue } from "../meta/field-errors.ts";
 import { formatLabels } from "../meta/labels.ts";
 import { checkDnsLabel, checkDnsSubdomain, checkPort, checkQualifiedName } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
@@ -27,8 +27,8 @@ export const serviceRules: KindRules<Service> = {
       port.protocol ||= "TCP";
       if (port.targetPort === undefined || port.targetPort === 0 || port.targetPort === "") port.targetPort = port.port;
     }
-    if (hasNodePorts(spec.type) || (spec.type === "ClusterIP" && spec.externalIPs?.length)) spec.externalTrafficPolicy ||= "Cluster";
-    if (spec.type !== "ExternalName") spec.internalTrafficPolicy ||= "Cluster";
+    if (isReachable(spec)) spec.externalTrafficPolicy ||= "Cluster";
+    if (types.includes(spec.type) && spec.type !== "ExternalName") spec.internalTrafficPolicy ??= "Cluster";
     if (spec.type === "LoadBalancer") spec.allocateLoadBalancerNodePorts ??= true;
   },
   prepareForUpdate(service, old) {
@@ -55,16 +55,15 @@ export const serviceRules: KindRules<Service> = {
       errors.push(invalidValue("spec.clusterIPs[0]", spec.clusterIPs ?? [], "may not change once set"));
     if (spec.type === "LoadBalancer" && old.type === "LoadBalancer" && spec.loadBalancerClass !== old.loadBalancerClass)
       errors.push(invalidValue("spec.loadBalancerClass", spec.loadBalancerClass, "may not change once set"));
+    if (needsHealthPort(spec) && needsHealthPort(old) && spec.healthCheckNodePort !== old.healthCheckNodePort)
+      errors.push(forbiddenField("spec.healthCheckNodePort", "field is immutable"));
     return errors;
   },
-  warnings({ spec }) {
-    if (spec.clusterIP !== "None") return [];
-    return [
-      ...(spec.loadBalancerIP ? ["spec.loadBalancerIP is ignored for headless services"] : []),
-      ...(spec.externalIPs?.length ? ["spec.externalIPs is ignored for headless services"] : []),
-      ...(spec.sessionAffinity && spec.sessionAffinity !== "None" ? ["spec.SessionAffinity is ignored for headless services"] : []),
-    ];
-  },
+  warnings: ({ spec }) => [
+    ...(spec.type === "ClusterIP" && spec.clusterIP === "None" ? headlessWarnings(spec) : externalWarnings(spec)),
+    ...(spec.type !== "ExternalName" && spec.externalName ? ['spec.externalName is ignored when spec.type is not "ExternalName"'] : []),
+    ...(spec.trafficDistribution === "PreferClose" ? ['spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"'] : []),
+  ],
   cells: (service, now) => [
     service.metadata.name,
     service.spec.type ?? "",
@@ -79,6 +78,18 @@ export const serviceRules: KindRules<Service> = {
     "spec.type": ({ spec }) => spec.type ?? "",
   },
 };
+
+function headlessWarnings({ loadBalancerIP, externalIPs, sessionAffinity }: ServiceSpec): string[] {
+  const unused = { loadBalancerIP, externalIPs: externalIPs?.length, SessionAffinity: sessionAffinity !== "None" };
+  const names = Object.entries(unused).filter(([, isSet]) => isSet);
+  return names.map(([name]) => `spec.${name} is ignored for headless services`);
+}
+
+function externalWarnings({ type, externalIPs }: ServiceSpec): string[] {
+  if (!externalIPs?.length) return [];
+  if (type === "ExternalName") return ['spec.externalIPs is ignored when spec.type is "ExternalName"'];
+  return ["spec.externalIPs is deprecated and may no longer be implemented in some clusters"];
+}
 
 function portText({ port, nodePort, protocol }: ServicePort): string {
   return nodePort ? `${port}:${nodePort}/${protocol}` : `${port}/${protocol}`;
@@ -125,8 +136,8 @@ function dropTypeDependent(spec: ServiceSpec, old: ServiceSpec): void {
   if (hasNodePorts(old.type) && !hasNodePorts(spec.type)) {
     const before = new Set((old.ports ?? []).map((port) => port.nodePort));
     for (const port of spec.ports ?? []) if (before.has(port.nodePort)) delete port.nodePort;
-    if (spec.externalTrafficPolicy === old.externalTrafficPolicy && !spec.externalIPs?.length) delete spec.externalTrafficPolicy;
   }
+  if (isReachable(old) && !isReachable(spec) && spec.externalTrafficPolicy === old.externalTrafficPolicy) delete spec.externalTrafficPolicy;
   if (needsHealthPort(old) && !needsHealthPort(spec) && spec.healthCheckNodePort === old.healthCheckNodePort)
     delete spec.healthCheckNodePort;
   if (old.type === "LoadBalancer" && spec.type !== "LoadBalancer")
@@ -136,6 +147,11 @@ function dropTypeDependent(spec: ServiceSpec, old: ServiceSpec): void {
 /** Whether Services of the type are reached by a port of each node. */
 export function hasNodePorts(type: string | undefined): boolean {
   return type === "NodePort" || type === "LoadBalancer";
+}
+
+/** Whether the Service is reached from outside of the cluster. */
+function isReachable({ type, externalIPs }: ServiceSpec): boolean {
+  return hasNodePorts(type) || (type === "ClusterIP" && (externalIPs?.length ?? 0) > 0);
 }
 
 /** Whether the Service has a port on which nodes tell balancers that they have an endpoint. */
@@ -226,14 +242,12 @@ function validateLoadBalancer(spec: ServiceSpec): FieldError[] {
 
 function validatePolicies(spec: ServiceSpec): FieldError[] {
   const errors: FieldError[] = [];
+  const policies = ["Cluster", "Local"];
   const external = spec.externalTrafficPolicy;
-  if (external !== undefined) {
-    const facing = hasNodePorts(spec.type) || (spec.type === "ClusterIP" && spec.externalIPs?.length);
-    if (!facing) errors.push(invalidValue("spec.externalTrafficPolicy", external, "may only be set for externally-accessible services"));
-    else errors.push(...oneOf("spec.externalTrafficPolicy", external, ["Cluster", "Local"]));
-  } else if (hasNodePorts(spec.type)) errors.push(requiredValue("spec.externalTrafficPolicy"));
-  if (spec.internalTrafficPolicy !== undefined)
-    errors.push(...oneOf("spec.internalTrafficPolicy", spec.internalTrafficPolicy, ["Cluster", "Local"]));
+  if (isReachable(spec)) errors.push(...oneOf("spec.externalTrafficPolicy", external, policies));
+  else if (external)
+    errors.push(invalidValue("spec.externalTrafficPolicy", external, "may only be set for externally-accessible services"));
+  errors.push(...oneOfIfSet("spec.internalTrafficPolicy", spec.internalTrafficPolicy, policies));
   const port = spec.healthCheckNodePort;
   if (port && !needsHealthPort(spec))
     errors.push(
@@ -243,8 +257,7 @@ function validatePolicies(spec: ServiceSpec): FieldError[] {
         "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
       ),
     );
+  else if (port) errors.push(...invalidForEach("spec.healthCheckNodePort", port, checkPort(port)));
   const distributions = ["PreferClose", "PreferSameZone", "PreferSameNode"];
-  if (spec.trafficDistribution !== undefined && !distributions.includes(spec.trafficDistribution))
-    errors.push(notSupported("spec.trafficDistribution", spec.trafficDistribution, distributions));
-  return errors;
+  return [...errors, ...oneOfIfSet("spec.trafficDistribution", spec.trafficDistribution, distributions)];
 }

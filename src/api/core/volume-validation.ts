@@ -9,6 +9,7 @@ import {
   requiredValue,
   tooLong,
 } from "../meta/field-errors.ts";
+import { validateLabels } from "../meta/labels.ts";
 import { checkDnsLabel, checkDnsSubdomain } from "../meta/names.ts";
 import { compareQuantities } from "../meta/quantity.ts";
 import type {
@@ -74,7 +75,10 @@ const checks: { [K in keyof Volume]?: (path: string, volume: Volume, podName: st
   ephemeral: (path, { name, ephemeral }, podName) => {
     const template = ephemeral?.volumeClaimTemplate;
     if (!template) return [requiredValue(`${path}.volumeClaimTemplate`)];
-    const errors = validateClaimSpec(`${path}.volumeClaimTemplate.spec`, template.spec);
+    const errors = [
+      ...validateLabels(`${path}.volumeClaimTemplate.metadata.labels`, template.metadata?.labels),
+      ...validateClaimSpec(`${path}.volumeClaimTemplate.spec`, template.spec),
+    ];
     const claim = `${podName}-${name}`;
     if (podName && name)
       errors.push(
@@ -173,7 +177,7 @@ function validateDownwardFile(path: string, file: DownwardAPIVolumeFile): FieldE
     if (resourceFieldRef) errors.push(invalidValue(path, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously"));
   } else if (resourceFieldRef) {
     if (!resourceFieldRef.containerName) errors.push(requiredValue(`${path}.resourceFieldRef.containerName`));
-    errors.push(...validateResourceFieldRef(`${path}.resourceFieldRef`, resourceFieldRef));
+    else errors.push(...validateResourceFieldRef(`${path}.resourceFieldRef`, resourceFieldRef));
   } else errors.push(requiredValue(path, "one of fieldRef and resourceFieldRef is required"));
   return [...errors, ...validateMode(`${path}.mode`, file.mode)];
 }
@@ -181,8 +185,8 @@ function validateDownwardFile(path: string, file: DownwardAPIVolumeFile): FieldE
 function validateProjected(path: string, { sources, defaultMode }: ProjectedVolumeSource): FieldError[] {
   const paths = new Set<string>();
   const errors = validateMode(`${path}.defaultMode`, defaultMode);
-  const use = (field: string, file: string): void => {
-    if (file && paths.has(file)) errors.push(invalidValue(field, file, "conflicting duplicate paths"));
+  const use = (file: string, shown = file): void => {
+    if (file && paths.has(file)) errors.push(invalidValue(path, shown, "conflicting duplicate paths"));
     paths.add(file);
   };
   for (const [i, source] of (sources ?? []).entries()) {
@@ -192,11 +196,11 @@ function validateProjected(path: string, { sources, defaultMode }: ProjectedVolu
       if (!projection) continue;
       if (!projection.name) errors.push(requiredValue(`${at}.${kind}.name`));
       errors.push(...validateItems(`${at}.${kind}.items`, projection.items));
-      for (const item of projection.items ?? []) use(path, item.path);
+      for (const item of projection.items ?? []) use(item.path, projection.name);
     }
     for (const item of source.downwardAPI?.items ?? []) {
       errors.push(...validateDownwardFile(`${at}.downwardAPI`, item));
-      use(path, item.path);
+      use(item.path);
     }
     const token = source.serviceAccountToken;
     if (token) {
@@ -211,7 +215,6 @@ function validateProjected(path: string, { sources, defaultMode }: ProjectedVolu
         );
       if (!token.path) errors.push(requiredValue(`${path}.path`));
       else errors.push(...checkFilePath(`${path}.path`, token.path));
-      use(path, token.path);
     }
     if (Object.values(source).filter((s) => s !== undefined).length > 1)
       errors.push(forbiddenField(at, "may not specify more than 1 volume type per source"));

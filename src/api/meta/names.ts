@@ -118,7 +118,7 @@ export function checkPathSegment(name: string): string[] {
 
 /** The key of a ConfigMap or Secret. */
 export function checkConfigKey(key: string): string[] {
-  const errors = tooLongFor(key, 253);
+  const errors = tooLongFor(key, 253, "characters");
   if (!/^[-._a-zA-Z0-9]+$/.test(key))
     errors.push(
       regexText(

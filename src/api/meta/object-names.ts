@@ -1,3 +1,5 @@
+import type { FieldError } from "../errors.ts";
+import { invalidForEach, invalidValue, requiredValue } from "./field-errors.ts";
 import { checkDnsLabel, checkDnsSubdomain, checkPathSegment } from "./names.ts";
 
 type Check = (name: string) => string[];
@@ -11,6 +13,9 @@ const checks: Readonly<Record<string, Check>> = {
   "clusterroles.rbac.authorization.k8s.io": checkPathSegment,
   "clusterrolebindings.rbac.authorization.k8s.io": checkPathSegment,
   "certificatesigningrequests.certificates.k8s.io": () => [],
+  // Upstream does not look at the names of these.
+  events: () => [],
+  "poddisruptionbudgets.policy": () => [],
   "apiservices.apiregistration.k8s.io": checkPathSegment,
   // An address, as the kind's own rules check; of version 6 it has colons.
   "ipaddresses.networking.k8s.io": () => [],
@@ -20,4 +25,16 @@ const checks: Readonly<Record<string, Check>> = {
 /** How names of a resource are checked: the group ("" for core) and the plural. */
 export function nameCheckOf({ group, plural }: { group: string; plural: string }): Check {
   return checks[group ? `${plural}.${group}` : plural] ?? checkDnsSubdomain;
+}
+
+/** What is wrong with a name such as "acme.io/foo": a domain and a path. */
+export function validateDomainPath(field: string, name: string): FieldError[] {
+  if (!name) return [requiredValue(field)];
+  const [, domain = "", path = ""] = /^(.*?)\/(.*)$/s.exec(name) ?? [];
+  if (!domain || !path) return [invalidValue(field, name, 'must be a domain-prefixed path (such as "acme.io/foo")')];
+  const errors = invalidForEach(field, domain, checkDnsSubdomain(domain));
+  const characters = "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+";
+  return new RegExp(`^${characters}$`).test(path)
+    ? errors
+    : [...errors, invalidValue(field, path, `Invalid path (regex used for validation is '${characters}')`)];
 }

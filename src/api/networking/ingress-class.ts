@@ -1,7 +1,7 @@
-import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { forbiddenField, immutable, invalidForEach, requiredValue, supportedValue, tooLong } from "../meta/field-errors.ts";
-import { checkDnsLabel, checkDnsSubdomain, checkQualifiedName } from "../meta/names.ts";
+import { checkDnsLabel, checkDnsSubdomain } from "../meta/names.ts";
+import { validateDomainPath } from "../meta/object-names.ts";
 import { age } from "../meta/time.ts";
 import type { IngressClass } from "../types/networking.v1.ts";
 
@@ -12,13 +12,7 @@ export const ingressClassRules: KindRules<IngressClass> = {
   },
   validate({ spec }) {
     const { controller = "", parameters } = spec ?? {};
-    const errors: FieldError[] = controller
-      ? invalidForEach(
-          "spec.controller",
-          controller,
-          controller.includes("/") ? checkQualifiedName(controller) : ['must be a domain-prefixed path (such as "acme.io/foo")'],
-        )
-      : [requiredValue("spec.controller")];
+    const errors = validateDomainPath("spec.controller", controller);
     if (controller.length > 250) errors.push(tooLong("spec.controller", 250));
     if (!parameters) return errors;
     const field = "spec.parameters";

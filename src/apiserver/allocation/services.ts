@@ -1,4 +1,5 @@
 import { type FieldError, internalError, invalid } from "../../api/errors.ts";
+import { validateClusterIPs } from "../../api/core/service-addresses.ts";
 import { Services } from "../../api/types/resources.ts";
 import type { Service, ServicePort, ServiceSpec } from "../../api/types/core.v1.ts";
 import type { Objects } from "../objects.ts";
@@ -76,6 +77,8 @@ export class ServiceAllocation implements ResourceHooks {
       for (const member of ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"] as const)
         delete spec[member];
     } else {
+      const wrong = validateClusterIPs(spec);
+      if (wrong.length > 0) throw invalid({ kind: "Service", name: claim.name }, wrong);
       this.giveFamilies(spec, claim);
       this.giveAddress(spec, claim);
     }
@@ -233,7 +236,7 @@ function carryOver(spec: ServiceSpec, old: ServiceSpec): void {
 
 /** A type without node ports forgets those that it had before; one that the client asks for anew is left for validation to refuse. */
 function forgetNodePort(port: ServicePort, old: ServiceSpec | undefined): void {
-  if (!old || old.ports?.some(({ nodePort }) => nodePort === port.nodePort)) delete port.nodePort;
+  if (old?.ports?.some(({ nodePort }) => nodePort === port.nodePort)) delete port.nodePort;
 }
 
 function isHeadless(spec: ServiceSpec): boolean {

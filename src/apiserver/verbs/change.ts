@@ -139,15 +139,16 @@ function setOrDelete<T extends object, N extends keyof T>(target: T, name: N, va
   else target[name] = value;
 }
 
-/** Counts the generation up when something other than metadata and status differs (for some kinds annotations count too). */
+/** Counts the generation up when something other than metadata and status differs (for some kinds annotations or labels count too). */
 export function countGeneration(handler: ResourceHandler, object: KubeObject, old: Readonly<KubeObject>): void {
   if (!handler.policy.generation || handler.rules.fixedGeneration) return;
   const { metadata: newMeta, status: _s, ...rest } = object as KubeObject & { status?: unknown };
   const { metadata: oldMeta, status: _o, ...oldRest } = old as KubeObject & { status?: unknown };
   const ignoresStatus = handler.hasStatus || handler.info.type !== undefined;
+  const counted = handler.policy.generationCounts;
   const changed =
     !deepEqual(rest, oldRest) ||
     (!ignoresStatus && !deepEqual(_s, _o)) ||
-    (handler.policy.annotationsCount && !deepEqual(newMeta.annotations ?? {}, oldMeta.annotations ?? {}));
+    (counted && !deepEqual(newMeta[counted] ?? {}, oldMeta[counted] ?? {}));
   newMeta.generation = (oldMeta.generation ?? 0) + (changed ? 1 : 0) || 1;
 }

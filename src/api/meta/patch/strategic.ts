@@ -73,13 +73,15 @@ function mergeField(result: Fields, key: string, value: unknown, schema: SchemaN
   }
   const old = Object.hasOwn(result, key) ? result[key] : undefined;
   if (hasDirective(value) && !isFields(old)) delete result[key];
-  else if (isFields(value) && isFields(old) && !schema?.patchStrategies.includes("replace")) result[key] = mergeFields(old, value, schema);
+  // What is replaced as a whole keeps its nulls, which then count as zero values.
+  else if (isFields(value) && isFields(old))
+    result[key] = schema?.patchStrategies.includes("replace") ? value : mergeFields(old, value, schema);
   else if (Array.isArray(value) && Array.isArray(old)) result[key] = mergeList(old, value, key, schema);
   else result[key] = withoutDirectives(value);
 }
 
 function mergeList(old: readonly unknown[], patch: readonly unknown[], key: string, schema: SchemaNode | undefined): unknown[] {
-  if (!schema?.patchStrategies.includes("merge")) return patch.map(withoutDirectives);
+  if (!schema?.patchStrategies.includes("merge")) return [...patch];
   const { merged, present } = mergeItems(old, patch, key, schema);
   return normalizeOrder(merged, present, old, schema.mergeKey);
 }
