@@ -18,7 +18,7 @@ import { validatePodFailurePolicy, validateSuccessPolicy } from "./job-policies.
 
 /** Labels that tie pods to their Job; the short ones are from before v1.27. */
 export const controllerUidLabel = "batch.kubernetes.io/controller-uid";
-export const jobNameLabel = "batch.kubernetes.io/job-name";
+const jobNameLabel = "batch.kubernetes.io/job-name";
 const legacyControllerUidLabel = "controller-uid";
 const legacyJobNameLabel = "job-name";
 
