@@ -14,6 +14,10 @@ import type { Authorization } from "./authorization/index.ts";
 import { builtInHandlers } from "./built-in-handlers.ts";
 import { CustomResources } from "./customresources/custom-resources.ts";
 import { definitionHooks } from "./customresources/definition-hooks.ts";
+import { Fairness } from "./fairness/fairness.ts";
+import { defaultLimits, type Gate, type RequestLimits } from "./fairness/gate.ts";
+import { inFlightGate } from "./fairness/in-flight.ts";
+import { workEstimate } from "./fairness/work.ts";
 import { Health, type HealthCheck } from "./health.ts";
 import { type ConnectHandler, createListener, type Listener } from "./http/listener.ts";
 import { createRoutes } from "./http/routes.ts";
@@ -58,8 +62,8 @@ export interface ApiServerOptions {
   serverAddress?: () => string;
   /** What is running, for `kubectl version`; default: versionInfo(). */
   version?: object;
-  /** Requests on their way at once, watches not counted. Default 3000. */
-  maxInFlight?: number;
+  /** How many requests are served at once. Default: defaultLimits. */
+  limits?: RequestLimits;
   /** 0 to 1; for addresses, ports and names. Default Math.random. */
   random?: () => number;
 }
@@ -108,7 +112,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const stopAddresses = showIPAddresses({ context, registry, objects, log });
   const aggregation = createAggregation({ context, registry, objects, log, random, proxyClient: options.proxyClient ?? (() => undefined) });
   const verbs = new Verbs(context);
-  const metrics = new Metrics(clock, store, registry, () => options.metrics?.(registry) ?? []);
+  const { readOnly, mutating, fairness } = options.limits ?? defaultLimits;
+  const gate: Gate = fairness
+    ? new Fairness({ objects, clock, seats: readOnly + mutating, work: workEstimate(store, registry) })
+    : inFlightGate({ readOnly, mutating });
+  const metrics = new Metrics(clock, store, registry, () => [...gate.metrics(), ...(options.metrics?.(registry) ?? [])]);
   const listener = createListener({
     registry,
     verbs,
@@ -121,11 +129,12 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     metrics,
     connect: options.connect ?? {},
     extension: (path) => aggregation.handler(path),
-    maxInFlight: options.maxInFlight ?? 3000,
+    gate,
     other: createRoutes({
       registry,
       health,
       metrics,
+      dump: (page) => gate.dump(page),
       version: options.version ?? versionInfo(),
       customResources: () => customResources.openapi(),
       authentication,
@@ -138,6 +147,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     registry,
     objects,
     close() {
+      gate.close();
       services.close();
       aggregation.close();
       stopAddresses();

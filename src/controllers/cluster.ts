@@ -8,6 +8,7 @@ import { createEndpointSliceMirroringController } from "./endpoints/endpoint-sli
 import { createEndpointSliceController } from "./endpoints/endpoint-slice.ts";
 import { createEndpointsController } from "./endpoints/endpoints.ts";
 import { eventTTL } from "./event-ttl.ts";
+import { createFlowControl } from "./flow-control.ts";
 import { createGarbageCollector } from "./garbage-collector/garbage-collector.ts";
 import { createNamespaceController } from "./namespace.ts";
 import { nodeIPAM } from "./node-ipam.ts";
@@ -39,6 +40,7 @@ export function clusterControllers(settings: ClusterSettings): Record<string, { 
     endpointslicemirroring: { create: createEndpointSliceMirroringController, component: "endpoint-slice-mirroring-controller" },
     "ephemeral-volume": { create: createEphemeralVolumeController, component: "ephemeral_volume" },
     "event-ttl": { create: eventTTL() },
+    "flow-control": { create: createFlowControl },
     "garbage-collector": { create: createGarbageCollector },
     "local-path": { create: localPath(settings), component: "rancher.io/local-path" },
     namespace: { create: createNamespaceController },

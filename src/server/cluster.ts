@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { NodeConfig } from "../agent/config.ts";
+import { defaultLimits } from "../apiserver/fairness/gate.ts";
 import type { Client } from "../client/client.ts";
 import { type Logger, silentLogger } from "../lib/log.ts";
 import { kubeconfigYaml } from "../pki/kubeconfig.ts";
@@ -52,6 +53,7 @@ export const serverDefaults: Omit<ServerConfig, "dataDir" | "node"> = {
   clusterDNS: "10.43.0.10",
   clusterDomain: "cluster.local",
   nodePortRange: "30000-32767",
+  limits: defaultLimits,
   disable: [],
   access: accessDefaults,
   simulatedNodes: 0,

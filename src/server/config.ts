@@ -1,4 +1,5 @@
 import type { NodeConfig } from "../agent/config.ts";
+import type { RequestLimits } from "../apiserver/fairness/gate.ts";
 import type { AccessConfig } from "./access-config.ts";
 
 /** Everything that a server can be told. Defaults: serverDefaults. */
@@ -29,6 +30,8 @@ export interface ServerConfig {
   clusterDomain: string;
   /** "30000-32767" */
   nodePortRange: string;
+  /** How many requests are served at once. */
+  limits: RequestLimits;
   /** Parts that are not to run: see disableable. */
   disable: readonly string[];
   /** Who may do what. */

@@ -10,6 +10,7 @@ import { createAuthentication } from "../apiserver/authentication/index.ts";
 import { type Authorization, createAuthorization } from "../apiserver/authorization/index.ts";
 import { bootstrap, type BootstrapWriter, type ServerFacts } from "../apiserver/bootstrap/index.ts";
 import { generateName } from "../api/meta/names.ts";
+import type { RequestLimits } from "../apiserver/fairness/gate.ts";
 import type { HealthCheck } from "../apiserver/health.ts";
 import type { Encryption } from "../apiserver/encryption/encryption.ts";
 import { createStreaming, type KubeletCredentials } from "../apiserver/streaming/index.ts";
@@ -46,6 +47,7 @@ export interface ControlPlaneOptions {
   serviceCIDR: string;
   /** "30000-32767" */
   nodePortRange: string;
+  limits: RequestLimits;
   serviceAddress: string;
   clusterCIDR: string;
   /** Of service account tokens; the first one issues them. */
@@ -201,6 +203,7 @@ function buildApi(
     objects,
     serviceCIDR,
     nodePorts: { first, last },
+    limits: options.limits,
     connect,
     resources,
     proxyClient: () => pki.client("front-proxy-client"),

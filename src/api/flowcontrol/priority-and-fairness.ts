@@ -2,18 +2,29 @@ import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { forbiddenField, invalidForEach, invalidValue, notSupported, oneOf, requiredValue } from "../meta/field-errors.ts";
 import { checkDnsLabel, checkDnsSubdomain } from "../meta/names.ts";
+import { deepEqual } from "../meta/equality.ts";
 import { age } from "../meta/time.ts";
-import type { FlowSchema, PolicyRulesWithSubjects, PriorityLevelConfiguration, Subject } from "../types/flowcontrol.v1.ts";
+import type {
+  FlowSchema,
+  PolicyRulesWithSubjects,
+  PriorityLevelConfiguration,
+  PriorityLevelConfigurationSpec,
+  Subject,
+} from "../types/flowcontrol.v1.ts";
+import { FlowSchemas, PriorityLevelConfigurations } from "../types/resources.ts";
+import { mandatoryConfiguration } from "./default-configuration.ts";
 
 /** The rules of FlowSchemas. */
 export const flowSchemaRules: KindRules<FlowSchema> = {
   default({ spec }) {
     spec.matchingPrecedence ||= 1000;
   },
-  validate({ spec }) {
+  validate({ metadata, spec }) {
     const errors: FieldError[] = [];
     const precedence = spec.matchingPrecedence ?? 0;
     if (precedence <= 0) errors.push(invalidValue("spec.matchingPrecedence", precedence, "must be a positive value"));
+    if (precedence === 1 && metadata.name !== "exempt")
+      errors.push(invalidValue("spec.matchingPrecedence", precedence, "only the schema named 'exempt' may have matchingPrecedence 1"));
     if (precedence > 10_000) errors.push(invalidValue("spec.matchingPrecedence", precedence, "must not be greater than 10000"));
     const { name } = spec.priorityLevelConfiguration ?? {};
     errors.push(
@@ -30,6 +41,8 @@ export const flowSchemaRules: KindRules<FlowSchema> = {
       if (!resourceRules?.length && !nonResourceRules?.length)
         errors.push(requiredValue(`spec.rules[${i}]`, "at least one of resourceRules and nonResourceRules has to be non-empty"));
     }
+    const fixed = mandatoryConfiguration(FlowSchemas, metadata.name);
+    if (fixed && !deepEqual(spec, fixed.spec)) errors.push(mustEqual(spec, `spec of '${metadata.name}' must equal the fixed value`));
     return errors;
   },
   cells({ metadata, spec, status }, now) {
@@ -62,35 +75,7 @@ export const priorityLevelConfigurationRules: KindRules<PriorityLevelConfigurati
     queuing.handSize ||= 8;
     queuing.queueLengthLimit ||= 50;
   },
-  validate({ spec }) {
-    const errors = oneOf("spec.type", spec.type, ["Exempt", "Limited"]);
-    const { limited } = spec;
-    if (spec.type === "Exempt" && limited) errors.push(forbiddenField("spec.limited", "must be nil if the type is not Limited"));
-    if (spec.type !== "Limited") return errors;
-    if (!limited) return [...errors, requiredValue("spec.limited", "must not be empty when type is Limited")];
-    const response = limited.limitResponse;
-    errors.push(...oneOf("spec.limited.limitResponse.type", response?.type, ["Queue", "Reject"]));
-    if (response?.type === "Queue" && !response.queuing)
-      errors.push(requiredValue("spec.limited.limitResponse.queuing", "must not be empty if limited.limitResponse.type is Limited"));
-    if (response?.type === "Reject" && response.queuing)
-      errors.push(forbiddenField("spec.limited.limitResponse.queuing", "must be nil if limited.limitResponse.type is not Limited"));
-    const { nominalConcurrencyShares = 0, lendablePercent = 0, borrowingLimitPercent = 0 } = limited;
-    if (nominalConcurrencyShares < 0)
-      errors.push(invalidValue("spec.limited.nominalConcurrencyShares", nominalConcurrencyShares, "must be a non-negative integer"));
-    if (lendablePercent < 0 || lendablePercent > 100)
-      errors.push(invalidValue("spec.limited.lendablePercent", lendablePercent, "must be between 0 and 100, inclusive"));
-    if (borrowingLimitPercent < 0)
-      errors.push(
-        invalidValue("spec.limited.borrowingLimitPercent", borrowingLimitPercent, "if specified, must be a non-negative integer"),
-      );
-    const { queues = 0, handSize = 0, queueLengthLimit = 0 } = response?.queuing ?? {};
-    if (response?.type === "Queue" && response.queuing)
-      for (const [key, count] of Object.entries({ queues, handSize, queueLengthLimit }))
-        if (count <= 0) errors.push(invalidValue(`spec.limited.limitResponse.queuing.${key}`, count, "must be positive"));
-    if (response?.type === "Queue" && response.queuing && handSize > queues)
-      errors.push(invalidValue("spec.limited.limitResponse.queuing.handSize", handSize, `should not be greater than queues (${queues})`));
-    return errors;
-  },
+  validate: ({ metadata: { name }, spec }) => [...levelErrors(name, spec), ...fixedLevel(name, spec)],
   cells({ metadata, spec }, now) {
     const queuing = spec.limited?.limitResponse?.queuing;
     return [
@@ -104,6 +89,52 @@ export const priorityLevelConfigurationRules: KindRules<PriorityLevelConfigurati
     ];
   },
 };
+
+function levelErrors(name: string, spec: PriorityLevelConfigurationSpec): FieldError[] {
+  const errors = oneOf("spec.type", spec.type, ["Exempt", "Limited"]);
+  if ((name === "exempt") !== (spec.type === "Exempt"))
+    errors.unshift(invalidValue("spec.type", spec.type, "must be 'Exempt' if and only if `name` is 'exempt'"));
+  const { limited } = spec;
+  if (spec.type === "Exempt" && limited) errors.push(forbiddenField("spec.limited", "must be nil if the type is not Limited"));
+  if (spec.type !== "Limited") return errors;
+  if (!limited) return [...errors, requiredValue("spec.limited", "must not be empty when type is Limited")];
+  const response = limited.limitResponse;
+  errors.push(...oneOf("spec.limited.limitResponse.type", response?.type, ["Queue", "Reject"]));
+  if (response?.type === "Queue" && !response.queuing)
+    errors.push(requiredValue("spec.limited.limitResponse.queuing", "must not be empty if limited.limitResponse.type is Limited"));
+  if (response?.type === "Reject" && response.queuing)
+    errors.push(forbiddenField("spec.limited.limitResponse.queuing", "must be nil if limited.limitResponse.type is not Limited"));
+  const { nominalConcurrencyShares = 0, lendablePercent = 0, borrowingLimitPercent = 0 } = limited;
+  if (nominalConcurrencyShares < 0)
+    errors.push(invalidValue("spec.limited.nominalConcurrencyShares", nominalConcurrencyShares, "must be a non-negative integer"));
+  if (lendablePercent < 0 || lendablePercent > 100)
+    errors.push(invalidValue("spec.limited.lendablePercent", lendablePercent, "must be between 0 and 100, inclusive"));
+  if (borrowingLimitPercent < 0)
+    errors.push(invalidValue("spec.limited.borrowingLimitPercent", borrowingLimitPercent, "if specified, must be a non-negative integer"));
+  const { queues = 0, handSize = 0, queueLengthLimit = 0 } = response?.queuing ?? {};
+  if (response?.type === "Queue" && response.queuing)
+    for (const [key, count] of Object.entries({ queues, handSize, queueLengthLimit }))
+      if (count <= 0) errors.push(invalidValue(`spec.limited.limitResponse.queuing.${key}`, count, "must be positive"));
+  if (response?.type === "Queue" && response.queuing && handSize > queues)
+    errors.push(invalidValue("spec.limited.limitResponse.queuing.handSize", handSize, `should not be greater than queues (${queues})`));
+  return errors;
+}
+
+/** What the exempt level lends may be changed. */
+function fixedLevel(name: string, spec: PriorityLevelConfigurationSpec): FieldError[] {
+  const fixed = mandatoryConfiguration(PriorityLevelConfigurations, name)?.spec;
+  if (!fixed) return [];
+  const { exempt: _lends, ...rest } = spec;
+  if (fixed.exempt)
+    return deepEqual({ ...rest, exempt: fixed.exempt }, fixed)
+      ? []
+      : [mustEqual(spec, `spec of '${name}' except the 'spec.exempt' field must equal the fixed value`)];
+  return deepEqual(spec, fixed) ? [] : [mustEqual(spec, `spec of '${name}' must equal the fixed value`)];
+}
+
+function mustEqual(spec: object, message: string): FieldError {
+  return invalidValue("spec", spec, message);
+}
 
 const verbsKnown = ["create", "delete", "deletecollection", "get", "list", "patch", "proxy", "update", "watch"];
 

@@ -1,13 +1,14 @@
-import { deepEqual } from "../../api/meta/equality.ts";
+import { defaultConfiguration, keptConfiguration } from "../../api/flowcontrol/default-configuration.ts";
 import { hasCondition } from "../../api/meta/conditions.ts";
-import type { KubeObject } from "../../api/meta/object.ts";
-import type { ResourceInfo } from "../../api/resource.ts";
+import type { Resource, ResourceInfo } from "../../api/resource.ts";
+import type { FlowSchema, PriorityLevelConfiguration } from "../../api/types/flowcontrol.v1.ts";
 import { FlowSchemas, Namespaces, PriorityClasses, PriorityLevelConfigurations, ServiceCIDRs } from "../../api/types/resources.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Objects } from "../objects.ts";
+import { typed, untyped } from "../plain-data.ts";
 import { rbacObjects } from "./rbac.ts";
 import { ingressClass, type ServerFacts, serverObjects, serviceCIDR, storageClass } from "./server-objects.ts";
-import { type BootstrapWriter, bootstrapObjects, ensure, includes, type Wanted } from "./writer.ts";
+import { type BootstrapWriter, bootstrapObjects, ensure, type Wanted } from "./writer.ts";
 
 export type { ServerFacts } from "./server-objects.ts";
 export type { BootstrapWriter } from "./writer.ts";
@@ -30,7 +31,8 @@ export async function bootstrap({ objects, writer, facts, clock }: BootstrapOpti
   const rest = await made([
     ...rbacObjects(),
     ...plain(PriorityClasses),
-    ...[PriorityLevelConfigurations, FlowSchemas].flatMap((resource: ResourceInfo) => flowControl(resource)),
+    ...flowControl(PriorityLevelConfigurations),
+    ...flowControl(FlowSchemas),
     ...serverObjects(facts),
     ...(facts.localPath ? [storageClass()] : []),
     ...(facts.ingress ? [ingressClass()] : []),
@@ -42,17 +44,14 @@ function plain(resource: ResourceInfo): Wanted[] {
   return bootstrapObjects(resource).map((object) => ({ resource, object }));
 }
 
-const autoupdateSpec = "apf.kubernetes.io/autoupdate-spec";
-
-/** The mandatory and suggested configuration: its spec comes back unless an administrator has taken over. */
-function flowControl(resource: ResourceInfo): Wanted[] {
-  return bootstrapObjects<KubeObject & { spec: object }>(resource).map((object) => ({
+/** The mandatory and suggested configuration of priority and fairness. */
+function flowControl<T extends FlowSchema | PriorityLevelConfiguration>(resource: Resource<T>): Wanted[] {
+  return defaultConfiguration(resource).map((object) => ({
     resource,
-    object,
-    merge: (current) => {
-      if (current.metadata.annotations?.[autoupdateSpec] !== "true" || includes(current, { spec: object.spec })) return undefined;
-      const next = { ...structuredClone(current), spec: structuredClone(object.spec) };
-      return deepEqual(next, current) ? undefined : next;
+    object: untyped(object),
+    merge(current) {
+      const next = keptConfiguration(typed<T>(current), object);
+      return next && untyped(next);
     },
   }));
 }

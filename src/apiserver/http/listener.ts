@@ -2,11 +2,12 @@ import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
-import { badRequest, type StatusError, tooManyRequests } from "../../api/errors.ts";
+import { badRequest, type StatusError } from "../../api/errors.ts";
 import type { RequestAttributes, UserInfo } from "../../api/user.ts";
 import type { Logger } from "../../lib/log.ts";
 import { type Authentication, Impersonation, impersonates } from "../authentication/index.ts";
 import type { Authorization } from "../authorization/index.ts";
+import type { Gate } from "../fairness/gate.ts";
 import type { Metrics } from "../metrics.ts";
 import { attributesOf, parseRequestPath, type RequestPath } from "../request-path.ts";
 import { Responder, statusErrorOf } from "./reply.ts";
@@ -40,8 +41,8 @@ export interface ListenerParts extends ResourceParts {
   extension(path: string): ConnectHandler | undefined;
   /** Everything but resources: discovery, health, metrics, OpenAPI. */
   other(asked: PageRequest): void;
-  /** How many requests may be on their way at once, watches and connections not counted. */
-  maxInFlight: number;
+  /** Limits how many requests are served at once; connections are not counted. */
+  gate: Gate;
 }
 
 /** The request and upgrade listeners of an HTTPS server. */
@@ -63,7 +64,6 @@ interface Admitted extends Target {
 
 /** Makes the listeners: authentication, impersonation, authorisation, limits, then the verb. Nothing that fails ends the process. */
 export function createListener(parts: ListenerParts): Listener {
-  let inFlight = 0;
   const impersonation = new Impersonation(parts.authorization);
   const admitUser = (request: IncomingMessage, { path, query }: Target, sender: UserInfo): Promise<Admitted> | Admitted => {
     const attributes = withSelection(attributesOf(path, sender), query);
@@ -87,18 +87,23 @@ export function createListener(parts: ListenerParts): Listener {
     const admitted = admit(request, asked);
     const { path, query, user } = admitted instanceof Promise ? await admitted : admitted;
     const connect = connectHandler(parts, path);
-    if (!path.isResource && !connect) return parts.other({ path, query, request, responder });
     if (connect) return connect({ path, query, user, request, response, socket: request.socket, head: Buffer.alloc(0) });
-    if (!parts.registry.has(path.groupVersion) && !parts.registry.hasGroup(path.group))
-      return responder.text(404, "text/plain; charset=utf-8", "404 page not found\n");
-    const incoming: ResourceRequest = { path, query, user, request, responder };
-    if (path.verb === "watch") return serveResource(parts, incoming);
-    if (inFlight >= parts.maxInFlight) throw tooManyRequests("Too many requests, please try again later.");
-    inFlight++;
+    const entered = parts.gate.enter({
+      path,
+      query,
+      user,
+      onGone: (call) => void response.on("close", call),
+      headers(headers) {
+        responder.more = headers;
+      },
+    });
+    const seat = entered instanceof Promise ? await entered : entered;
     try {
-      await serveResource(parts, incoming);
+      // A watch has begun when this returns, and keeps its seat no longer.
+      const served = answer(parts, { path, query, user, request, responder });
+      if (served) await served;
     } finally {
-      inFlight--;
+      seat.leave();
     }
   };
 
@@ -119,6 +124,14 @@ export function createListener(parts: ListenerParts): Listener {
       });
     },
   };
+}
+
+/** Answers what is no connection: resources, and pages. */
+function answer(parts: ListenerParts, incoming: ResourceRequest): Promise<void> | void {
+  const { path, responder } = incoming;
+  if (!path.isResource) return parts.other(incoming);
+  if (parts.registry.has(path.groupVersion) || parts.registry.hasGroup(path.group)) return serveResource(parts, incoming);
+  responder.text(404, "text/plain; charset=utf-8", "404 page not found\n");
 }
 
 async function upgrade(

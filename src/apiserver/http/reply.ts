@@ -8,6 +8,8 @@ export class Responder {
   readonly response: ServerResponse;
   private readonly auditId: string;
   private readonly warnings: string[] = [];
+  /** Headers of every answer to this request beside those of `headers`: names and values one after the other. */
+  more: readonly string[] = [];
 
   constructor(response: ServerResponse, auditId: string) {
     this.response = response;
@@ -22,6 +24,7 @@ export class Responder {
   /** Names and values one after the other. */
   headers(contentType: string): OutgoingHttpHeader[] {
     const headers: OutgoingHttpHeader[] = ["Audit-Id", this.auditId, "Cache-Control", "no-cache, private", "Content-Type", contentType];
+    if (this.more.length > 0) headers.push(...this.more);
     if (this.warnings.length > 0)
       headers.push(
         "Warning",

@@ -20,6 +20,8 @@ export interface RouteParts {
   registry: Registry;
   health: Health;
   metrics: Metrics;
+  /** The pages about priority and fairness, by name. */
+  dump(page: string): string | undefined;
   version: object;
   /** The custom resources in the OpenAPI documents. */
   customResources(): ExtraResource[];
@@ -58,6 +60,13 @@ export function createRoutes(parts: RouteParts): (asked: PageRequest) => void {
     ...openapiRoutes(parts),
     [/^\/version$/, (asked) => json(asked, parts.version)],
     [/^\/metrics$/, () => parts.metrics.page()],
+    [
+      /^\/debug\/api_priority_and_fairness\/(\w+)$/,
+      (_asked, page = "") => {
+        const body = parts.dump(page);
+        return body === undefined ? undefined : { contentType: "text/plain; charset=utf-8", body };
+      },
+    ],
     [/^\/\.well-known\/openid-configuration$/, (asked) => json(asked, parts.authentication.openidConfiguration())],
     [
       /^\/openid\/v1\/jwks$/,

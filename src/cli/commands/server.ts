@@ -63,6 +63,20 @@ export const serverCommand: CliCommand = {
       value: "URL",
       description: "Where the state is kept; empty or sqlite: the SQLite file in the data folder",
     },
+    {
+      flag: "max-requests-inflight",
+      type: "number",
+      value: "N",
+      description: "Reading requests served at once; with the next one, what priority and fairness shares out",
+      default: 400,
+    },
+    { flag: "max-mutating-requests-inflight", type: "number", value: "N", description: "Writing ones", default: 200 },
+    {
+      flag: "enable-priority-and-fairness",
+      type: "boolean",
+      description: "Share what is served at once by FlowSchemas and PriorityLevelConfigurations",
+      default: true,
+    },
     { flag: "disable", type: "list", value: "PART", description: `Parts to leave out: ${disableable.join(", ")}` },
     {
       flag: "simulated-nodes",
@@ -141,6 +155,7 @@ function serverConfig(options: OptionValues, env: NodeJS.ProcessEnv): ServerConf
     clusterDNS: text(options, "cluster-dns"),
     clusterDomain: text(options, "cluster-domain"),
     nodePortRange: text(options, "service-node-port-range"),
+    limits: requestLimits(options),
     disable,
     access: accessConfig(options),
     node: nodeConfig(options),
@@ -151,6 +166,19 @@ function serverConfig(options: OptionValues, env: NodeJS.ProcessEnv): ServerConf
 /** The absolute path that the flag names; "" when it was left out. */
 function file(options: OptionValues, flag: string): string {
   return text(options, flag) && resolve(text(options, flag));
+}
+
+function requestLimits(options: OptionValues): ServerConfig["limits"] {
+  const limit = (flag: string): number => {
+    const value = Number(options[flag]);
+    if (value < 0) throw new UsageError(`--${flag}: ${value} must not be negative`);
+    return value;
+  };
+  const [readOnly, mutating] = [limit("max-requests-inflight"), limit("max-mutating-requests-inflight")];
+  const fairness = options["enable-priority-and-fairness"] !== false;
+  if (fairness && readOnly + mutating === 0)
+    throw new UsageError("--max-requests-inflight and --max-mutating-requests-inflight must add up to something positive");
+  return { readOnly, mutating, fairness };
 }
 
 function cidr(options: OptionValues, flag: string): string {

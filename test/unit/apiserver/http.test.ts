@@ -110,12 +110,23 @@ test("a body that is too large is refused", async () => {
   expect(body).toMatchObject({ code: 413, reason: "RequestEntityTooLarge", message: "Request entity too large: limit is 3145728" });
 });
 
-test("too many at once are told to come again", async () => {
-  const busy = await startServer({ maxInFlight: 0, admission: [] });
-  const answer = await busy.request("GET", maps);
+test("too many at once are told to come again, administrators are not", async () => {
+  const busy = await startServer({ limits: { readOnly: 1, mutating: 1, fairness: false }, admission: [] });
+  const path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews";
+  const headers = { authorization: "Bearer alice", "content-type": "application/json" };
+  // Its body never comes to an end.
+  const slow = httpsRequest(busy.url + path, { method: "POST", headers, rejectUnauthorized: false, agent: false });
+  slow.on("error", () => {}).write("{");
+  const review = { apiVersion: "authorization.k8s.io/v1", kind: "SelfSubjectRulesReview", spec: { namespace: "default" } };
+  const ask = (authorization: string) => busy.request("POST", path, review, { authorization });
+  await expect.poll(async () => (await ask("Bearer alice")).code).toBe(429);
+  const answer = await ask("Bearer alice");
   expect(answer.body).toMatchObject({ code: 429, message: "Too many requests, please try again later." });
   expect(answer.headers.get("retry-after")).toBe("1");
-  expect((await busy.request("GET", "/healthz")).code).toBe(200);
+  expect((await busy.request("GET", "/healthz", undefined, { authorization: "Bearer alice" })).code).toBe(200);
+  expect((await ask("Bearer admin")).code).toBe(201);
+  slow.destroy();
+  await expect.poll(async () => (await ask("Bearer alice")).code).toBe(201);
   await busy.stop();
 });
 
