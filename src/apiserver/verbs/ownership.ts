@@ -1,7 +1,7 @@
-import { compareObjects, Comparison } from "../../api/meta/apply/comparison.ts";
+import { compareObjects } from "../../api/meta/apply/comparison.ts";
+import { Comparison } from "../../api/meta/apply/difference.ts";
 import { intersection, isEmptySet } from "../../api/meta/apply/field-set.ts";
 import { ManagedFields, type Manager, managerOf } from "../../api/meta/apply/managed-fields.ts";
-import { nothingOwned } from "../../api/meta/apply/owned-set.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
 import { type SchemaNode, schemaOf } from "../../api/schema/node.ts";
 import { isJsonObject } from "../../api/schema/struct.ts";
@@ -83,7 +83,7 @@ function managedAfterScale(call: Call, object: KubeObject, managed: ManagedField
   const replicas = changed.fields;
   if (managed.owners.every(({ set }) => isEmptySet(intersection(set.fields, replicas)))) return managed;
   const isNone = isJsonObject(shown) && shown["replicas"] === undefined;
-  return managed.afterUpdate(isNone ? new Comparison(nothingOwned, changed) : comparison, writerOf(call, "Update"), undefined);
+  return managed.afterUpdate(isNone ? Comparison.removing(changed) : comparison, writerOf(call, "Update"), undefined);
 }
 
 /** What the ownership is before a change: mostly what it was, but clients may migrate it, or forget it by an empty list or entry. */

@@ -1,8 +1,9 @@
 import type { SchemaNode } from "../../schema/node.ts";
 import { isJsonObject, type JsonObject } from "../../schema/struct.ts";
 import { deepEqual } from "../equality.ts";
-import { childOf, difference, emptySet, type FieldSet, type GrowingSet, union } from "./field-set.ts";
-import { nothingOwned, OwnedSet } from "./owned-set.ts";
+import { Comparison, Difference } from "./difference.ts";
+import { childOf, emptySet, type GrowingSet } from "./field-set.ts";
+import { anyAddress, isAddress, nothingOwned, Shape } from "./owned-set.ts";
 import { itemElement } from "./typed-values.ts";
 
 /** What a step of a walk through two states tells: which member it goes into, what it found there, or that it goes back up. */
@@ -21,7 +22,7 @@ class Step {
   readonly parent: Step | undefined;
   readonly kind: StepKind;
   readonly name: string;
-  comparison: Comparison | undefined;
+  difference: Difference | undefined;
   /** The steps from here, as a list while they are few. */
   private first: Step | undefined;
   private sibling: Step | undefined;
@@ -31,7 +32,7 @@ class Step {
     this.parent = parent;
     this.kind = kind;
     this.name = name;
-    this.comparison = undefined;
+    this.difference = undefined;
     this.first = undefined;
     this.sibling = undefined;
     this.byName = undefined;
@@ -57,55 +58,8 @@ class Step {
 
 let start = new Step(undefined, "up", "");
 
-/** How two states of an object differ, in fields that somebody can own. The same difference is mostly the same Comparison. */
-export class Comparison {
-  /** Places that are new or have another value. */
-  readonly changed: OwnedSet;
-  readonly removed: OwnedSet;
-  private readonly withdrawn = new Map<OwnedSet, OwnedSet>();
-  private readonly renewed = new Map<OwnedSet, OwnedSet>();
-
-  constructor(changed: OwnedSet, removed: OwnedSet) {
-    this.changed = changed;
-    this.removed = removed;
-  }
-
-  get isEmpty(): boolean {
-    return this.changed.isEmpty && this.removed.isEmpty;
-  }
-
-  /** What is left of the set of somebody else. */
-  leftOf(set: OwnedSet): OwnedSet {
-    if (!set.mayShare(this.changed) && !set.mayShare(this.removed)) return set;
-    return remembered(this.withdrawn, set, () => difference(set.fields, union(this.changed.fields, this.removed.fields)));
-  }
-
-  /** What the writer owns, who owned the set before. */
-  ownedAfter(set: OwnedSet): OwnedSet {
-    return remembered(this.renewed, set, () => {
-      // Mostly it is what the writer owned already.
-      if (this.removed.isEmpty && set.includes(this.changed)) return set;
-      return union(difference(set.fields, this.removed.fields), this.changed.fields);
-    });
-  }
-}
-
-const maximumRemembered = 64;
-
-function remembered(results: Map<OwnedSet, OwnedSet>, set: OwnedSet, find: () => FieldSet | OwnedSet): OwnedSet {
-  let result = results.get(set);
-  if (result) return result;
-  const found = find();
-  result = found instanceof OwnedSet ? found : OwnedSet.of(found);
-  // The same under another identity would keep its text twice.
-  if (result.text === set.text) result = set;
-  if (results.size >= maximumRemembered) results.clear();
-  results.set(set, result);
-  return result;
-}
-
 /** No difference. */
-const same = new Comparison(nothingOwned, nothingOwned);
+const same = Comparison.removing(nothingOwned);
 
 const neverOwned: ReadonlySet<string> = new Set(["apiVersion", "kind", "metadata"]);
 const neverOwnedMetadata: ReadonlySet<string> = new Set([
@@ -121,27 +75,43 @@ export function compareObjects(before: object, after: object, node: SchemaNode, 
     start = new Step(undefined, "up", "");
     steps = 0;
   }
-  const walk = new Walk(start);
-  const was = before as JsonObject; // Objects are plain data.
-  const is = after as JsonObject;
-  walk.members(was, is, node, ignored.length > 0 ? new Set([...neverOwned, ...ignored]) : neverOwned);
-  const entered = walk.at.go("field", "metadata");
-  const outside = walk.at;
-  walk.at = entered;
-  const metadata = (object: JsonObject): JsonObject => (isJsonObject(object["metadata"]) ? object["metadata"] : {});
-  const metadataNode = node.field("metadata");
-  if (metadataNode) walk.members(metadata(was), metadata(is), metadataNode, neverOwnedMetadata);
-  const end = walk.at === entered ? outside : walk.at.go("up", "");
-  if (end === start) return same;
-  return (end.comparison ??= comparisonAt(end));
+  const states = { was: before as JsonObject, is: after as JsonObject }; // Objects are plain data.
+  const skipped = ignored.length > 0 ? new Set([...neverOwned, ...ignored]) : neverOwned;
+  let walk = new Walk(start, false);
+  walk.objects(states, node, skipped);
+  // With two addresses each is what it is.
+  if (walk.hasOtherAddress) {
+    walk = new Walk(start, true);
+    walk.objects(states, node, skipped);
+  }
+  const { at, address } = walk;
+  if (at === start) return same;
+  return new Comparison((at.difference ??= differenceAt(at)), address);
 }
 
 /** One walk through two states, leaving steps only where they differ. */
 class Walk {
   at: Step;
+  /** The address by which an item of a list is known. */
+  address: string | undefined;
+  hasOtherAddress = false;
+  private readonly isLiteral: boolean;
 
-  constructor(at: Step) {
+  /** `isLiteral`: addresses are walked into by what they are. */
+  constructor(at: Step, isLiteral: boolean) {
     this.at = at;
+    this.isLiteral = isLiteral;
+  }
+
+  objects({ was, is }: { was: JsonObject; is: JsonObject }, node: SchemaNode, skipped: ReadonlySet<string>): void {
+    this.members(was, is, node, skipped);
+    const outside = this.at;
+    const entered = outside.go("field", "metadata");
+    this.at = entered;
+    const metadata = (object: JsonObject): JsonObject => (isJsonObject(object["metadata"]) ? object["metadata"] : {});
+    const metadataNode = node.field("metadata");
+    if (metadataNode) this.members(metadata(was), metadata(is), metadataNode, neverOwnedMetadata);
+    this.at = this.at === entered ? outside : this.at.go("up", "");
   }
 
   /** Compares two values; undefined where there is none. Null is a value, but one without a shape. */
@@ -174,18 +144,26 @@ class Walk {
   private items(was: readonly unknown[], is: readonly unknown[], node: SchemaNode): void {
     let others: Map<string, unknown> | undefined;
     for (let i = 0; i < is.length; i++) {
-      const element = itemElement(is[i], node);
+      const element = this.elementOf(is[i], node);
       // Mostly the items stand where they stood.
-      if (!others && i < was.length && itemElement(was[i], node) === element) {
+      if (!others && i < was.length && this.elementOf(was[i], node) === element) {
         this.into("item", element, was[i], is[i], node.element);
         continue;
       }
-      others ??= new Map(was.slice(i).map((item) => [itemElement(item, node), item]));
+      others ??= new Map(was.slice(i).map((item) => [this.elementOf(item, node), item]));
       this.into("item", element, others.get(element), is[i], node.element);
       others.delete(element);
     }
     if (others) for (const [element, item] of others) this.into("item", element, item, undefined, node.element);
-    else for (const item of was.slice(is.length)) this.into("item", itemElement(item, node), item, undefined, node.element);
+    else for (const item of was.slice(is.length)) this.into("item", this.elementOf(item, node), item, undefined, node.element);
+  }
+
+  private elementOf(item: unknown, node: SchemaNode): string {
+    if (this.isLiteral || node.keys.length !== 1 || node.keys[0] !== "ip" || !isJsonObject(item) || !isAddress(item["ip"]))
+      return itemElement(item, node);
+    this.address ??= item["ip"];
+    if (this.address !== item["ip"]) this.hasOtherAddress = true;
+    return anyAddress;
   }
 
   private into(kind: "field" | "item", name: string, was: unknown, is: unknown, node: SchemaNode | undefined): void {
@@ -221,16 +199,15 @@ function isBare(value: unknown): boolean {
 }
 
 /** Reads the differences from the steps that lead to a place. */
-function comparisonAt(end: Step): Comparison {
+function differenceAt(end: Step): Difference {
   const way: Step[] = [];
   for (let step: Step | undefined = end; step?.parent; step = step.parent) way.push(step);
   way.reverse();
-  return new Comparison(placesOf(way, "changed"), placesOf(way, "removed"));
+  return new Difference(placesOf(way, "changed"), placesOf(way, "removed"));
 }
 
 /** The places that are marked so on the way. */
-function placesOf(way: readonly Step[], mark: "changed" | "removed"): OwnedSet {
-  if (!way.some(({ kind }) => kind === mark)) return nothingOwned;
+function placesOf(way: readonly Step[], mark: "changed" | "removed"): Shape {
   const all = emptySet();
   const within: GrowingSet[] = [];
   let place = all;
@@ -243,7 +220,7 @@ function placesOf(way: readonly Step[], mark: "changed" | "removed"): OwnedSet {
     }
   }
   prune(all);
-  return OwnedSet.of(all);
+  return Shape.ofFields(all);
 }
 
 function prune(set: GrowingSet): boolean {

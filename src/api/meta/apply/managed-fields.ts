@@ -1,5 +1,5 @@
 import type { ManagedFieldsEntry } from "../../types/meta.v1.ts";
-import type { Comparison } from "./comparison.ts";
+import type { Comparison } from "./difference.ts";
 import { union } from "./field-set.ts";
 import { OwnedSet } from "./owned-set.ts";
 
@@ -125,12 +125,12 @@ export class ManagedFields {
     const owners: Ownership[] = [];
     let before: OwnedSet | undefined;
     for (const owner of this.owners) {
-      const isWriter = isSame(owner.by, by) && !comparison.changed.isEmpty;
+      const isWriter = isSame(owner.by, by) && comparison.hasChanged;
       if (isWriter) before = owner.set;
       const set = isWriter ? undefined : comparison.leftOf(owner.set);
       if (set && !set.isEmpty) owners.push(set === owner.set ? owner : { ...owner, set });
     }
-    if (!comparison.changed.isEmpty) owners.push({ by, time: now, set: before ? comparison.ownedAfter(before) : comparison.changed });
+    if (comparison.hasChanged) owners.push({ by, time: now, set: before ? comparison.ownedAfter(before) : comparison.changed });
     return ManagedFields.of(capped(owners));
   }
 

@@ -2,22 +2,21 @@ import { isJsonObject, type JsonObject } from "../../schema/struct.ts";
 import { BoundedMap } from "../../../lib/bounded-map.ts";
 import { type FieldSet, fieldsText, isEmptySet, readFields } from "./field-set.ts";
 
-/** So many sets are kept for those who come to the same again; objects keep theirs whatever happens here. */
+/** So many shapes are kept for those who come to the same again; objects keep theirs whatever happens here. */
 const maximumKnown = 1024;
-const known = new Map<string, OwnedSet>();
+const known = new BoundedMap<string, Shape>(maximumKnown);
 
-/** What begins the key of a list's item that is an IP address, in JSON in JSON. */
-const addressStart = 'k:{\\"ip\\":\\"';
-const parts = new BoundedMap<string, string>(maximumKnown);
+/** The key of a list's item that is an IP address, in JSON in JSON. */
+const addressKey = /k:\{\\"ip\\":\\"([\da-fA-F.:]+)\\"\}/g;
+const [keyStart, keyEnd] = ['k:{\\"ip\\":\\"', '\\"}'];
+const openKey = `${keyStart}?${keyEnd}`;
 
-/** The one string for all that are equal to it. */
-function partOf(text: string): string {
-  let part = parts.get(text);
-  if (part === undefined) {
-    part = copyOf(text);
-    parts.set(part, part);
-  }
-  return part;
+/** The element of the one address in an object, whatever that is: no address is written so. */
+export const anyAddress = 'k:{"ip":"?"}';
+
+/** Whether a text is of the form that leaves a hole. */
+export function isAddress(text: unknown): text is string {
+  return typeof text === "string" && /^[\da-fA-F.:]+$/.test(text);
 }
 
 /** A string of its own: Joined from two, it refers to no longer one that it was cut from. */
@@ -26,38 +25,93 @@ function copyOf(text: string): string {
 }
 
 /**
- * Fields that somebody owns, as text: FieldsV1 in JSON, members in order. Objects of one shape share one of these, so two with the
- * same text are mostly, but not always, the same object.
+ * Fields that somebody owns, as text: FieldsV1 in JSON, members in order; an address in it is left open, because a pod's status differs in
+ * nothing else from thousands of others. Two with the same text are mostly, but not always, the same object.
  */
-export class OwnedSet {
-  private readonly head: string;
-  /** The first address in the text, and what is after it: a pod's status differs in nothing else from thousands of others. */
-  private readonly address: string | undefined;
-  private readonly tail: string;
+export class Shape {
+  readonly text: string;
+  /** Whether there are addresses that are not left open: two, mostly. */
+  readonly hasAddress: boolean;
+  /** What is before and after the one that is. */
+  private readonly pieces: readonly string[];
   private knownRoots: readonly string[] | undefined;
+  private without: OwnedSet | undefined;
 
   private constructor(text: string) {
-    const start = text.indexOf(addressStart) + addressStart.length;
-    const hasAddress = start >= addressStart.length;
-    const end = hasAddress ? text.indexOf('"', start) : text.length;
-    this.head = partOf(text.slice(0, hasAddress ? start : end));
-    this.address = hasAddress ? copyOf(text.slice(start, end)) : undefined;
-    this.tail = hasAddress ? partOf(text.slice(end)) : "";
+    this.text = text;
+    this.hasAddress = text.search(addressKey) >= 0;
+    this.pieces = text.split(openKey);
     this.knownRoots = undefined;
+    this.without = undefined;
+  }
+
+  /** The shape with that text, of which a copy is kept: a part of a longer one would keep that in memory. */
+  static of(text: string): Shape {
+    let shape = known.get(text);
+    if (shape) return shape;
+    shape = new Shape(copyOf(text));
+    known.set(shape.text, shape);
+    return shape;
+  }
+
+  static ofFields(set: FieldSet): Shape {
+    return Shape.of(isEmptySet(set) ? "{}" : fieldsText(set));
+  }
+
+  /** The set of this shape with that address in it. */
+  with(address: string | undefined): OwnedSet {
+    return this.pieces.length === 1 ? (this.without ??= new OwnedSet(this, undefined)) : new OwnedSet(this, address);
+  }
+
+  textWith(address: string | undefined): string {
+    return address === undefined ? this.text : this.pieces.join(`${keyStart}${address}${keyEnd}`);
+  }
+
+  get isEmpty(): boolean {
+    return this.text === "{}";
+  }
+
+  /** Whether both can have places in common: no when they lie below different members of the object. */
+  mayShare({ roots }: Shape): boolean {
+    return this.roots.some((root) => roots.includes(root));
+  }
+
+  /** Whether all places of the other belong to this one. */
+  includes(other: Shape): boolean {
+    return holds(JSON.parse(this.text), JSON.parse(other.text));
+  }
+
+  private get roots(): readonly string[] {
+    this.knownRoots ??= rootsOf(this.text);
+    return this.knownRoots;
+  }
+
+  /** The same as a tree, made anew: most are never looked into. */
+  get fields(): FieldSet {
+    return readFields(JSON.parse(this.text));
+  }
+}
+
+/** Fields that somebody owns of one object: a shape that others share, and the address in it. */
+export class OwnedSet {
+  readonly shape: Shape;
+  readonly address: string | undefined;
+
+  constructor(shape: Shape, address: string | undefined) {
+    this.shape = shape;
+    this.address = address;
   }
 
   get text(): string {
-    return this.address === undefined ? this.head : this.head + this.address + this.tail;
+    return this.shape.textWith(this.address);
   }
 
-  /** The set with that canonical text, of which copies are kept: a part of a longer one would keep that in memory. */
+  /** The set with that canonical text. */
   static ofText(text: string): OwnedSet {
-    const there = known.get(text);
-    if (there) return there;
-    if (known.size >= maximumKnown) known.clear();
-    const made = new OwnedSet(text);
-    known.set(copyOf(text), made);
-    return made;
+    const [first, second] = text.matchAll(addressKey);
+    const address = second ? undefined : first?.[1];
+    if (!first || !address) return Shape.of(text).with(undefined);
+    return Shape.of(text.replace(first[0], openKey)).with(copyOf(address));
   }
 
   static of(set: FieldSet): OwnedSet {
@@ -70,25 +124,10 @@ export class OwnedSet {
   }
 
   get isEmpty(): boolean {
-    return this.text === "{}";
+    return this.shape.isEmpty;
   }
 
-  /** Whether both can have places in common: no when they lie below different members of the object. */
-  mayShare({ roots }: OwnedSet): boolean {
-    return this.roots.some((root) => roots.includes(root));
-  }
-
-  /** Whether all places of the other belong to this set. */
-  includes(other: OwnedSet): boolean {
-    return holds(JSON.parse(this.text), JSON.parse(other.text));
-  }
-
-  private get roots(): readonly string[] {
-    this.knownRoots ??= rootsOf(this.text);
-    return this.knownRoots;
-  }
-
-  /** The same as a tree, made anew: most sets are never looked into. */
+  /** The same as a tree, made anew. */
   get fields(): FieldSet {
     return readFields(JSON.parse(this.text));
   }
@@ -127,4 +166,4 @@ function isBare(tree: JsonObject): boolean {
 }
 
 /** The set without members. */
-export const nothingOwned = OwnedSet.ofText("{}");
+export const nothingOwned = Shape.of("{}").with(undefined);
