@@ -44,6 +44,11 @@ export interface ObjectSubresource {
   verbs: readonly string[];
   /** What a get shows. */
   show(object: Readonly<KubeObject>): KubeObject;
+  /**
+   * Set where it is written for each object many times: the top-level members that it writes. A patch that speaks of no others is made on
+   * these alone, and what `merge` gives is complete: with its defaults, and all else shared with the old object.
+   */
+  writes?: readonly string[] | undefined;
   /** The main object after the write: a new, mutable one. `sent` is given away. Throws StatusErrors. */
   merge(old: Readonly<KubeObject>, sent: KubeObject, call: Call): KubeObject;
   /** What is wrong with the result. */

@@ -3,7 +3,7 @@ import type { KubeObject } from "../../api/meta/object.ts";
 import { compileType } from "../../api/schema/compiled.ts";
 import type { Binding, Pod } from "../../api/types/core.v1.ts";
 import type { Call } from "../call.ts";
-import { copyOf, typed } from "../plain-data.ts";
+import { typed, untyped } from "../plain-data.ts";
 import { type CallSubresource, type Reply, type ResourceHandler, viewOf } from "../resource-handler.ts";
 import { changeObject } from "../verbs/change.ts";
 import { timestamp, type VerbContext } from "../verbs/context.ts";
@@ -40,15 +40,17 @@ async function bind(context: VerbContext, call: Call, binding: Binding): Promise
   const node = target.name;
   await changeObject(context, call, {
     next(old) {
-      const pod = typed<Pod>(copyOf<KubeObject>(old));
-      refuseIfTaken(pod, metadata);
-      pod.spec.nodeName = node;
+      const before = typed<Pod>(old);
+      refuseIfTaken(before, metadata);
+      const pod: Pod = { ...before, metadata: { ...before.metadata }, spec: { ...before.spec, nodeName: node } };
       if (metadata.annotations) pod.metadata.annotations = { ...pod.metadata.annotations, ...metadata.annotations };
       if (metadata.labels) pod.metadata.labels = { ...pod.metadata.labels, ...metadata.labels };
-      setScheduled(pod, timestamp(context.clock.now()));
-      return pod;
+      pod.status = scheduled(before, timestamp(context.clock.now()));
+      call.handler.schema.applyDefaults({ status: pod.status });
+      return untyped(pod);
     },
     owner: "nobody",
+    isComplete: true,
     finish: () => {},
     validate: () => [],
   });
@@ -65,13 +67,12 @@ function refuseIfTaken(pod: Pod, { uid }: Binding["metadata"]): void {
   if (pod.spec.schedulingGates?.length) throw forbidden({ kind: "pods", name }, `pod ${name} has non-empty .spec.schedulingGates`);
 }
 
-function setScheduled(pod: Pod, now: string): void {
-  const status = (pod.status ??= {});
-  const before = status.conditions?.find(({ type }) => type === "PodScheduled");
-  const others = status.conditions?.filter(({ type }) => type !== "PodScheduled") ?? [];
-  if (before?.status === "True") return;
-  const observed = pod.metadata.generation === undefined ? {} : { observedGeneration: pod.metadata.generation };
-  status.conditions = [...others, { type: "PodScheduled", status: "True", lastTransitionTime: now, ...observed }];
+function scheduled({ metadata, status }: Pod, now: string): Pod["status"] {
+  const before = status?.conditions?.find(({ type }) => type === "PodScheduled");
+  if (before?.status === "True") return status;
+  const others = status?.conditions?.filter(({ type }) => type !== "PodScheduled") ?? [];
+  const observed = metadata.generation === undefined ? {} : { observedGeneration: metadata.generation };
+  return { ...status, conditions: [...others, { type: "PodScheduled", status: "True", lastTransitionTime: now, ...observed }] };
 }
 
 /** The Status of an action that worked. */

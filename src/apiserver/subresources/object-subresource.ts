@@ -2,6 +2,7 @@ import { methodNotAllowed, notFound } from "../../api/errors.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
 import { mergeValues } from "../../api/meta/apply/typed-values.ts";
 import { schemaOf } from "../../api/schema/node.ts";
+import { isJsonObject } from "../../api/schema/struct.ts";
 import type { Call } from "../call.ts";
 import { copyOf, untyped } from "../plain-data.ts";
 import { type ObjectSubresource, type Reply, type View, viewOf } from "../resource-handler.ts";
@@ -10,7 +11,7 @@ import { type Change, changeObject, countGeneration } from "../verbs/change.ts";
 import { keyOfCall, type VerbContext } from "../verbs/context.ts";
 import { type PatchInput, patched } from "../verbs/patch.ts";
 import { viewWhenReady } from "../verbs/ready.ts";
-import { checkSent, checkVersion } from "../verbs/update.ts";
+import { carryMember, checkSent, checkVersion } from "../verbs/update.ts";
 
 /** Shows a subresource of the newest committed state. */
 export function getSubresource(context: VerbContext, call: Call, subresource: ObjectSubresource): View | Promise<View> {
@@ -51,7 +52,7 @@ export async function patchSubresource(
   const view = await changeObject(context, call, {
     ...subresourceChange(call, subresource),
     next(old) {
-      const sent = patched(call.handler, subresource, subresource.show(old), patch);
+      const sent = patched(call.handler, subresource, patchable(subresource, old, patch), patch);
       checkSent(call, sent);
       checkVersion(call, sent, old);
       return subresource.merge(old, sent, call);
@@ -78,9 +79,22 @@ async function applySubresource(context: VerbContext, call: Call, subresource: O
   return { view: shown(view, subresource), code: 200 };
 }
 
+/** What a patch has to be made on: what is shown, or the part of it that the patch speaks of. */
+function patchable(subresource: ObjectSubresource, old: Readonly<KubeObject>, { type, body }: PatchInput): KubeObject {
+  const all = subresource.show(old);
+  const { writes } = subresource;
+  if (!writes || type === "json" || !isJsonObject(body) || !Object.keys(body).every((name) => writes.includes(name))) return all;
+  const part: KubeObject = { apiVersion: all.apiVersion, kind: all.kind, metadata: all.metadata };
+  for (const name of writes) Reflect.set(part, name, Reflect.get(all, name));
+  return part;
+}
+
 function subresourceChange(call: Call, subresource: ObjectSubresource): Omit<Change, "next"> {
+  const isComplete = subresource.writes !== undefined;
   return {
+    isComplete,
     finish(object, old) {
+      if (isComplete) carryMember(object, old, "spec");
       if (call.subresource !== "status") countGeneration(call.handler, object, old);
     },
     validate: subresource.validate,

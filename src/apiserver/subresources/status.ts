@@ -14,9 +14,13 @@ const metadataRules: Record<string, MetadataRule> = {
   "flowcontrol.apiserver.k8s.io/prioritylevelconfigurations": "as-before",
 };
 
+/** Whose status is written several times for each object. */
+const oftenWritten: ReadonlySet<string> = new Set(["/pods"]);
+
 /** NAME/status: replaces the status, and of the metadata what the kind lets through. Spec and the like stay as they were. */
 export function statusSubresource(handler: ResourceHandler, rule?: MetadataRule): ObjectSubresource {
   const { info, schema, rules } = handler;
+  const writes = oftenWritten.has(`${info.group}/${info.plural}`) ? ["metadata", "status"] : undefined;
   const metadataRule = rule ?? metadataRules[`${info.group}/${info.plural}`] ?? "as-sent";
   return {
     shape: "object",
@@ -26,8 +30,10 @@ export function statusSubresource(handler: ResourceHandler, rule?: MetadataRule)
     kind: info.kind,
     verbs: ["get", "patch", "update"],
     show: (object) => object,
+    writes,
     merge(old, sent) {
-      const object = copyOf<KubeObject>(old);
+      const object = writes ? { ...old } : copyOf<KubeObject>(old);
+      if (writes) schema.applyDefaults(sent);
       object.metadata = mergedMetadata(metadataRule, object, sent);
       const status = Reflect.get(sent, "status");
       if (status === undefined) Reflect.deleteProperty(object, "status");

@@ -27,6 +27,8 @@ export interface Change {
   validate(object: KubeObject, old: Readonly<KubeObject>): FieldError[];
   /** Whose change it is, for managedFields: by default the caller's; "nobody" where the server completes objects by itself. */
   owner?: "nobody";
+  /** What `next` gives is not the main resource's to complete and to warn of: it has its defaults, and shares with the old object what it leaves as it was. */
+  isComplete?: boolean;
   /** The main resource changes: addresses and ports may have to be given. */
   allocates?: boolean;
 }
@@ -63,8 +65,7 @@ async function attemptChange(
   const { object, managed } = nextState(context, call, change, { old, managed: before });
   const request = admissionRequest(call, "UPDATE", { object, old }, reservations);
   await context.admission.admit(request);
-  handler.schema.applyDefaults(object);
-  handler.rules.default?.(object);
+  if (!change.isComplete) complete(handler, object);
   change.finish(object, old);
   if (change.allocates) reservations.add(handler.hooks.allocate?.(object, old, call));
   refuseIfAny(handler, call.name, [
@@ -72,7 +73,7 @@ async function attemptChange(
     ...change.validate(object, old),
   ]);
   await context.admission.validate(request);
-  showWarnings(call, object, old);
+  if (!change.isComplete) showWarnings(call, object, old);
   // What is still on its way to the disk must not be acknowledged as it is: it is written once more instead.
   // When somebody wrote what was there already is not worth a write either. What is encrypted with an old key is.
   const isSame = (managed === before || managed?.isSameButForTimes(before)) && deepEqual(object, old);
@@ -94,6 +95,11 @@ async function attemptChange(
   return goes ? viewOf(object, managed) : viewWhenReady(handler, stored);
 }
 
+function complete({ schema, rules }: ResourceHandler, object: KubeObject): void {
+  schema.applyDefaults(object);
+  rules.default?.(object);
+}
+
 /** What the change makes of the object, with its defaults, and who owns its fields then: nothing of it is admission's doing. */
 function nextState(context: VerbContext, call: Call, change: Change, live: Live): Owned {
   const { handler } = call;
@@ -103,8 +109,7 @@ function nextState(context: VerbContext, call: Call, change: Change, live: Live)
   const object = isOwned ? next.object : next;
   const sent = object.metadata?.managedFields;
   carryIdentity(object, old);
-  handler.schema.applyDefaults(object);
-  handler.rules.default?.(object);
+  if (!change.isComplete) complete(handler, object);
   if (isOwned) return next;
   // Subresources do not change what their main resource says of owners.
   const before = call.subresource ? live.managed : managedSent(live.managed, sent);
