@@ -1,4 +1,6 @@
 import type { UserInfo } from "../api/user.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Reads } from "../store/store.ts";
 import type { ResourceHandler } from "./resource-handler.ts";
 
 /** One request on its way to a verb, whether it came over HTTPS or from within the process. Authorised already. */
@@ -13,6 +15,8 @@ export interface Call {
   dryRun: boolean;
   /** Who the client says writes; default: the user. */
   fieldManager?: string | undefined;
+  /** Gets and lists show the cluster at a past moment: its states, and its time. */
+  past?: { store: Reads; clock: Pick<Clock, "now"> };
   /** Shows the client a warning. */
   warn(message: string): void;
 }

@@ -123,7 +123,7 @@ export class Metrics {
         ],
       ),
       family("apiserver_storage_objects", "gauge", "Number of stored objects by kind.", this.storedObjects()),
-      ...processFamilies(this.store.counts),
+      ...processFamilies(this.store),
       ...(this.more?.() ?? []),
     ];
     return { body: families.join(""), contentType: "text/plain; version=0.0.4; charset=utf-8" };
@@ -144,7 +144,8 @@ function histogram({ labels, durations, count, seconds }: Series): Sample[] {
   return [...upTo, [{ ...labels, le: "+Inf" }, count, "_bucket"], [labels, seconds, "_sum"], [labels, count, "_count"]];
 }
 
-function processFamilies({ batches, syncs }: Store["counts"]): string[] {
+function processFamilies({ counts: { batches, syncs }, past }: Store): string[] {
+  const { bytes, since = 0 } = past.facts();
   const { user, system } = process.cpuUsage();
   const { rss, heapUsed } = process.memoryUsage();
   // Counted in blocks of 512 bytes.
@@ -157,6 +158,8 @@ function processFamilies({ batches, syncs }: Store["counts"]): string[] {
     show("hue_written_bytes_total", "Bytes that the whole process has sent to disks.", written, "counter"),
     show("hue_store_batches_total", "Transactions of the store.", batches, "counter"),
     show("hue_store_fsyncs_total", "Calls of fsync by the store.", syncs, "counter"),
+    show("hue_history_bytes", "About how many bytes the past takes on the disk.", bytes),
+    show("hue_history_start_time_seconds", "From when on the past is kept, since unix epoch in seconds.", since / 1000),
     show("process_start_time_seconds", "Start time of the process since unix epoch in seconds.", performance.timeOrigin / 1000),
   ];
 }

@@ -38,6 +38,7 @@ export interface Cluster {
 /** Every part of a server's configuration that nobody has to choose. */
 export const serverDefaults: Omit<ServerConfig, "dataDir" | "node"> = {
   inMemory: false,
+  history: { milliseconds: 24 * 60 * 60_000, bytes: 2 ** 28 },
   bindAddress: "0.0.0.0",
   httpsPort: 6443,
   advertiseAddress: "",

@@ -1,5 +1,6 @@
 import type { NodeConfig } from "../agent/config.ts";
 import type { RequestLimits } from "../apiserver/fairness/gate.ts";
+import type { PastWindow } from "../store/past.ts";
 import type { AccessConfig } from "./access-config.ts";
 
 /** Everything that a server can be told. Defaults: serverDefaults. */
@@ -8,6 +9,8 @@ export interface ServerConfig {
   dataDir: string;
   /** Keeps the store in memory: nothing outlives the process but certificates. */
   inMemory: boolean;
+  /** How much of the past is kept beyond what watches need; 0 milliseconds: none. */
+  history: PastWindow;
   bindAddress: string;
   /** 0: any free port. */
   httpsPort: number;

@@ -51,7 +51,7 @@ export async function startServer(config: ServerConfig, log: Logger): Promise<Ru
     const encryption = await startEncryption(config, log);
     stops.push(() => encryption?.close());
     const path = config.inMemory ? "memory" : join(config.dataDir, "store", "state.db");
-    const store = await openStore({ path, lazy: mayBeLost, sealing: encryption });
+    const store = await openStore({ path, lazy: mayBeLost, sealing: encryption, past: config.history });
     stops.push(() => store.close());
     const address = config.advertiseAddress || config.node.ip || (await machineAddress());
     const serviceAddress = addressAt(config.serviceCIDR, 1);

@@ -61,11 +61,14 @@ export class GroupCommit<T extends Logged> {
     this.wake();
   }
 
-  /** Brings what was told to the disk; resolves when nothing is on its way any more, whether written or failed. */
+  /** Brings what was given before to the disk; resolves when it is there, or has failed. */
   async flush(): Promise<void> {
-    this.flushing ||= this.waiting.size > 0;
-    this.wake();
-    while (this.underway) await this.underway;
+    // One batch may be on its way; what it has not taken in goes with the next one.
+    for (let i = 0; i < 2; i++) {
+      this.flushing ||= this.waiting.size > 0;
+      this.wake();
+      await this.underway;
+    }
   }
 
   /** As flush, for the last time: gives back the revisions that were reserved and not used. */
@@ -80,22 +83,24 @@ export class GroupCommit<T extends Logged> {
   }
 
   private async run(): Promise<void> {
-    while (this.gathering.length > 0 || this.flushing) {
-      const batch = this.gathering;
-      this.gathering = [];
-      if (!this.flushing && batch.every(({ lazy, record }) => lazy && record.revision < this.ceiling)) this.defer(batch);
-      else {
-        try {
-          await this.write(batch);
-        } catch (error) {
-          this.flushing = false;
-          this.options.failed(error, [...batch, ...this.gathering.splice(0)]);
-          break;
-        }
-      }
-      this.options.committed(batch);
-    }
+    const batch = this.gathering;
+    this.gathering = [];
+    if (batch.length > 0 || this.flushing) await this.bring(batch);
     this.underway = undefined;
+    if (this.gathering.length > 0 || this.flushing) this.wake();
+  }
+
+  private async bring(batch: readonly T[]): Promise<void> {
+    if (!this.flushing && batch.every(({ lazy, record }) => lazy && record.revision < this.ceiling)) this.defer(batch);
+    else {
+      try {
+        await this.write(batch);
+      } catch (error) {
+        this.flushing = false;
+        return this.options.failed(error, [...batch, ...this.gathering.splice(0)]);
+      }
+    }
+    this.options.committed(batch);
   }
 
   private defer(batch: readonly T[]): void {
@@ -103,7 +108,7 @@ export class GroupCommit<T extends Logged> {
       const key = idInLog(record);
       const before = this.waiting.get(key);
       this.waiting.delete(key);
-      this.waiting.set(key, before ? { ...record, replaces: before.replaces } : record);
+      this.waiting.set(key, before ? { ...record, replaces: before.replaces, time: record.time ?? before.time } : record);
     }
     const { clock, lazyDelay } = this.options;
     this.cancelTimer ??= clock.after(lazyDelay, () => void this.flush());

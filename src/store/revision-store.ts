@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { GroupCommit, type Logged } from "./group-commit.ts";
 import type { Log, LogCounts, LogRecord } from "./log.ts";
+import { Past, type PastWindow } from "./past.ts";
 import { DeletedState, State } from "./state.ts";
 import {
   Compacted,
@@ -19,7 +20,7 @@ import { idOf, Tables } from "./table.ts";
 import { Watchers } from "./watchers.ts";
 
 /** How many revisions the log forgets in one step: writes go on between two steps. */
-const compactionStep = 2000;
+const compactionStep = 500;
 /** From so many rows that may go on the log on the disk is compacted: an idle cluster does not write in order to forget. */
 const worthCompacting = 1000;
 
@@ -35,6 +36,8 @@ export interface RevisionStoreOptions {
   lazyDelay?: number;
   /** About how many bytes of history, and half the size of what is there, are kept before its older half is forgotten, whatever its age. */
   maxHistory?: number;
+  /** How much of the past is kept on the disk beyond that; default: none. */
+  past?: PastWindow;
 }
 
 /** Resources of which many objects lie about that nobody in this process looks at: only their texts are kept. */
@@ -43,7 +46,7 @@ const toldOnce = new Set(["/events"]);
 /** A write that has its revision and waits for the disk. */
 interface PendingWrite extends Logged {
   readonly id: string;
-  /** The new state; undefined for a deletion. */
+  /** Undefined for a deletion. */
   readonly state: State | undefined;
   resolve(stored: StoredObject): void;
   reject(error: unknown): void;
@@ -57,7 +60,8 @@ export class RevisionStore implements Store {
   private readonly tables = new Tables();
   private readonly watchers = new Watchers();
   private readonly commits: GroupCommit<PendingWrite>;
-  /** The newest write of each key that is still on its way, by resource and id. */
+  readonly past: Past;
+  /** The newest write of each key that is still on its way. */
   private readonly pending = new Map<string, PendingWrite>();
   /** What the last batch wrote of resources that are told once and then hardly read: by then their writers and watchers have seen them. */
   private readonly toldOnce: State[] = [];
@@ -84,6 +88,14 @@ export class RevisionStore implements Store {
       lazyDelay,
       committed: (batch) => this.commit(batch),
       failed: (error, lost) => this.fail(error, lost),
+    });
+    this.past = new Past({
+      log,
+      clock,
+      window: options.past ?? { milliseconds: 0, bytes: 0 },
+      revisions: () => this,
+      list: (query) => this.tables.find(query.resource)?.list(query).objects ?? [],
+      flush: () => this.commits.flush(),
     });
   }
 
@@ -198,7 +210,7 @@ export class RevisionStore implements Store {
     const revision = this.given + 1;
     const state = object && State.of(key, revision, object, managed);
     this.given = revision;
-    const record = { revision, key, replaces, text: state?.text };
+    const record = { revision, key, replaces, text: state?.text, time: this.past.note(revision) };
     return new Promise((resolve, reject) => {
       const write = { record, lazy: state !== undefined && this.isLazy(key), id: idOf(key), state, resolve, reject };
       this.pending.set(pendingKey(key), write);
@@ -244,6 +256,7 @@ export class RevisionStore implements Store {
     this.oldest = revision;
     this.gaps = this.gaps.filter(({ before }) => before > revision);
     this.tables.forget(revision);
+    this.past.forget(revision);
     if (this.commits.deadRows >= worthCompacting || this.log.wantsCompaction) await this.compactLog();
   }
 
@@ -255,9 +268,10 @@ export class RevisionStore implements Store {
     this.commits.deadRows = 0;
     // What is told only must not come to the log below the revision it is compacted to.
     await this.commits.flush();
+    const keep = this.log.wantsCompaction ? undefined : this.past.keep();
     for (let step = compacted; step < oldest; ) {
       step = Math.min(step + compactionStep, oldest);
-      await this.log.compact(step);
+      await this.log.compact(step, keep);
     }
   }
 

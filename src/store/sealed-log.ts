@@ -1,4 +1,4 @@
-import type { Log, LogRecord } from "./log.ts";
+import type { Keep, Log, LogRecord, PastLog } from "./log.ts";
 import { type Key, StoreFailed } from "./store.ts";
 
 /** A text that was read, and who wrote it. */
@@ -38,7 +38,9 @@ export class SealedLog implements Log {
   private readonly log: Log;
   private readonly name: string;
   private readonly sealing: Sealing | undefined;
-  wantsCompaction = false;
+  /** The last revision that replaced a state in an old form: perhaps plain, or with a key that nobody should have any more. */
+  private stale = 0;
+  private compacted = 0;
   /** What the newest states were sealed with, by their revisions; plain ones are not here. */
   private readonly sealed = new Map<number, Sealed>();
   /** Equal ones are kept once. */
@@ -50,6 +52,24 @@ export class SealedLog implements Log {
     this.name = name;
     this.sealing = sealing;
     sealing?.follow(() => new Set(this.sealed.values()));
+  }
+
+  get past(): PastLog | undefined {
+    const { past } = this.log;
+    return (
+      past && {
+        ...past,
+        states: async (query, after, upTo) => {
+          const records = await past.states(query, after, upTo);
+          for (const record of records)
+            if (this.isSealed(record))
+              await this.unsealed(record).catch((error: Error) => {
+                throw new StoreFailed(`a past state of ${nameOf(record)} cannot be decrypted: ${error.message}`);
+              });
+          return records;
+        },
+      }
+    );
   }
 
   get counts(): Log["counts"] {
@@ -78,14 +98,21 @@ export class SealedLog implements Log {
   }
 
   private async unseal(record: LogRecord): Promise<void> {
+    const writer = await this.unsealed(record);
+    this.noteStale(record);
+    this.keep(record, writer);
+  }
+
+  /** Puts the plain text in; gives what it was written with. */
+  private async unsealed(record: LogRecord): Promise<string> {
     const { key, text } = record;
-    if (text === undefined) return this.keep(record, "");
+    if (text === undefined) return "";
     if (!this.sealing)
       throw new Error("the server was started without --secrets-encryption or --encryption-provider-config; give what it was started with");
     const opened = this.sealing.unseal(key, text);
     const unsealed = opened instanceof Promise ? await opened : opened;
     record.text = unsealed.text;
-    this.keep(record, unsealed.writer);
+    return unsealed.writer;
   }
 
   private keep({ revision, replaces, key: { resource } }: LogRecord, writer: string): void {
@@ -126,17 +153,24 @@ export class SealedLog implements Log {
     const sealed = records.map((record) => {
       const { key, text } = record;
       const writer = text === undefined ? "" : sealing.writer(key.resource);
-      // The old form, perhaps plain, or with a key that nobody should have any more.
-      this.wantsCompaction ||= record.replaces > 0 && this.isStale(key, record.replaces);
+      this.noteStale(record);
       this.keep(record, writer);
       return text === undefined || writer === "" ? record : { ...record, text: sealing.seal(key, text) };
     });
     return this.log.append(sealed, ceiling);
   }
 
-  compact(revision: number): Promise<void> {
-    this.wantsCompaction = false;
-    return this.log.compact(revision);
+  compact(revision: number, keep?: Keep): Promise<void> {
+    this.compacted = revision;
+    return this.log.compact(revision, keep);
+  }
+
+  get wantsCompaction(): boolean {
+    return this.stale > this.compacted;
+  }
+
+  private noteStale({ key, replaces, revision }: LogRecord): void {
+    if (replaces > 0 && this.isStale(key, replaces)) this.stale = revision;
   }
 
   backup(path: string): Promise<void> {

@@ -3,7 +3,8 @@ import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import { crc32 } from "node:zlib";
 import type Sqlite from "better-sqlite3";
-import type { LogRecord } from "./log.ts";
+import type { Keep, LogRecord, PastQuery } from "./log.ts";
+import { SqlitePast } from "./sqlite-past.ts";
 
 /** How the file is kept. */
 export interface SqliteOptions {
@@ -37,6 +38,7 @@ export class SqliteFile {
   private readonly begin: Sqlite.Statement<[]>;
   private readonly commit: Sqlite.Statement<[]>;
   private readonly insert: Sqlite.Statement<Row>;
+  readonly past: SqlitePast;
   /**
    * Descriptors of the file and its write-ahead log, to be synced. They stay open as long as SQLite has the file: closing any descriptor
    * of a file gives up all locks that the process has on it.
@@ -67,6 +69,7 @@ export class SqliteFile {
           ALTER TABLE state ADD COLUMN ceiling INTEGER NOT NULL DEFAULT 1;
           PRAGMA user_version = 2;
           COMMIT`);
+      this.past = new SqlitePast(db, this.state().compacted);
       // What an earlier process left in the write-ahead log is brought into the file, so that this one begins with an empty one.
       db.pragma("wal_checkpoint(TRUNCATE)");
       db.pragma("synchronous = OFF");
@@ -97,37 +100,36 @@ export class SqliteFile {
   read(after: number): LogRecord[] {
     const select =
       "SELECT revision, resource, namespace, name, replaces, text, follows, crc FROM log WHERE revision > ? ORDER BY revision LIMIT 2000";
-    return this.db
-      .prepare<[number], Row>(select)
-      .raw()
-      .all(after)
-      .map(([revision, resource, namespace, name, replaces, text, follows, crc]) => {
-        const key = { resource, namespace, name };
-        const record: LogRecord = { revision, key, replaces, text: text ?? undefined, follows: follows ?? undefined };
-        if (checksum(record) !== crc) throw damage(`revision ${revision} is not as it was written`);
-        return record;
-      });
+    return this.db.prepare<[number], Row>(select).raw().all(after).map(recordOf);
+  }
+
+  /** The states of the past that ended after the one and up to the other revision. */
+  states(query: PastQuery, after: number, upTo: number): LogRecord[] {
+    return (this.past.rows(query, after, upTo) as Row[]).map(recordOf); // Its columns are those of a Row.
   }
 
   /** Writes all records and the ceiling in one transaction, or nothing. */
   append(records: readonly LogRecord[], ceiling: number | undefined): void {
     this.transaction(() => {
       for (const record of records) {
-        const { revision, key, replaces, text, follows } = record;
+        const { revision, key, replaces, text, follows, time } = record;
         this.insert.run(revision, key.resource, key.namespace, key.name, replaces, text ?? null, follows ?? null, checksum(record));
+        if (time !== undefined) this.past.addTime(revision, time);
         this.walLength += 100 + (text?.length ?? 0);
       }
       if (ceiling !== undefined) this.db.prepare("UPDATE state SET ceiling = ?").run(ceiling);
     });
   }
 
-  /** Deletes what was replaced or deleted up to that revision; says whether there was anything to do. */
-  compact(revision: number): boolean {
+  /** Takes off the log what was replaced or deleted up to that revision; says whether there was anything to do. */
+  compact(revision: number, keep: Keep): boolean {
     const { compacted } = this.state();
     // The steps of two compactions may come in turns.
     if (revision <= compacted) return false;
     this.transaction(() => {
       const range = [compacted, revision];
+      // It is written here, and wiped there.
+      this.walLength += 2 * this.past.move(compacted, revision, keep);
       const replaced = "SELECT replaces FROM log WHERE revision > ? AND revision <= ? AND replaces > 0";
       this.db.prepare(`DELETE FROM log WHERE revision IN (${replaced})`).run(range);
       this.db.prepare("DELETE FROM log WHERE revision > ? AND revision <= ? AND text IS NULL").run(range);
@@ -140,6 +142,11 @@ export class SqliteFile {
   extendWal(bytes: number): void {
     const { size } = fstatSync(this.walDescriptor);
     if (size < bytes) writeSync(this.walDescriptor, Buffer.alloc(bytes - size), 0, bytes - size, size);
+  }
+
+  /** Deletes some of what need not be kept of the past, in the same way; says whether there may be more. */
+  dropPast({ bytes }: Keep): boolean {
+    return this.transaction(() => this.past.drop(500, bytes));
   }
 
   /** Copies the write-ahead log, which has to be on the disk, into the file. Its next transaction is written over the first one from then on. */
@@ -155,13 +162,14 @@ export class SqliteFile {
     this.walLength = 0;
   }
 
-  private transaction(work: () => void): void {
+  private transaction<T>(work: () => T): T {
     this.begin.run();
     try {
-      work();
+      const result = work();
       this.commit.run();
       // At least the last page of the table, and one more now and then.
       this.walLength += 6000;
+      return result;
     } catch (error) {
       if (this.db.inTransaction) this.db.exec("ROLLBACK");
       throw error;
@@ -235,6 +243,13 @@ function syncFolderOf(path: string): void {
   const folder = openSync(dirname(path), "r");
   fsyncSync(folder);
   closeSync(folder);
+}
+
+function recordOf([revision, resource, namespace, name, replaces, text, follows, crc]: Row): LogRecord {
+  const key = { resource, namespace, name };
+  const record: LogRecord = { revision, key, replaces, text: text ?? undefined, follows: follows ?? undefined };
+  if (checksum(record) !== crc) throw damage(`revision ${revision} is not as it was written`);
+  return record;
 }
 
 function checksum({ revision, key, replaces, text, follows }: LogRecord): number {

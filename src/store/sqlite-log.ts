@@ -1,6 +1,6 @@
 import { fdatasync } from "node:fs";
 import { promisify } from "node:util";
-import type { Log, LogCounts, LogRecord } from "./log.ts";
+import type { Keep, Log, LogCounts, LogRecord, PastLog } from "./log.ts";
 import { SqliteFile, type SqliteOptions } from "./sqlite-file.ts";
 import { StoreFailed } from "./store.ts";
 
@@ -24,6 +24,11 @@ const longWal = 2 ** 20;
  */
 export class SqliteLog implements Log {
   readonly counts: LogCounts = { batches: 0, syncs: 0 };
+  readonly past: PastLog = {
+    facts: () => this.atOnce((file) => file.past.facts()),
+    states: (query, after, upTo) => this.atOnce((file) => file.states(query, after, upTo)),
+    moment: (by, value) => this.atOnce((file) => file.past.moment(by, value)),
+  };
   private readonly path: string;
   private readonly options: SqliteOptions;
   private file: SqliteFile | undefined;
@@ -72,10 +77,13 @@ export class SqliteLog implements Log {
     });
   }
 
-  compact(revision: number): Promise<void> {
+  compact(revision: number, keep: Keep = { after: revision, bytes: 0 }): Promise<void> {
     return this.inTurn(async () => {
       const file = this.opened();
-      if (file.compact(revision)) await this.commit(file);
+      if (!file.compact(revision, keep)) return;
+      let more = file.dropPast(keep);
+      await this.commit(file);
+      for (; more; await this.commit(file)) more = file.dropPast(keep);
     });
   }
 
@@ -124,11 +132,21 @@ export class SqliteLog implements Log {
 
   /** Begins when all earlier calls have ended. Rejects with StoreFailed. */
   private inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.last.then(work).catch((error: Error & { code?: string }) => {
-      throw error instanceof StoreFailed ? error : this.explain(error.code, error.message);
-    });
+    const done = this.last.then(work).catch((error) => this.refuse(error));
     this.last = done.catch(() => {});
     return done;
+  }
+
+  private atOnce<T>(read: (file: SqliteFile) => T): T {
+    try {
+      return read(this.opened());
+    } catch (error) {
+      return this.refuse(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  private refuse(error: Error & { code?: string }): never {
+    throw error instanceof StoreFailed ? error : this.explain(error.code, error.message);
   }
 
   /** One sentence: what happened, and what to do. */

@@ -1,5 +1,6 @@
 import type { ManagedFields } from "../api/meta/apply/managed-fields.ts";
 import type { KubeObject } from "../api/meta/object.ts";
+import type { Past } from "./past.ts";
 
 /** Where an object lives: resource is "group/plural" ("/pods", "apps/deployments"), namespace "" outside namespaces. */
 export interface Key {
@@ -102,6 +103,9 @@ export interface StoreWatch {
   stop(): void;
 }
 
+/** What answers gets and lists. */
+export type Reads = Pick<Store, "revision" | "get" | "list">;
+
 /** The store: a log of revisions, and an index of the newest states in memory. Reads are synchronous; writes are durable when they resolve, unless lazy. */
 export interface Store {
   /** The newest committed revision; 1 for a new store, as in etcd. */
@@ -112,6 +116,8 @@ export interface Store {
   readonly counts: { readonly batches: number; readonly syncs: number };
   /** Why nothing can be written any more; undefined while all is well. */
   readonly failure: StoreFailed | undefined;
+  /** The cluster at past moments. */
+  readonly past: Past;
   /** The newest committed state. */
   get(key: Key): StoredObject | undefined;
   /** The newest state, including writes still on their way to the disk: what the next write's `expect` is checked against. */

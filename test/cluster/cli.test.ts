@@ -38,6 +38,8 @@ describe.concurrent("a mistake on the command line is one line, and exit code 2"
     [["server", "--node-taint", "x"], /--node-taint: "x" must be KEY=VALUE:EFFECT/],
     [["server", "--datastore-endpoint", "mysql://x"], /--datastore-endpoint: "mysql:\/\/x" is not supported/],
     [["server", "--bind-address", "localhost"], /--bind-address: "localhost" is not an IP address/],
+    [["server", "--history", "long"], /--history: "long" is no duration such as 30m, 24h or 7d/],
+    [["server", "--history-bytes", "1x"], /--history-bytes: "1x" is no size such as 256Mi/],
     [["agent", "--join", "server"], /--join: "server" must be the server's address, https:\/\/HOST:PORT/],
     [["token"], /missing required args/],
     [["token", "frob"], /token knows create, list and delete, not "frob"/],
@@ -144,6 +146,7 @@ describe("beside a running server", () => {
     expect(status).toMatchObject({ code: 0, stderr: "" });
     expect(status.stdout).toMatch(/^node\s+one: Ready, 0 pods, v1\.36/m);
     expect(status.stdout).toMatch(/^disk\s+\d+\.\d MB written since .* wrote [1-9]\d* batches with [1-9]\d* fsyncs$/m);
+    expect(status.stdout).toMatch(/^history since 20\S+Z, \d+\.\d MB/m);
     expect((await mistake("status", "--data-dir", join(folder, "nowhere"))).line).toMatch(/nowhere\/kubeconfig\.yaml is not there/);
   });
 

@@ -72,6 +72,11 @@ export function parseDuration(text: string): number | undefined {
   return match[1] === "-" ? -milliseconds : milliseconds;
 }
 
+/** As parseDuration, and days: "7d", "1d12h". */
+export function parseLongDuration(text: string): number | undefined {
+  return parseDuration(text.replace(/^(\d+)d/, (_, days) => `${Number(days) * 24}h`));
+}
+
 /** Milliseconds as Go prints a duration: "1h30m0s", "1.5s", "250ms", "0s". */
 export function formatDuration(milliseconds: number): string {
   if (milliseconds === 0) return "0s";

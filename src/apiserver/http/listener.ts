@@ -10,6 +10,7 @@ import type { Authorization } from "../authorization/index.ts";
 import type { Gate } from "../fairness/gate.ts";
 import type { Metrics } from "../metrics.ts";
 import { attributesOf, parseRequestPath, type RequestPath } from "../request-path.ts";
+import { checkReadsPast, pastQuery } from "../verbs/past.ts";
 import { Responder, statusErrorOf } from "./reply.ts";
 import type { PageRequest } from "./routes.ts";
 import { type ResourceParts, type ResourceRequest, serveResource } from "./resource-requests.ts";
@@ -66,6 +67,7 @@ interface Admitted extends Target {
 export function createListener(parts: ListenerParts): Listener {
   const impersonation = new Impersonation(parts.authorization);
   const admitUser = (request: IncomingMessage, { path, query }: Target, sender: UserInfo): Promise<Admitted> | Admitted => {
+    if (query !== noQuery && query.has(pastQuery)) checkReadsPast(path, !!connectHandler(parts, path));
     const attributes = withSelection(attributesOf(path, sender), query);
     if (impersonates(request.headers))
       return impersonation.userOf(attributes, request.headers).then(async (user) => {

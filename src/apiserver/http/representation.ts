@@ -24,10 +24,10 @@ export class Representation {
   private readonly version: "v1" | "v1beta1";
   private readonly includeObject: IncludeObject;
   private readonly handler: ResourceHandler;
-  private readonly clock: Clock;
+  private readonly clock: Pick<Clock, "now">;
 
   /** Throws notAcceptable for an Accept header that asks for what there is not. The clock is for ages in Tables. */
-  constructor(handler: ResourceHandler, accept: string | undefined, query: URLSearchParams, clock: Clock) {
+  constructor(handler: ResourceHandler, accept: string | undefined, query: URLSearchParams, clock: Pick<Clock, "now">) {
     this.handler = handler;
     this.clock = clock;
     this.accepted = negotiate(accept, handler.virtual && !handler.virtual.list ? noTransforms : objectTransforms);

@@ -9,6 +9,7 @@ import { typed, untyped } from "../plain-data.ts";
 import type { Registry } from "../registry.ts";
 import type { RequestPath } from "../request-path.ts";
 import type { Reply } from "../resource-handler.ts";
+import { pastOf, pastQuery } from "../verbs/past.ts";
 import type { Verbs } from "../verbs/verbs.ts";
 import type { PatchInput, PatchType } from "../verbs/patch.ts";
 import { readBody } from "./body.ts";
@@ -70,7 +71,9 @@ export function serveResource(parts: ResourceParts, incoming: ResourceRequest): 
   if (warning) responder.warn(warning);
   const serve = methods[path.verb];
   if (!serve) throw methodNotAllowed();
-  return serve(parts, call, incoming);
+  const at = incoming.query.get(pastQuery);
+  if (at === null) return serve(parts, call, incoming);
+  return pastOf(parts.verbs.context, call, at, incoming.query.get("continue")).then((past) => serve(parts, { ...call, past }, incoming));
 }
 
 type Method = (parts: ResourceParts, call: Call, incoming: ResourceRequest) => Promise<void> | void;
@@ -120,7 +123,7 @@ const methods: Record<string, Method> = {
 };
 
 function representation(parts: ResourceParts, call: Call, { request, query }: ResourceRequest): Representation {
-  return new Representation(call.handler, request.headers.accept, query, parts.clock);
+  return new Representation(call.handler, request.headers.accept, query, (call.past ?? parts).clock);
 }
 
 function send({ responder }: ResourceRequest, form: Representation, { view, code }: Reply): void {

@@ -8,13 +8,13 @@ import { copyOf, untyped } from "../plain-data.ts";
 import { type ObjectSubresource, type Reply, type View, viewOf } from "../resource-handler.ts";
 import { applyNode, appliedToSubresource, configurationOf } from "../verbs/apply.ts";
 import { type Change, changeObject, countGeneration } from "../verbs/change.ts";
-import { keyOfCall, type VerbContext } from "../verbs/context.ts";
+import { keyOfCall, type ReadContext, type VerbContext } from "../verbs/context.ts";
 import { type PatchInput, patched } from "../verbs/patch.ts";
 import { viewWhenReady } from "../verbs/ready.ts";
 import { carryMember, checkSent, checkVersion } from "../verbs/update.ts";
 
-/** Shows a subresource of the newest committed state. */
-export function getSubresource(context: VerbContext, call: Call, subresource: ObjectSubresource): View | Promise<View> {
+/** Shows a subresource of the newest committed state, or of a past one. */
+export function getSubresource(context: ReadContext, call: Call, subresource: ObjectSubresource): View | Promise<View> {
   if (!subresource.verbs.includes("get")) throw methodNotAllowed();
   const stored = context.store.get(keyOfCall(call));
   if (!stored) throw notFound({ ...call.handler.target, name: call.name });

@@ -1,12 +1,17 @@
 import type { KubeObject } from "../../api/meta/object.ts";
 import type { Clock } from "../../lib/clock.ts";
-import type { Key, Store } from "../../store/store.ts";
+import type { Key, Reads, Store } from "../../store/store.ts";
 import type { AdmissionRequest } from "../admission/admission.ts";
 import type { AdmissionChain, Reservations } from "../admission-chain.ts";
 import type { Call } from "../call.ts";
 
+/** What gets and lists read from: the cluster as it is now, or was. */
+export interface ReadContext {
+  store: Reads;
+}
+
 /** The parts of the server that verbs work with. */
-export interface VerbContext {
+export interface VerbContext extends ReadContext {
   store: Store;
   clock: Clock;
   admission: AdmissionChain;

@@ -4,7 +4,7 @@ import type { Call, ListOptions } from "../call.ts";
 import { decodeContinue, encodeContinue } from "../continue-token.ts";
 import type { View } from "../resource-handler.ts";
 import { selectionOf } from "../selection.ts";
-import type { VerbContext } from "./context.ts";
+import type { ReadContext } from "./context.ts";
 
 /** A list before it is put into words. */
 export interface Listed {
@@ -21,7 +21,7 @@ const tooOldToken =
   "now may show up in the list.";
 
 /** Lists a collection; see "Kubernetes API Concepts": resourceVersion semantics and chunked lists. */
-export function listObjects(context: VerbContext, call: Call, options: ListOptions): Listed | Promise<Listed> {
+export function listObjects(context: ReadContext, call: Call, options: ListOptions): Listed | Promise<Listed> {
   const { handler } = call;
   validateListOptions(options);
   const selection = selectionOf(handler, options);
@@ -40,7 +40,7 @@ export function listObjects(context: VerbContext, call: Call, options: ListOptio
 
 /** What a selector of fields looks at has to be converted first; otherwise only what is shown. */
 async function listConverted(
-  context: VerbContext,
+  context: ReadContext,
   call: Call,
   query: ListQuery,
   { continued, byField }: { continued: boolean; byField: boolean },
@@ -89,7 +89,7 @@ export function* textInPieces<T>(head: object, field: string, items: readonly T[
   yield `${piece}]}\n`;
 }
 
-function readPage(context: VerbContext, call: Call, query: ListQuery, continued: boolean): ListResult {
+function readPage(context: ReadContext, call: Call, query: ListQuery, continued: boolean): ListResult {
   try {
     return context.store.list(query);
   } catch (error) {
@@ -101,7 +101,7 @@ function readPage(context: VerbContext, call: Call, query: ListQuery, continued:
 }
 
 /** The exact revision that the options ask for; undefined for the newest. */
-function revisionToList(context: VerbContext, options: ListOptions): number | undefined {
+function revisionToList(context: ReadContext, options: ListOptions): number | undefined {
   const asked = parseRevision(options.resourceVersion);
   if (!asked) return undefined;
   refuseFuture(context, asked);
@@ -119,7 +119,7 @@ export function parseRevision(text: string | undefined): number {
 }
 
 /** Throws the Timeout that clients know when a revision has not been reached yet. */
-export function refuseFuture(context: VerbContext, revision: number): void {
+export function refuseFuture(context: ReadContext, revision: number): void {
   if (revision <= context.store.revision) return;
   throw new StatusError({
     code: 504,

@@ -33,16 +33,18 @@ export class Verbs {
 
   get(call: Call): View | Promise<View> {
     const subresource = subresourceOf(call);
+    const context = call.past ?? this.context;
     if (subresource) {
       if (subresource.shape !== "object") throw methodNotAllowed();
-      return getSubresource(this.context, call, subresource);
+      return getSubresource(context, call, subresource);
     }
-    return call.handler.virtual ? getVirtual(call, call.handler.virtual) : getObject(this.context, call);
+    return call.handler.virtual ? getVirtual(call, call.handler.virtual) : getObject(context, call);
   }
 
   list(call: Call, options: ListOptions): Listed | Promise<Listed> {
     needVerb(call, "list");
-    return call.handler.virtual ? listVirtual(this.context, call, call.handler.virtual, options) : listObjects(this.context, call, options);
+    const context = call.past ?? this.context;
+    return call.handler.virtual ? listVirtual(context, call, call.handler.virtual, options) : listObjects(context, call, options);
   }
 
   watch(call: Call, options: WatchOptions): Watch {

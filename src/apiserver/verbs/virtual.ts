@@ -2,7 +2,7 @@ import { methodNotAllowed, notFound } from "../../api/errors.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
 import type { Call, ListOptions } from "../call.ts";
 import { type View, type VirtualResource, viewOf } from "../resource-handler.ts";
-import type { VerbContext } from "./context.ts";
+import type { ReadContext } from "./context.ts";
 import type { Listed } from "./list.ts";
 
 /** One object of a resource that is not stored. Throws notFound. */
@@ -18,7 +18,7 @@ export function getVirtual(call: Call, virtual: VirtualResource): View | Promise
 }
 
 /** All objects of a resource that is not stored. */
-export function listVirtual(context: VerbContext, call: Call, virtual: VirtualResource, options: ListOptions): Listed | Promise<Listed> {
+export function listVirtual(context: ReadContext, call: Call, virtual: VirtualResource, options: ListOptions): Listed | Promise<Listed> {
   const { listKind: kind, info } = call.handler;
   const listed = (objects: readonly KubeObject[]): Listed => ({
     kind,

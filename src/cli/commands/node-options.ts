@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import type { NodeConfig } from "../../agent/config.ts";
+import { parseLongDuration } from "../../api/meta/time.ts";
 import type { Option, OptionValues } from "../options.ts";
 import { UsageError } from "../usage-error.ts";
 
@@ -77,6 +78,13 @@ export function text(options: OptionValues, flag: string): string {
 export function list(options: OptionValues, flag: string): readonly string[] {
   const value = options[flag];
   return Array.isArray(value) ? value : [];
+}
+
+/** A duration in milliseconds: 30m, 24h, 7d or 0; throws UsageError when it is none. */
+export function duration(options: OptionValues, flag: string): number {
+  const milliseconds = parseLongDuration(text(options, flag)) ?? -1;
+  if (milliseconds < 0) throw new UsageError(`--${flag}: "${text(options, flag)}" is no duration such as 30m, 24h or 7d`);
+  return milliseconds;
 }
 
 /** A port number; throws UsageError when it is none. */

@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { join, resolve } from "node:path";
 import { disableable } from "../../agent/config.ts";
+import { isQuantity, value } from "../../api/meta/quantity.ts";
 import { systemClock } from "../../lib/clock.ts";
 import type { ServerConfig } from "../../server/config.ts";
 import type { CliCommand } from "../command.ts";
@@ -11,7 +12,7 @@ import type { OptionValues } from "../options.ts";
 import { untilSignal } from "../signals.ts";
 import { UsageError } from "../usage-error.ts";
 import { accessConfig, accessOptions } from "./access-options.ts";
-import { defaultDataDir, list, nodeConfig, nodeOptions, port, text } from "./node-options.ts";
+import { defaultDataDir, duration, list, nodeConfig, nodeOptions, port, text } from "./node-options.ts";
 
 /** `hue server`: the whole cluster in this process. */
 export const serverCommand: CliCommand = {
@@ -77,6 +78,14 @@ export const serverCommand: CliCommand = {
       description: "Share what is served at once by FlowSchemas and PriorityLevelConfigurations",
       default: true,
     },
+    {
+      flag: "history",
+      type: "string",
+      value: "DURATION",
+      description: "How long the past can be read; 0: no longer than watches need",
+      default: "24h",
+    },
+    { flag: "history-bytes", type: "string", value: "SIZE", description: "About how much of it is kept at most", default: "256Mi" },
     { flag: "disable", type: "list", value: "PART", description: `Parts to leave out: ${disableable.join(", ")}` },
     {
       flag: "simulated-nodes",
@@ -140,6 +149,7 @@ function serverConfig(options: OptionValues, env: NodeJS.ProcessEnv): ServerConf
   return {
     dataDir,
     inMemory: false,
+    history: { milliseconds: duration(options, "history"), bytes: size(options, "history-bytes") },
     bindAddress: text(options, "bind-address"),
     httpsPort: port(options, "https-listen-port"),
     advertiseAddress: text(options, "advertise-address"),
@@ -179,6 +189,13 @@ function requestLimits(options: OptionValues): ServerConfig["limits"] {
   if (fairness && readOnly + mutating === 0)
     throw new UsageError("--max-requests-inflight and --max-mutating-requests-inflight must add up to something positive");
   return { readOnly, mutating, fairness };
+}
+
+function size(options: OptionValues, flag: string): number {
+  const given = text(options, flag);
+  const bytes = isQuantity(given) ? value(given) : -1;
+  if (bytes < 0) throw new UsageError(`--${flag}: "${given}" is no size such as 256Mi`);
+  return bytes;
 }
 
 function cidr(options: OptionValues, flag: string): string {

@@ -1,3 +1,4 @@
+import { formatTime } from "../../api/meta/time.ts";
 import { Nodes, Pods } from "../../api/types/resources.ts";
 import type { CliCommand } from "../command.ts";
 import { connect, connectionOptions } from "../connection.ts";
@@ -10,6 +11,14 @@ function written(metrics: ReadonlyMap<string, number>): string {
   const bytes = (of("hue_written_bytes_total") / 1e6).toFixed(1);
   const [batches, syncs] = [of("hue_store_batches_total"), of("hue_store_fsyncs_total")];
   return `${bytes} MB written since the start ${minutes} minutes ago; the store wrote ${batches} batches with ${syncs} fsyncs`;
+}
+
+/** How far back the past can be read. */
+function history(metrics: ReadonlyMap<string, number>): string {
+  const since = metrics.get("hue_history_start_time_seconds") ?? 0;
+  if (!since) return "nothing yet";
+  const bytes = ((metrics.get("hue_history_bytes") ?? 0) / 1e6).toFixed(1);
+  return `since ${formatTime(since * 1000)}, ${bytes} MB; see hue at, hue diff`;
 }
 
 /** `hue status` */
@@ -35,7 +44,9 @@ export const statusCommand: CliCommand = {
       const phases = new Map<string, number>();
       for (const pod of pods.items) phases.set(pod.status.phase ?? "Unknown", (phases.get(pod.status.phase ?? "Unknown") ?? 0) + 1);
       console.log(`pods    ${[...phases].map(([phase, count]) => `${count} ${phase}`).join(", ") || "none"}`);
-      console.log(`disk    ${written(await metrics())}`);
+      const read = await metrics();
+      console.log(`disk    ${written(read)}`);
+      console.log(`history ${history(read)}`);
       return nodes.items.length > 0 &&
         nodes.items.every((node) => node.status.conditions?.some((c) => c.type === "Ready" && c.status === "True"))
         ? 0

@@ -5,7 +5,7 @@ import { authorityHash, formatJoinToken, newJoinToken } from "../../pki/join-tok
 import type { CliCommand } from "../command.ts";
 import { connect, connectionOptions, findKubeconfig } from "../connection.ts";
 import { UsageError } from "../usage-error.ts";
-import { text } from "./node-options.ts";
+import { duration, text } from "./node-options.ts";
 
 const namespace = "kube-system";
 const prefix = "bootstrap-token-";
@@ -31,7 +31,7 @@ export const tokenCommand: CliCommand = {
     const actions = {
       create: (client: Client) => {
         const cluster = findKubeconfig(options, env).content.clusters[0]?.cluster["certificate-authority-data"] ?? "";
-        return create(client, Buffer.from(cluster, "base64").toString(), lifetime(text(options, "ttl")), text(options, "description"));
+        return create(client, Buffer.from(cluster, "base64").toString(), duration(options, "ttl"), text(options, "description"));
       },
       list,
       delete: (client: Client) => remove(client, id),
@@ -47,15 +47,6 @@ export const tokenCommand: CliCommand = {
     return 0;
   },
 };
-
-/** Milliseconds, 0 for ever. */
-function lifetime(ttl: string): number {
-  const units: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-  const [, count = "", unit = ""] = /^(\d+)([smhd])$/.exec(ttl) ?? [];
-  if (ttl === "0") return 0;
-  if (!units[unit]) throw new UsageError(`--ttl: "${ttl}" must be a number with s, m, h or d, or 0 for ever`);
-  return Number(count) * (units[unit] ?? 0);
-}
 
 async function create(client: Client, authority: string, milliseconds: number, description: string): Promise<void> {
   const token = newJoinToken();

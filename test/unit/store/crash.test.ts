@@ -77,13 +77,33 @@ function compareLazy(store: Store, acknowledged: readonly Acknowledged[]): void 
   }
 }
 
-test("kill -9 at any moment, 50 times under load, loses no acknowledged write and repeats no revision", { timeout: 300_000 }, async () => {
+/** The past shows at the revision of an acknowledged write what that wrote: of a dozen writes of any age. */
+async function comparePast(store: Store, acknowledged: ReadonlyMap<number, Acknowledged>): Promise<void> {
+  const writes = [...acknowledged.values()];
+  for (let i = 0; i < 12; i++) {
+    const write = writes[Math.floor((writes.length * i) / 12)];
+    if (!write) continue;
+    const [namespace = "", name = ""] = write.id.split("/");
+    const past = await store.past.at(write.revision, { resource: "/configmaps", namespace });
+    const state = past.get({ resource: "/configmaps", namespace, name });
+    expect({ ...write, revision: state?.revision, value: dataOf(state) }).toEqual(
+      write.value === null ? { ...write, revision: undefined } : write,
+    );
+  }
+}
+
+const past = { milliseconds: 60 * 60_000, bytes: 2 ** 30 };
+
+test("kill -9 at any moment, 50 times under load, loses no acknowledged write, now or in the past, and repeats no revision", {
+  timeout: 300_000,
+}, async () => {
   const folder = await mkdtemp(join(tmpdir(), "hue-crash-"));
   const path = join(folder, "state.db");
   const acknowledged = new Map<number, Acknowledged>();
   const lazy = new Map<number, Acknowledged>();
   let before = 1;
   let greatest = 1;
+  let moved = 0;
   for (let round = 0; round < 50; round++) {
     const told = await writeUntilKilled(path, round);
     for (const write of told) {
@@ -92,17 +112,20 @@ test("kill -9 at any moment, 50 times under load, loses no acknowledged write an
       (write.lazy ? lazy : acknowledged).set(write.revision, write);
       greatest = Math.max(greatest, write.revision);
     }
-    const store = await openStore({ path });
+    const store = await openStore({ path, past });
+    await comparePast(store, acknowledged);
     compare(store, acknowledged);
     compareLazy(
       store,
       told.filter((write) => write.lazy),
     );
     before = store.revision;
+    moved = Math.max(moved, store.past.facts().bytes);
     expect(before).toBeGreaterThanOrEqual(greatest);
     await store.close();
   }
   expect(acknowledged.size).toBeGreaterThan(1000);
   expect(lazy.size).toBeGreaterThan(200);
+  expect(moved).toBeGreaterThan(1_000_000);
   await rm(folder, { recursive: true });
 });

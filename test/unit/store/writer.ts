@@ -3,7 +3,12 @@ import { writeSync } from "node:fs";
 import { openStore } from "../../../src/store/open.ts";
 
 const [path = "", round = "0"] = process.argv.slice(2);
-const store = await openStore({ path, lazy: ({ resource: of }) => of === "/leases", lazyDelay: 40 });
+const store = await openStore({
+  path,
+  lazy: ({ resource: of }) => of === "/leases",
+  lazyDelay: 40,
+  past: { milliseconds: 60 * 60_000, bytes: 2 ** 30 },
+});
 const resource = "/configmaps";
 
 /** The line is with the reader when this returns, however slowly it reads: what comes later depends on it. */
