@@ -159,8 +159,8 @@ describe("what the disk is asked for", () => {
     expect([store.oldestRevision, store.counts.batches]).toEqual([300, 5]);
     for (let i = 0; i < 10; i++) await Promise.all(Array.from({ length: 100 }, (_, n) => put(store, config(`c-${n}`), String(i))));
     await store.compact(1400);
-    // Steps of 2,000 revisions.
-    expect(store.counts).toEqual({ batches: 16, syncs: 16 });
+    // Steps of 500 revisions.
+    expect(store.counts).toEqual({ batches: 18, syncs: 18 });
     await store.close();
   });
 
