@@ -126,6 +126,6 @@ test("kill -9 at any moment, 50 times under load, loses no acknowledged write, n
   }
   expect(acknowledged.size).toBeGreaterThan(1000);
   expect(lazy.size).toBeGreaterThan(200);
-  expect(moved).toBeGreaterThan(1_000_000);
+  expect(moved).toBeGreaterThan(100_000);
   await rm(folder, { recursive: true });
 });
