@@ -1,3 +1,4 @@
+import type { AdmissionConfig } from "./admission-config.ts";
 import type { AuthorizationMode } from "../apiserver/authorization/configuration.ts";
 
 export { authorizationModes } from "../apiserver/authorization/configuration.ts";
@@ -14,6 +15,7 @@ export interface AccessConfig {
   authorizationModes: readonly AuthorizationMode[];
   authorizationPolicyFile: string;
   authorizationConfig: string;
+  admission: AdmissionConfig;
   authorizationWebhook?: { configFile: string; authorizedTTL: number; unauthorizedTTL: number; version: "v1" | "v1beta1" };
 }
 
@@ -38,4 +40,5 @@ export const accessDefaults: AccessConfig = {
   authorizationModes: [],
   authorizationPolicyFile: "",
   authorizationConfig: "",
+  admission: { enable: [], disable: [], configFile: "" },
 };

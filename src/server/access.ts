@@ -6,12 +6,14 @@ import type { AuthorizationChain } from "../apiserver/authorization/index.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import type { AccessConfig, OidcConfig } from "./access-config.ts";
+import { type AdmissionChoice, loadAdmission } from "./admission-config.ts";
 
-/** What flags and files add to authentication and authorisation. */
+/** What flags and files add to authentication, authorisation and admission. */
 export interface Access {
   tokens: readonly TokenAuthenticator[];
   anonymous: boolean | readonly string[];
   authorizers: AuthorizationChain | undefined;
+  admission: AdmissionChoice;
   close(): Promise<void>;
 }
 
@@ -31,7 +33,9 @@ export async function loadAccess(config: AccessConfig, parts: AccessParts): Prom
   };
   try {
     const { tokens, anonymous } = await authentication(config, parts, closing);
-    return { tokens, anonymous: anonymous ?? config.anonymousAuth ?? true, authorizers: await authorizers(config, parts, closing), close };
+    const chain = await authorizers(config, parts, closing);
+    const admission = await loadAdmission(config.admission, { ...parts, closing });
+    return { tokens, anonymous: anonymous ?? config.anonymousAuth ?? true, authorizers: chain, admission, close };
   } catch (error) {
     await close();
     throw error;

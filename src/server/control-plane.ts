@@ -9,6 +9,7 @@ import { type ApiServer, createApiServer } from "../apiserver/apiserver.ts";
 import { createAuthentication } from "../apiserver/authentication/index.ts";
 import { type Authorization, createAuthorization } from "../apiserver/authorization/index.ts";
 import { bootstrap, type BootstrapWriter, type ServerFacts } from "../apiserver/bootstrap/index.ts";
+import { Namespaces } from "../api/types/resources.ts";
 import { generateName } from "../api/meta/names.ts";
 import type { RequestLimits } from "../apiserver/fairness/gate.ts";
 import type { HealthCheck } from "../apiserver/health.ts";
@@ -185,6 +186,11 @@ function buildApi(
     clock,
     nameSuffix: () => generateName(""),
     isAllowed: authorization.isAllowed,
+    registry: () => api.registry,
+    async createNamespace(name) {
+      await new Client(createLocalTransport(api)).create(Namespaces, { apiVersion: "v1", kind: "Namespace", metadata: { name }, spec: {} });
+    },
+    ...options.access.admission,
     more: [...(waits ? expressions.map((plugin) => answers.completing(plugin)) : expressions), authorization.escalationPrevention],
   });
   const streaming = createStreaming({ objects, clock, kubeletCredentials: kubeletCredentials(pki), admission, check: authorization.check });

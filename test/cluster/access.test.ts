@@ -210,6 +210,93 @@ describe("webhooks for tokens and for access, by configuration files", () => {
   }
 });
 
+describe("admission plugins, by flags and an AdmissionConfiguration", () => {
+  let server: HueProcess;
+  beforeAll(async () => {
+    file("events.yaml", {
+      ...{ apiVersion: "eventratelimit.admission.k8s.io/v1alpha1", kind: "Configuration" },
+      limits: [{ type: "User", qps: 1, burst: 1 }],
+    });
+    const configuration = {
+      ...{ apiVersion: "apiserver.config.k8s.io/v1", kind: "AdmissionConfiguration" },
+      plugins: [
+        { name: "EventRateLimit", path: "events.yaml" },
+        {
+          name: "PodSecurity",
+          configuration: {
+            ...{ apiVersion: "pod-security.admission.config.k8s.io/v1", kind: "PodSecurityConfiguration" },
+            defaults: { enforce: "baseline" },
+            exemptions: { namespaces: ["kube-system"] },
+          },
+        },
+      ],
+    };
+    const plugins = "AlwaysPullImages,NamespaceAutoProvision,DenyServiceExternalIPs,OwnerReferencesPermissionEnforcement,EventRateLimit";
+    server = await startHue([
+      ...light,
+      ...["--enable-admission-plugins", plugins, "--disable-admission-plugins", "DefaultTolerationSeconds"],
+      ...["--admission-control-config-file", file("admission.yaml", configuration)],
+      ...["--token-auth-file", file("tokens.csv", 'editor,ed,1,"editors"\n')],
+    ]);
+    await server.kubectl("create", "clusterrolebinding", "ed", "--clusterrole=edit", "--group=editors");
+  });
+  afterAll(async () => {
+    await server?.stop();
+    rmSync(server.dataDir, { recursive: true, force: true });
+  });
+  const pod = (name: string, spec: object = {}) => ({
+    ...{ apiVersion: "v1", kind: "Pod", metadata: { name } },
+    spec: { containers: [{ name: "a", image: "x:1", imagePullPolicy: "Never" }], ...spec },
+  });
+
+  test("change and refuse what they are for, and make the namespace", async () => {
+    const made = server.kubectl.in("made-by-itself");
+    await made.create(pod("a"));
+    expect(await made("get", "pod", "a", "-o", "jsonpath={.spec.containers[0].imagePullPolicy} {.spec.tolerations}")).toBe("Always ");
+    await expect(made.create(pod("b", { hostNetwork: true }))).rejects.toThrow('violates PodSecurity "baseline:latest"');
+    await server.kubectl.in("kube-system").create(pod("c", { hostNetwork: true }));
+    const service = {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name: "s" },
+      spec: { ports: [{ port: 80 }], externalIPs: ["1.2.3.4"] },
+    };
+    await expect(server.kubectl.create(service)).rejects.toThrow("Use of external IPs is denied by admission control");
+  });
+
+  test("look at who changes owners", async () => {
+    await server.kubectl("create", "deployment", "d", "--image=x");
+    const uid = await server.kubectl("get", "deployment", "d", "-o", "jsonpath={.metadata.uid}");
+    const owned = (owner: object, name: string) =>
+      file(`${name}.yaml`, {
+        apiVersion: "v1",
+        kind: "ConfigMap",
+        metadata: { name, ownerReferences: [{ ...owner, blockOwnerDeletion: true }] },
+      });
+    const deployment = { apiVersion: "apps/v1", kind: "Deployment", name: "d", uid };
+    expect(await as(server, "editor", "create", "-f", owned(deployment, "one"))).toContain(
+      "cannot set blockOwnerDeletion if an ownerReference refers to a resource you can't set finalizers on",
+    );
+    expect(await as(server, "editor", "create", "-f", owned({ ...deployment, kind: "Nothing" }, "two"))).toContain(
+      'no matches for kind "Nothing" in version "apps/v1"',
+    );
+    await server.kubectl("create", "clusterrole", "finalize", "--verb=update", "--resource=deployments.apps/finalizers");
+    await server.kubectl("create", "clusterrolebinding", "finalize", "--clusterrole=finalize", "--user=ed");
+    expect(await as(server, "editor", "create", "-f", owned(deployment, "three"))).toContain("configmap/three created");
+  });
+
+  test("let events pass only so fast", async () => {
+    await server.kubectl("create", "clusterrole", "events", "--verb=create", "--resource=events");
+    await server.kubectl("create", "clusterrolebinding", "events", "--clusterrole=events", "--user=ed");
+    const event = (name: string) => ({
+      ...{ apiVersion: "v1", kind: "Event", metadata: { name, namespace: "default" }, type: "Normal", reason: "R", message: "m" },
+      ...{ involvedObject: { kind: "Pod", name, namespace: "default" }, firstTimestamp: null, lastTimestamp: null },
+    });
+    const list = file("list.yaml", { apiVersion: "v1", kind: "List", items: Array.from({ length: 5 }, (_, i) => event(`e${i}`)) });
+    expect(await as(server, "editor", "create", "-f", list)).toContain("limit reached on type User for key ed");
+  });
+});
+
 describe("a server that is told nonsense about access says what is wrong", () => {
   const said = async (...args: string[]): Promise<string> =>
     (await hue("server", ...light, "--data-dir", join(folder, "none"), ...args)).stderr;
@@ -223,6 +310,12 @@ describe("a server that is told nonsense about access says what is wrong", () =>
     [["--oidc-issuer-url", "https://x.org"], "--oidc-issuer-url and --oidc-client-id must be given together"],
     [["--oidc-issuer-url", "http://x.org", "--oidc-client-id", "a"], "URL scheme must be https"],
     [["--authorization-config", "/nothing/there"], "--authorization-config: /nothing/there cannot be read"],
+    [
+      ["--enable-admission-plugins", "PodSecurityPolicy"],
+      'plugin "PodSecurityPolicy" is unknown; known are AlwaysAdmit, NamespaceAutoProvision,',
+    ],
+    [["--enable-admission-plugins", "EventRateLimit"], "admission plugin EventRateLimit: it must hold a Configuration"],
+    [["--admission-control-config-file", "/nothing/there"], "--admission-control-config-file: /nothing/there"],
     [["--anonymous-auth", "perhaps"], '--anonymous-auth: "perhaps" is neither true nor false'],
   ])("%j", async (args, why) => {
     expect(await said(...args)).toContain(why);

@@ -1,6 +1,7 @@
 import type { RequestAttributes } from "../../api/user.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Objects } from "../objects.ts";
+import type { Registry } from "../registry.ts";
 import type { AdmissionPlugin } from "./admission.ts";
 import { certificateAdmission } from "./certificates.ts";
 import { defaultIngressClass } from "./default-ingress-class.ts";
@@ -9,8 +10,10 @@ import { defaultTolerationSeconds } from "./default-toleration-seconds.ts";
 import { limitRanger } from "./limit-ranger.ts";
 import { namespaceLifecycle } from "./namespace-lifecycle.ts";
 import { nodeRestriction } from "./node-restriction.ts";
+import { inOrder } from "./plugins.ts";
 import { persistentVolumeClaimResize } from "./persistent-volume-claim-resize.ts";
 import { podSecurity } from "./pod-security.ts";
+import type { PodSecuritySettings } from "./pod-security-policy.ts";
 import { priority } from "./priority.ts";
 import { resourceQuota } from "./resource-quota.ts";
 import { runtimeClass } from "./runtime-class.ts";
@@ -28,6 +31,15 @@ export interface AdmissionOptions {
   nameSuffix: () => string;
   /** Whether the access is allowed: the decision of authorisation. */
   isAllowed(attributes: RequestAttributes): boolean | Promise<boolean>;
+  /** Makes a namespace of that name, for NamespaceAutoProvision. */
+  createNamespace?: (name: string) => Promise<void>;
+  /** The API server's; made after admission. */
+  registry: () => Registry;
+  /** Plugins that are not to run, by name. */
+  disabled?: ReadonlySet<string>;
+  /** Plugins that run only where they are asked for. */
+  added?: readonly ((options: AdmissionOptions) => AdmissionPlugin)[];
+  podSecurity?: PodSecuritySettings;
   /** Plugins that run after the built-in ones and before quota: webhooks, policies, the RBAC escalation check. */
   more?: readonly AdmissionPlugin[];
 }
@@ -35,13 +47,14 @@ export interface AdmissionOptions {
 /** The plugins in upstream's order. Quota comes last, so that it reserves only for what nobody else refuses. */
 export function createAdmission(options: AdmissionOptions): AdmissionPlugin[] {
   const { objects } = options;
-  return [
+  const { disabled, added = [] } = options;
+  const plugins = [
     namespaceLifecycle(objects),
     limitRanger(objects),
     serviceAccount(options),
     nodeRestriction(objects),
     taintNodesByCondition,
-    podSecurity(objects),
+    podSecurity(objects, options.podSecurity),
     priority(objects),
     defaultTolerationSeconds,
     defaultStorageClass(objects),
@@ -53,4 +66,6 @@ export function createAdmission(options: AdmissionOptions): AdmissionPlugin[] {
     ...(options.more ?? []),
     resourceQuota(options),
   ];
+  const all = added.length > 0 ? inOrder([...plugins, ...added.map((make) => make(options))]) : plugins;
+  return disabled ? all.filter(({ name }) => !disabled.has(name)) : all;
 }

@@ -2,7 +2,6 @@ import { type FieldError, invalid } from "../../api/errors.ts";
 import {
   describeViolations,
   type SecuredPod,
-  type SecurityLevel,
   type SecurityViolation,
   securityLevels,
   securityViolations,
@@ -12,61 +11,71 @@ import type { Pod } from "../../api/types/core.v1.ts";
 import { Namespaces, Pods } from "../../api/types/resources.ts";
 import type { Objects } from "../objects.ts";
 import type { AdmissionPlugin, AdmissionRequest } from "./admission.ts";
+import {
+  isVersion,
+  labelPrefix,
+  type PodSecuritySettings,
+  type Policies,
+  type Policy,
+  podSecurityDefaults,
+  policiesOf,
+  securityModes,
+} from "./pod-security-policy.ts";
 import { isFor, refuse } from "./request.ts";
 
-const prefix = "pod-security.kubernetes.io/";
 /** So many pods of a namespace are looked at when its level changes. */
 const namespacePodLimit = 3_000;
+const noLabels = {};
 
-/** The Pod Security Standards by labels of the namespace: enforce refuses pods, warn warns, also about workloads' templates. */
-export function podSecurity(objects: Objects): AdmissionPlugin {
+/**
+ * The Pod Security Standards, by labels of the namespace and the defaults of the settings: enforce refuses pods, warn warns, also about
+ * workloads' templates, and audit annotates the audit event.
+ */
+export function podSecurity(objects: Objects, settings: PodSecuritySettings = podSecurityDefaults): AdmissionPlugin {
+  const always = securityModes.some((mode) => settings.defaults[mode].level !== "privileged");
   return {
     name: "PodSecurity",
     validate(request) {
       if (request.operation !== "CREATE" && request.operation !== "UPDATE") return;
-      if (isFor(request, "namespaces")) return checkNamespace(objects, request);
-      const labels = objects.get(Namespaces, undefined, request.namespace)?.metadata.labels;
-      if (!labels || !hasPolicy(labels)) return;
-      const enforce = policyOf(labels, "enforce");
-      const warn = policyOf(labels, "warn");
-      if (enforce.level === "privileged" && warn.level === "privileged") return;
+      if (isFor(request, "namespaces")) return checkNamespace(objects, settings, request);
+      const labels = objects.get(Namespaces, undefined, request.namespace)?.metadata.labels ?? noLabels;
+      if (!always && !hasPolicy(labels)) return;
+      if (settings.namespaces.has(request.namespace) || settings.usernames.has(request.user.name)) return;
+      const policies = policiesOf(labels, settings.defaults);
+      if (securityModes.every((mode) => policies[mode].level === "privileged")) return;
       const isPod = request.resource.group === "" && request.resource.plural === "pods";
       if (isPod && (request.subresource === "" || request.subresource === "ephemeralcontainers")) {
         if (request.operation === "UPDATE" && request.subresource === "" && !isSignificant(request)) return;
-        checkPod(request, request.object as Pod, enforce, warn); // The resource says which kind it is.
+        check(request, request.object as Pod, policies, settings, true); // The resource says which kind it is.
       } else if (request.subresource === "") {
         const template = templateOf(request.object);
-        if (template) warnOf(request, template, warn);
+        if (template) check(request, { ...template, metadata: template.metadata ?? {} }, policies, settings, false);
       }
     },
   };
 }
 
-interface Policy {
-  level: SecurityLevel;
-  version: string;
-}
-
-function hasPolicy(labels: Record<string, string>): boolean {
-  for (const label in labels) if (label.startsWith(prefix)) return true;
+function hasPolicy(labels: Readonly<Record<string, string>>): boolean {
+  for (const label in labels) if (label.startsWith(labelPrefix)) return true;
   return false;
 }
 
-function policyOf(labels: Record<string, string> | undefined, mode: "enforce" | "warn"): Policy {
-  const level = securityLevels.find((one) => one === labels?.[prefix + mode]) ?? "privileged";
-  return { level, version: labels?.[`${prefix}${mode}-version`] ?? "latest" };
+function check(request: AdmissionRequest, pod: SecuredPod, policies: Policies, settings: PodSecuritySettings, enforced: boolean): void {
+  if (settings.runtimeClasses.has(pod.spec?.runtimeClassName ?? "")) return;
+  const { enforce, audit, warn } = policies;
+  const found = enforced ? violation(pod, enforce) : undefined;
+  if (enforced) request.annotate?.(`${labelPrefix}enforce-policy`, `${enforce.level}:${enforce.version}`);
+  const noted = request.annotate && violation(pod, audit);
+  if (noted) request.annotate?.(`${labelPrefix}audit-violations`, `would violate ${noted}`);
+  if (found) throw refuse(request, `violates ${found}`);
+  const warning = violation(pod, warn);
+  if (warning) request.warn(`would violate ${warning}`);
 }
 
-function checkPod(request: AdmissionRequest, pod: SecuredPod, enforce: Policy, warn: Policy): void {
-  const violations = securityViolations(enforce.level, pod);
-  if (violations.length > 0)
-    throw refuse(request, `violates PodSecurity "${enforce.level}:${enforce.version}": ${describeViolations(violations)}`);
-  warnOf(request, pod, warn);
-}
-
-function warnOf(request: AdmissionRequest, pod: SecuredPod, { level, version }: Policy): void {
+/** `PodSecurity "baseline:latest": privileged (...)`; undefined when the pod is within the policy. */
+function violation(pod: SecuredPod, { level, version }: Policy): string | undefined {
   const violations = securityViolations(level, pod);
-  if (violations.length > 0) request.warn(`would violate PodSecurity "${level}:${version}": ${describeViolations(violations)}`);
+  return violations.length > 0 ? `PodSecurity "${level}:${version}": ${describeViolations(violations)}` : undefined;
 }
 
 /** An update that changes no more than images, tolerations and the deadline cannot make a pod worse. */
@@ -106,39 +115,59 @@ function templateOf(object: KubeObject | undefined): SecuredPod | undefined {
   }
 }
 
-function checkNamespace(objects: Objects, request: AdmissionRequest): void {
-  const labels = request.object?.metadata.labels;
-  const before = request.old?.metadata.labels;
-  const errors = ["enforce", "audit", "warn"].flatMap((mode) => labelErrors(mode, labels, before));
-  if (errors.length > 0) throw invalid({ kind: "Namespace", name: request.name || request.object?.metadata.name }, errors);
-  if (request.operation !== "UPDATE") return;
-  const policy = policyOf(labels, "enforce");
-  const old = policyOf(before, "enforce");
-  if (securityLevels.indexOf(policy.level) <= securityLevels.indexOf(old.level)) return;
-  warnOfExistingPods(request, objects.list<Pod>(Pods, request.name), policy);
+function checkNamespace(objects: Objects, settings: PodSecuritySettings, request: AdmissionRequest): void {
+  const labels = request.object?.metadata.labels ?? noLabels;
+  const before = request.old?.metadata.labels ?? noLabels;
+  const errors = securityModes.flatMap((mode) => labelErrors(mode, labels, before));
+  const name = request.name || (request.object?.metadata.name ?? "");
+  if (errors.length > 0) throw invalid({ kind: "Namespace", name }, errors);
+  const policies = policiesOf(labels, settings.defaults);
+  if (request.operation === "UPDATE") {
+    const { enforce } = policies;
+    const old = policiesOf(before, settings.defaults).enforce;
+    const isStricter = securityLevels.indexOf(enforce.level) > securityLevels.indexOf(old.level);
+    if (enforce.level === "privileged" || (enforce.version === old.version && !isStricter)) return;
+    if (!settings.namespaces.has(name)) warnOfExistingPods(request, objects.list<Pod>(Pods, name), enforce, settings);
+  }
+  if (settings.namespaces.has(name)) warnOfExemption(request, name, labels, policies);
 }
 
-function labelErrors(mode: string, labels: Record<string, string> | undefined, before: Record<string, string> | undefined): FieldError[] {
-  const error = (label: string, why: string): FieldError[] => {
-    const value = labels?.[label];
-    if (value === undefined || value === before?.[label]) return [];
+function warnOfExemption(request: AdmissionRequest, name: string, labels: Readonly<Record<string, string>>, policies: Policies): void {
+  const said = securityModes.flatMap((mode) => {
+    const isSet = labels[labelPrefix + mode] !== undefined || labels[`${labelPrefix}${mode}-version`] !== undefined;
+    const { level, version } = policies[mode];
+    return isSet && level !== "privileged" ? [`${mode}=${level}:${version}`] : [];
+  });
+  if (said.length > 0)
+    request.warn(`namespace ${JSON.stringify(name)} is exempt from Pod Security, and the policy (${said.join(", ")}) will be ignored`);
+}
+
+function labelErrors(mode: string, labels: Readonly<Record<string, string>>, before: Readonly<Record<string, string>>): FieldError[] {
+  const error = (label: string, isValid: (value: string) => boolean, why: string): FieldError[] => {
+    const value = labels[label];
+    if (value === undefined || value === before[label] || isValid(value)) return [];
     return [
       { reason: "FieldValueInvalid", field: `metadata.labels[${label}]`, message: `Invalid value: ${JSON.stringify(value)}: ${why}` },
     ];
   };
-  const level = labels?.[prefix + mode];
-  const version = labels?.[`${prefix}${mode}-version`];
+  const isLevel = (value: string): boolean => securityLevels.some((one) => one === value);
   return [
-    ...(securityLevels.some((one) => one === level) ? [] : error(prefix + mode, `must be one of ${securityLevels.join(", ")}`)),
-    ...(/^(latest|v1\.([0-9]|[1-9][0-9]*))$/.test(version ?? "") ? [] : error(`${prefix}${mode}-version`, 'must be "latest" or "v1.x"')),
+    ...error(labelPrefix + mode, isLevel, `must be one of ${securityLevels.join(", ")}`),
+    ...error(`${labelPrefix}${mode}-version`, isVersion, 'must be "latest" or "v1.x"'),
   ];
 }
 
 /** Tells who raises the level which pods would not be let in any more; pods of one controller count as one. */
-function warnOfExistingPods(request: AdmissionRequest, pods: readonly Pod[], { level, version }: Policy): void {
+function warnOfExistingPods(
+  request: AdmissionRequest,
+  pods: readonly Pod[],
+  { level, version }: Policy,
+  { runtimeClasses }: PodSecuritySettings,
+): void {
   const groups = new Map<string, { names: string[]; reasons: string }>();
   const seen = new Set<string>();
   for (const pod of pods.slice(0, namespacePodLimit)) {
+    if (runtimeClasses.has(pod.spec.runtimeClassName ?? "")) continue;
     const controller = pod.metadata.ownerReferences?.find((owner) => owner.controller)?.uid;
     if (controller !== undefined && seen.has(controller)) continue;
     if (controller !== undefined) seen.add(controller);

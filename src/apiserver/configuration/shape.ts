@@ -39,6 +39,16 @@ export function list<T>(item: Shape<T>): Shape<T[]> {
   };
 }
 
+/** An object whose keys are names of the user's own. */
+export function map<T>(item: Shape<T>): Shape<Record<string, T>> {
+  return {
+    read(value, path) {
+      if (!isObject(value)) throw new Error(`${path} must be an object`);
+      return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, item.read(one, `${path}.${name}`)]));
+    },
+  };
+}
+
 type Fields = Readonly<Record<string, Shape<unknown>>>;
 type ObjectOf<F extends Fields> = { [K in keyof F]?: F[K] extends Shape<infer T> ? T : never };
 

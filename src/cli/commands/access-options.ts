@@ -47,6 +47,9 @@ export const accessOptions: readonly Option[] = [
   value("authorization-webhook-cache-authorized-ttl", "How long its answers that allow are kept", "5m0s"),
   value("authorization-webhook-cache-unauthorized-ttl", "How long its other answers are kept", "30s"),
   file("authorization-config", "AuthorizationConfiguration, in the place of the flags for authorization"),
+  { flag: "enable-admission-plugins", type: "list", value: "NAME", description: "Admission plugins to run beside those that always do" },
+  { flag: "disable-admission-plugins", type: "list", value: "NAME", description: "Admission plugins not to run" },
+  file("admission-control-config-file", "AdmissionConfiguration: PodSecurity, EventRateLimit, PodNodeSelector, ..."),
 ];
 
 /** Reads these options. Throws UsageError, naming the flag. */
@@ -72,6 +75,11 @@ export function accessConfig(options: OptionValues): AccessConfig {
         }
       : {}),
     ...authorizationConfig(options),
+    admission: {
+      enable: list(options, "enable-admission-plugins"),
+      disable: list(options, "disable-admission-plugins"),
+      configFile: path(options, "admission-control-config-file"),
+    },
   };
 }
 

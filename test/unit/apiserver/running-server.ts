@@ -75,6 +75,7 @@ export async function startServer(options: Partial<ApiServerOptions> & { listen?
     clock,
     nameSuffix: () => "abcde",
     isAllowed: authorization.isAllowed,
+    registry: () => server.registry,
     more: [...policies.plugins, ...webhooks.plugins, authorization.escalationPrevention],
   });
   const server: ApiServer = createApiServer({

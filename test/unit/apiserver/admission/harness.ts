@@ -3,8 +3,9 @@ import type { ResourceInfo } from "../../../../src/api/resource.ts";
 import type { Pod, PodSpec } from "../../../../src/api/types/core.v1.ts";
 import { Namespaces, Pods, ServiceAccounts } from "../../../../src/api/types/resources.ts";
 import type { RequestAttributes } from "../../../../src/api/user.ts";
-import type { AdmissionRequest } from "../../../../src/apiserver/admission/admission.ts";
-import { createAdmission } from "../../../../src/apiserver/admission/index.ts";
+import type { AdmissionPlugin, AdmissionRequest } from "../../../../src/apiserver/admission/admission.ts";
+import { type AdmissionOptions, createAdmission } from "../../../../src/apiserver/admission/index.ts";
+import { Registry } from "../../../../src/apiserver/registry.ts";
 import { FakeClock } from "../../../../src/lib/clock.ts";
 import { MemoryObjects } from "../memory-objects.ts";
 
@@ -19,16 +20,21 @@ export interface Admitted<T> {
 export class AdmissionHarness {
   readonly objects = new MemoryObjects();
   readonly clock = new FakeClock();
+  readonly registry = new Registry();
   /** Who may what; nobody anything at first. */
   isAllowed: (attributes: RequestAttributes) => boolean = () => false;
-  private readonly plugins = createAdmission({
-    objects: this.objects,
-    clock: this.clock,
-    nameSuffix: () => "abcde",
-    isAllowed: (attributes) => this.isAllowed(attributes),
-  });
+  private readonly plugins: AdmissionPlugin[];
 
-  constructor() {
+  /** With further options of admission: plugins that are added or disabled, settings. */
+  constructor(options: Partial<AdmissionOptions> = {}) {
+    this.plugins = createAdmission({
+      objects: this.objects,
+      clock: this.clock,
+      nameSuffix: () => "abcde",
+      isAllowed: (attributes) => this.isAllowed(attributes),
+      registry: () => this.registry,
+      ...options,
+    });
     this.namespace("ns");
     this.objects.put(ServiceAccounts, { metadata: { namespace: "ns", name: "default" } });
   }
