@@ -1,4 +1,4 @@
-import { tooManyRequests } from "../../../api/errors.ts";
+import { StatusError } from "../../../api/errors.ts";
 import type { Event } from "../../../api/types/core.v1.ts";
 import { BoundedMap } from "../../../lib/bounded-map.ts";
 import type { Clock } from "../../../lib/clock.ts";
@@ -55,7 +55,10 @@ export function eventRateLimit(clock: Clock, configuration: unknown): AdmissionP
         buckets.set(key, { tokens: left >= 1 ? left - 1 : left, at: now });
         if (left < 1) errors.push(`limit reached on type ${type} for key ${key}`);
       }
-      if (errors.length > 0) throw tooManyRequests(errors.length === 1 ? (errors[0] ?? "") : `[${errors.join(", ")}]`);
+      if (errors.length === 0) return;
+      const message = errors.length === 1 ? errors[0] : `[${errors.join(", ")}]`;
+      // Without a time after which to try again: who sends Events drops them then.
+      throw new StatusError({ code: 429, reason: "TooManyRequests", message });
     },
   };
 }
