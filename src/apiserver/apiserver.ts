@@ -19,7 +19,7 @@ import { defaultLimits, type Gate, type RequestLimits } from "./fairness/gate.ts
 import { inFlightGate } from "./fairness/in-flight.ts";
 import { workEstimate } from "./fairness/work.ts";
 import { Health, type HealthCheck } from "./health.ts";
-import { type ConnectHandler, createListener, type Listener } from "./http/listener.ts";
+import { type ConnectHandler, createListener, type Listener, type ListenerParts } from "./http/listener.ts";
 import { createRoutes } from "./http/routes.ts";
 import { WatchPace } from "./http/watch-pace.ts";
 import { Metrics } from "./metrics.ts";
@@ -50,6 +50,8 @@ export interface ApiServerOptions {
   nodePorts?: PortRange;
   /** The front-proxy client certificate, shown to extension servers; PEM. Asked at each connection. */
   proxyClient?: () => { certificate: string; key: string };
+  /** Makes the listener; default: createListener. What looks at whole requests, as audit does, stands here. */
+  makeListener?: ((parts: ListenerParts & { authorization: Authorization }) => Listener) | undefined;
   /** Served beside the resources' own verbs, by "pods/exec". */
   connect?: Readonly<Record<string, ConnectHandler>>;
   /** Served beside the built-in resources of the facts: resource metrics. */
@@ -117,7 +119,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     ? new Fairness({ objects, clock, seats: readOnly + mutating, work: workEstimate(store, registry) })
     : inFlightGate({ readOnly, mutating });
   const metrics = new Metrics(clock, store, registry, () => [...gate.metrics(), ...(options.metrics?.(registry) ?? [])]);
-  const listener = createListener({
+  const listener = (options.makeListener ?? createListener)({
     registry,
     verbs,
     clock,

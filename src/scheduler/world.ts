@@ -98,9 +98,7 @@ export class World {
   setPod(pod: Pod): void {
     const { uid } = pod.metadata;
     this.assumed.delete(uid);
-    const known = this.placed.get(uid);
-    if (known && isAsAssumed(known, pod)) known.pod = pod;
-    else if (isTerminal(pod)) this.removePod(uid);
+    if (isTerminal(pod)) this.removePod(uid);
     else this.replace(podInfo(pod));
   }
 
@@ -191,13 +189,6 @@ export class World {
   private countImages(info: NodeInfo, by: number): void {
     for (const name of info.images.keys()) this.imageNodes.set(name, (this.imageNodes.get(name) ?? 0) + by);
   }
-}
-
-/** Whether the API has confirmed what was assumed, and nothing else has changed. */
-function isAsAssumed({ pod, nodeName }: PodInfo, now: Pod): boolean {
-  if (now.spec.nodeName !== nodeName || now.status?.containerStatuses || isTerminal(now)) return false;
-  if (pod.metadata.deletionTimestamp !== now.metadata.deletionTimestamp) return false;
-  return deepEqual({ ...pod.spec, nodeName }, now.spec) && deepEqual(pod.metadata.labels, now.metadata.labels);
 }
 
 function addTo(index: Map<string, Set<PodInfo>>, key: string, pod: PodInfo): void {

@@ -48,6 +48,7 @@ export const serverDefaults: Omit<ServerConfig, "dataDir" | "node"> = {
   encryptionProviderConfig: "",
   encryptionProviderConfigAutomaticReload: false,
   secretsEncryption: false,
+  audit: undefined,
   tlsSans: [],
   clusterCIDR: "10.42.0.0/16",
   serviceCIDR: "10.43.0.0/16",

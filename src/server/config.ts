@@ -1,3 +1,4 @@
+import type { AuditConfig } from "../apiserver/audit/audit.ts";
 import type { NodeConfig } from "../agent/config.ts";
 import type { RequestLimits } from "../apiserver/fairness/gate.ts";
 import type { PastWindow } from "../store/past.ts";
@@ -24,6 +25,8 @@ export interface ServerConfig {
   /** An EncryptionConfiguration; "" for none. */
   encryptionProviderConfig: string;
   encryptionProviderConfigAutomaticReload: boolean;
+  /** Undefined: nothing is told of requests. */
+  audit: AuditConfig | undefined;
   /** Encrypts Secrets with a key that is made at the first start and kept in the data folder. */
   secretsEncryption: boolean;
   tlsSans: readonly string[];

@@ -13,6 +13,7 @@ import { Namespaces } from "../api/types/resources.ts";
 import { generateName } from "../api/meta/names.ts";
 import type { RequestLimits } from "../apiserver/fairness/gate.ts";
 import type { HealthCheck } from "../apiserver/health.ts";
+import type { Audit } from "../apiserver/audit/audit.ts";
 import type { Encryption } from "../apiserver/encryption/encryption.ts";
 import { createStreaming, type KubeletCredentials } from "../apiserver/streaming/index.ts";
 import { resourceMetrics } from "../apiserver/resource-metrics/resource-metrics.ts";
@@ -58,6 +59,8 @@ export interface ControlPlaneOptions {
   tokenFile: string | undefined;
   /** Encryption at rest, when there is any. */
   encryption: Encryption | undefined;
+  /** Who is told of requests, if anybody. */
+  audit: Audit | undefined;
   storagePath: string;
   localStorage: boolean;
   /** Whether the built-in Ingress controller's class is made. */
@@ -213,6 +216,7 @@ function buildApi(
     connect,
     resources,
     proxyClient: () => pki.client("front-proxy-client"),
+    makeListener: options.audit?.makeListener,
     healthChecks: encryption ? [started, encryption.healthCheck] : [started],
     metrics: encryption && ((registry) => encryption.metrics(store, registry)),
   });

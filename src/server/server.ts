@@ -53,6 +53,9 @@ export async function startServer(config: ServerConfig, log: Logger): Promise<Ru
     const path = config.inMemory ? "memory" : join(config.dataDir, "store", "state.db");
     const store = await openStore({ path, lazy: mayBeLost, sealing: encryption, past: config.history });
     stops.push(() => store.close());
+    const audit =
+      config.audit && (await (await import("../apiserver/audit/audit.ts")).startAudit(config.audit, { clock: systemClock, log }));
+    stops.push(() => audit?.close());
     const address = config.advertiseAddress || config.node.ip || (await machineAddress());
     const serviceAddress = addressAt(config.serviceCIDR, 1);
     const pki = await ensurePki(join(config.dataDir, "pki"), {
@@ -71,6 +74,7 @@ export async function startServer(config: ServerConfig, log: Logger): Promise<Ru
       issuers,
       store,
       encryption,
+      audit,
       pki,
       clock: systemClock,
       log,

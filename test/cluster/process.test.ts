@@ -166,3 +166,43 @@ test("--secrets-encryption leaves no plain Secret on the disk, rotates its keys,
   const refused = await hue("server", ...simulated, "--data-dir", dataDir, "--https-listen-port", String(server.port));
   expect(said(refused)).toMatch(/secrets "[a-z-]+\/[a-z0-9-]+" cannot be decrypted: .*without --secrets-encryption/);
 });
+
+test("audit events go to a file of the owner's, as the policy says; a policy that is none is told of", async () => {
+  const dataDir = join(folder, "audit");
+  const log = join(folder, "audit-log", "audit.log");
+  const policy = join(folder, "policy.yaml");
+  const flags = ["--audit-policy-file", policy, "--audit-log-path", log];
+  writeFileSync(policy, "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Everything}]\n");
+  expect(await server(dataDir, ...flags)).toMatch(
+    /^--audit-policy-file: .*policy\.yaml: rules\[0\]\.level: Unsupported value: "Everything"/,
+  );
+  writeFileSync(
+    policy,
+    `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+  - {level: Metadata, resources: [{resources: [secrets]}]}
+  - {level: Request, resources: [{resources: [configmaps]}], verbs: [create]}
+`,
+  );
+  const running = await startHue(["--runtime=simulated", ...flags], { dataDir });
+  await running.kubectl("create", "secret", "generic", "s", "--from-literal=password=correct horse battery staple");
+  await running.kubectl("create", "configmap", "c", "--from-literal=a=1");
+  await running.stop();
+  const events = readFileSync(log, "utf8")
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  const of = (name: string) => events.find(({ verb, objectRef }) => verb === "create" && objectRef.name === name);
+  expect(of("s")).toMatchObject({
+    level: "Metadata",
+    stage: "ResponseComplete",
+    responseStatus: { code: 201 },
+    userAgent: expect.stringMatching(/^kubectl\//),
+  });
+  expect(of("s")).not.toHaveProperty("requestObject");
+  expect(of("c")).toMatchObject({ level: "Request", requestObject: { kind: "ConfigMap", data: { a: "1" } } });
+  expect(readFileSync(log, "utf8")).not.toContain(Buffer.from("correct horse battery staple").toString("base64"));
+  expect(statSync(log).mode & 0o777).toBe(0o600);
+});

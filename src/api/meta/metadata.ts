@@ -52,7 +52,7 @@ export function validateMetadataUpdate(
   if (meta.generation !== undefined && old.generation !== undefined && meta.generation < old.generation)
     errors.push(invalidValue("metadata.generation", meta.generation, "must not be decremented"));
   for (const key of ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] as const)
-    if ((meta[key] || undefined) !== (old[key] || undefined)) errors.push(...immutable(`metadata.${key}`, false, meta[key] ?? ""));
+    errors.push(...immutable(`metadata.${key}`, (meta[key] || undefined) === (old[key] || undefined), meta[key] ?? ""));
   errors.push(...validateMutableMetadata(meta, needsQualifiedFinalizers(resource)));
   return errors;
 }

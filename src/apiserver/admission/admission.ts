@@ -1,6 +1,7 @@
 import type { KubeObject } from "../../api/meta/object.ts";
 import type { ResourceInfo } from "../../api/resource.ts";
 import type { UserInfo } from "../../api/user.ts";
+import type { CurrentAudit } from "../audit/current.ts";
 
 /** A write on its way through admission (KEP-less, see "Admission Control in Kubernetes"). */
 export interface AdmissionRequest {
@@ -20,8 +21,8 @@ export interface AdmissionRequest {
   pass?: "wants second" | "second";
   /** Shows the client a warning. */
   warn(message: string): void;
-  /** Adds an annotation to the request's audit event, where such are kept. */
-  annotate?(key: string, value: string): void;
+  /** Adds an annotation to the request's audit events, where such are kept; at level Request only where they show what was sent. */
+  annotate?: CurrentAudit["annotate"] | undefined;
   /** Registers what is to happen when the write fails after all: gives back a reservation. */
   onFailure(undo: () => void): void;
 }

@@ -39,12 +39,14 @@ export function podSecurity(objects: Objects, settings: PodSecuritySettings = po
       if (request.operation !== "CREATE" && request.operation !== "UPDATE") return;
       if (isFor(request, "namespaces")) return checkNamespace(objects, settings, request);
       const labels = objects.get(Namespaces, undefined, request.namespace)?.metadata.labels ?? noLabels;
-      if (!always && !hasPolicy(labels)) return;
+      if (!always && !hasPolicy(labels) && !request.annotate) return;
       if (settings.namespaces.has(request.namespace) || settings.usernames.has(request.user.name)) return;
       const policies = policiesOf(labels, settings.defaults);
-      if (securityModes.every((mode) => policies[mode].level === "privileged")) return;
       const isPod = request.resource.group === "" && request.resource.plural === "pods";
-      if (isPod && (request.subresource === "" || request.subresource === "ephemeralcontainers")) {
+      const isChecked = isPod && (request.subresource === "" || request.subresource === "ephemeralcontainers");
+      if (securityModes.every((mode) => policies[mode].level === "privileged")) {
+        if (isChecked) request.annotate?.(`${labelPrefix}enforce-policy`, "privileged:latest");
+      } else if (isChecked) {
         if (request.operation === "UPDATE" && request.subresource === "" && !isSignificant(request)) return;
         check(request, request.object as Pod, policies, settings, true); // The resource says which kind it is.
       } else if (request.subresource === "") {

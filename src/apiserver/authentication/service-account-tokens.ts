@@ -6,6 +6,7 @@ import type { Resource } from "../../api/resource.ts";
 import type { UserInfo } from "../../api/user.ts";
 import { BoundedMap } from "../../lib/bounded-map.ts";
 import type { Clock } from "../../lib/clock.ts";
+import { currentAudit } from "../audit/current.ts";
 import type { Objects } from "../objects.ts";
 import type { TokenAuthenticator, TokenResult } from "./bearer-token.ts";
 import {
@@ -114,6 +115,9 @@ function resultOf(
   if (own.pod) alive(options, Pods, namespace, own.pod);
   else if (own.node) alive(options, Nodes, undefined, own.node);
   if (own.secret) alive(options, Secrets, namespace, own.secret);
+  const late = own.warnafter === undefined ? -1 : Math.floor(now / 1000) - own.warnafter;
+  if (late > 0)
+    currentAudit()?.annotate("authentication.k8s.io/stale-token", `subject: ${claims.sub}, seconds after warning threshold: ${late}`);
   return { user: userOf(own, claims.jti), audiences };
 }
 
@@ -125,6 +129,9 @@ function legacyResult(claims: LegacyClaims, token: string, asked: readonly strin
   if (!secret || secret.metadata.deletionTimestamp || stored !== token) throw unauthorized("service account token has been invalidated");
   const audiences = asked.filter((audience) => options.audiences.includes(audience));
   if (audiences.length === 0) throw unauthorized("service account token is not for these audiences");
+  const audit = currentAudit();
+  audit?.annotate("authentication.k8s.io/legacy-token", serviceAccountUser(namespace, serviceAccount.name));
+  audit?.annotate("authentication.k8s.io/legacy-token-manual-secret", claims.secret);
   const user = {
     name: serviceAccountUser(namespace, serviceAccount.name),
     uid: serviceAccount.uid,

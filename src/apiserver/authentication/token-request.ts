@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { SignJWT } from "jose";
 import { badRequest, conflict, type FieldError, invalid, notFound } from "../../api/errors.ts";
 import type { BoundObjectReference, TokenRequest, TokenRequestSpec } from "../../api/types/authentication.v1.ts";
+import { currentAudit } from "../audit/current.ts";
 import { Nodes, Pods, Secrets, ServiceAccounts } from "../../api/types/resources.ts";
 import { type ClaimedObject, type PrivateClaims, serviceAccountUser, type TokenClaims } from "./service-account-claims.ts";
 import type { ServiceAccountTokenOptions } from "./service-account-tokens.ts";
@@ -47,6 +48,7 @@ export async function issueToken(options: ServiceAccountTokenOptions, subject: T
   };
   const { key, id, algorithm } = keys.signing;
   const token = await new SignJWT({ ...claims }).setProtectedHeader({ alg: algorithm, kid: id }).sign(key);
+  currentAudit()?.annotate("authentication.kubernetes.io/issued-credential-id", `JTI=${claims.jti}`);
   const expirationTimestamp = new Date((now + spec.expirationSeconds) * 1000).toISOString().replace(".000Z", "Z");
   return { ...request, spec, status: { token, expirationTimestamp } };
 }

@@ -20,6 +20,8 @@ export interface RemoteServiceOptions {
   timeout?: number;
   /** Milliseconds before the second try; each further pause is half as long again. Default 500. */
   pause?: number;
+  /** Whatever goes wrong is tried again; default: only what passes by itself. */
+  patient?: boolean;
   /** 0 to 1. Default Math.random. */
   random?: () => number;
 }
@@ -98,7 +100,8 @@ async function targetOf(path: string): Promise<Target> {
   };
 }
 
-function connection(target: Target, { clock, timeout = 30_000, pause = 500, random = Math.random }: RemoteServiceOptions): RemoteService {
+function connection(target: Target, options: RemoteServiceOptions): RemoteService {
+  const { clock, timeout = 30_000, pause = 500, patient = false, random = Math.random } = options;
   const agents = new SecureAgents();
   const { url } = target;
   const once = async (body: string): Promise<Answer> => {
@@ -127,8 +130,8 @@ function connection(target: Target, { clock, timeout = 30_000, pause = 500, rand
         } catch (error) {
           failure = error;
         }
-        if (answer && answer.code >= 200 && answer.code < 300) return JSON.parse(answer.body);
-        if (left === 0 || !(answer ? passing.has(answer.code) : isPassing(failure)))
+        if (answer && answer.code >= 200 && answer.code < 300) return answer.body ? JSON.parse(answer.body) : undefined;
+        if (left === 0 || !(patient || (answer ? passing.has(answer.code) : isPassing(failure))))
           throw new Error(answer ? statusText(answer) : `Post ${JSON.stringify(url.href)}: ${networkError(failure)}`);
         await sleep(clock, answer?.retryAfter ? answer.retryAfter * 1000 : wait * (1 + random() * 0.2));
       }

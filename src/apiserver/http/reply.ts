@@ -1,6 +1,7 @@
 import type { OutgoingHttpHeader, ServerResponse } from "node:http";
 import { internalError, StatusError } from "../../api/errors.ts";
 import type { Logger } from "../../lib/log.ts";
+import { currentAudit } from "../audit/current.ts";
 import { StoreFailed } from "../../store/store.ts";
 
 /** One request's way to answer: headers, warnings, errors. */
@@ -87,6 +88,7 @@ function drained(response: ServerResponse): Promise<void> {
 export function statusErrorOf(error: unknown, log: Logger, what: string): StatusError {
   if (error instanceof StatusError) return error;
   const message = error instanceof Error ? error.message : String(error);
+  currentAudit()?.panicked(message);
   if (error instanceof StoreFailed) log.error({ what }, message);
   else log.error({ what, error: error instanceof Error ? error.stack : message }, "a request failed unexpectedly");
   return internalError(message);

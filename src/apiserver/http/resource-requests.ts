@@ -4,6 +4,7 @@ import { badRequest, methodNotAllowed, StatusError, unknownResource } from "../.
 import type { KubeObject } from "../../api/meta/object.ts";
 import type { UserInfo } from "../../api/user.ts";
 import type { Clock } from "../../lib/clock.ts";
+import { currentAudit } from "../audit/current.ts";
 import type { Call, DeleteOptions } from "../call.ts";
 import { typed, untyped } from "../plain-data.ts";
 import type { Registry } from "../registry.ts";
@@ -68,7 +69,10 @@ export function serveResource(parts: ResourceParts, incoming: ResourceRequest): 
   if (!call.namespace) refuseOnAllNamespaces(call, path.verb);
   if (call.name && !call.subresource && !namedVerbs.some((verb) => handler.info.verbs.includes(verb))) throw unknownResource();
   const warning = path.groupVersion === "v1" ? deprecated[path.resource] : handler.deprecation;
-  if (warning) responder.warn(warning);
+  if (warning) {
+    responder.warn(warning);
+    currentAudit()?.annotate("k8s.io/deprecated", "true");
+  }
   const serve = methods[path.verb];
   if (!serve) throw methodNotAllowed();
   const at = incoming.query.get(pastQuery);
@@ -143,6 +147,7 @@ async function bodyObject(parts: ResourceParts, call: Call, incoming: ResourceRe
     kind,
     fieldValidation,
   });
+  currentAudit()?.sent(object);
   if (type === undefined) return prunedCustom(call, schema.prune(object), fieldValidation, warnings);
   for (const warning of warnings) call.warn(warning);
   return object;
@@ -180,6 +185,7 @@ async function patchInput(parts: ResourceParts, call: Call, { query, request }: 
   if (!type) throw unsupportedPatch();
   parts.verbs.bodyKind(call);
   const { value: body, strictProblems } = parsedPatch(await readBody(request), type);
+  currentAudit()?.sent(body, true);
   const duplicates = type === "apply" && fieldValidation !== "Ignore" ? strictProblems([]) : [];
   if (duplicates.length > 0) {
     if (fieldValidation === "Strict")
@@ -219,6 +225,7 @@ async function deleteOptions(call: Call, { request, query }: ResourceRequest): P
   const contentType = request.headers["content-type"] ?? "";
   const target = { type: "meta.v1.DeleteOptions", apiVersion: "v1", kind: "DeleteOptions", fieldValidation: "Ignore" as const };
   const sent = typed<DeleteOptions & { dryRun?: string[]; metadata?: unknown }>(readObject(body, contentType, target).object);
+  currentAudit()?.sent(sent);
   const dryRuns = new URLSearchParams();
   for (const value of sent.dryRun ?? []) dryRuns.append("dryRun", value);
   call.dryRun ||= writeQuery(dryRuns, "DeleteOptions").dryRun;

@@ -4,6 +4,7 @@ import type { ResourceInfo } from "../../api/resource.ts";
 import { flag } from "../../api/streaming/kubelet-paths.ts";
 import type { RequestAttributes } from "../../api/user.ts";
 import type { AdmissionPlugin, AdmissionRequest } from "../admission/admission.ts";
+import { currentAudit } from "../audit/current.ts";
 import type { ConnectRequest } from "../http/listener.ts";
 import { attributesOf } from "../request-path.ts";
 import { upgradeOf } from "./web-sockets.ts";
@@ -45,6 +46,7 @@ export async function admitConnect({ admission, check }: ConnectAdmission, conne
     user,
     dryRun: false,
     warn: () => {},
+    annotate: currentAudit()?.annotate,
     onFailure: () => {},
   };
   for (const plugin of admission) await plugin.admit?.(request);

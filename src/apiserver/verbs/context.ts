@@ -3,6 +3,7 @@ import type { Clock } from "../../lib/clock.ts";
 import type { Key, Reads, Store } from "../../store/store.ts";
 import type { AdmissionRequest } from "../admission/admission.ts";
 import type { AdmissionChain, Reservations } from "../admission-chain.ts";
+import { currentAudit } from "../audit/current.ts";
 import type { Call } from "../call.ts";
 
 /** What gets and lists read from: the cluster as it is now, or was. */
@@ -53,6 +54,7 @@ export function admissionRequest(
     user: call.user,
     dryRun: call.dryRun,
     warn: call.warn,
+    annotate: currentAudit()?.annotate,
     onFailure: (undo) => reservations.add(undo),
   };
 }

@@ -12,6 +12,7 @@ import type { OptionValues } from "../options.ts";
 import { untilSignal } from "../signals.ts";
 import { UsageError } from "../usage-error.ts";
 import { accessConfig, accessOptions } from "./access-options.ts";
+import { auditConfig, auditOptions } from "./audit-options.ts";
 import { defaultDataDir, duration, list, nodeConfig, nodeOptions, port, text } from "./node-options.ts";
 
 /** `hue server`: the whole cluster in this process. */
@@ -100,6 +101,7 @@ export const serverCommand: CliCommand = {
       description: "Install and start Debian's docker.io when no Docker Engine answers (root only)",
     },
     ...accessOptions,
+    ...auditOptions,
     ...nodeOptions,
   ],
   examples: [
@@ -168,6 +170,7 @@ function serverConfig(options: OptionValues, env: NodeJS.ProcessEnv): ServerConf
     limits: requestLimits(options),
     disable,
     access: accessConfig(options),
+    audit: auditConfig(options),
     node: nodeConfig(options),
     simulatedNodes,
   };

@@ -40,9 +40,11 @@ export class PodManager {
 
   /** The pods that the node's room is given to, but that one. Those that are gone from the API still end here, but the scheduler has given it away. */
   neighbours(pod: Pod): Pod[] {
-    const others: Pod[] = [];
-    for (const [uid, worker] of this.workers) if (uid !== pod.metadata.uid && !worker.isRemoved) others.push(worker.pod);
-    return others;
+    const { uid } = pod.metadata;
+    const holds = ({ metadata }: Pod): boolean =>
+      this.cache.get(metadata.namespace, metadata.name)?.metadata.uid === metadata.uid ||
+      this.statics.has(`${metadata.namespace}/${metadata.name}`);
+    return this.pods().filter((p) => p.metadata.uid !== uid && holds(p));
   }
 
   /** A static pod by its mirror, or the pod itself, by namespace and name. */
@@ -90,10 +92,11 @@ export class PodManager {
   private add(pod: Pod, object: Pod | undefined, isAdopted: boolean): void {
     const { uid } = pod.metadata;
     const worker = this.newWorker({ pod, object }, isAdopted);
+    const others = this.neighbours(pod);
     this.workers.set(uid, worker);
     const node = this.context.node();
     const isNew = !isAdopted && !pod.status?.startTime && !pod.metadata.deletionTimestamp;
-    const rejection = isNew && node ? admitPod(pod, node, this.neighbours(pod)) : undefined;
+    const rejection = isNew && node ? admitPod(pod, node, others) : undefined;
     if (rejection) {
       this.context.events.event(pod, "Warning", rejection.reason, rejection.message);
       worker.fail(rejection);

@@ -75,11 +75,6 @@ export class PodWorker {
     return this.source.pod;
   }
 
-  /** The API has given its room away, whatever still ends here. */
-  get isRemoved(): boolean {
-    return this.removed;
-  }
-
   /** Its resources are to grow when another pod has gone. */
   get waitsForRoom(): boolean {
     return this.resize?.reason === "Deferred";
@@ -227,11 +222,12 @@ export class PodWorker {
     }
     const volumes = plan.createSandbox || plan.start.length > 0 || plan.sandbox ? await this.mount(plan, state) : undefined;
     if (!volumes) return false;
+    // The pod's status is told before what may take long: images that have to be fetched.
     if (plan.createSandbox) {
-      const sandbox = this.makeSandbox(state);
-      // The pod's status is told before what may take long; a sandbox that is there at once is told with what runs in it.
-      const tells = !this.source.object?.status.startTime && !(await isSettledSoon(sandbox));
-      const [made] = await Promise.all([sandbox, tells ? this.writeStatus(state, false) : undefined]);
+      const [made] = await Promise.all([
+        this.makeSandbox(state),
+        this.source.object?.status.startTime ? undefined : this.writeStatus(state, false),
+      ]);
       return made;
     }
     const { sandbox } = plan;
@@ -426,11 +422,6 @@ export class PodWorker {
       if (!isReason(error, "NotFound")) throw error; // it has gone; the watch will say so
     }
   }
-}
-
-/** Whether it settles in this turn of the event loop. */
-function isSettledSoon(work: Promise<unknown>): Promise<boolean> {
-  return Promise.race([work.then(() => true), new Promise<boolean>((resolve) => setImmediate(resolve, false))]);
 }
 
 function wasReady(object: Pod, containerId: string): boolean {

@@ -44,6 +44,7 @@ export interface ReviewResponse {
   /** The JSON patch; undefined for none. */
   patch?: unknown;
   warnings: readonly string[];
+  auditAnnotations: Readonly<Record<string, unknown>>;
 }
 
 /** How what a webhook sees is made of the request's object, and back: versions and subresources differ. */
@@ -119,12 +120,13 @@ export function readResponse(text: string, uid: string, version: string): Review
     if (response["uid"] !== uid)
       throw new Error(`expected response.uid=${JSON.stringify(uid)}, got ${JSON.stringify(response["uid"] ?? "")}`);
   }
-  const { patch, patchType, warnings, status } = response;
+  const { patch, patchType, warnings, status, auditAnnotations } = response;
   return {
     allowed: response["allowed"] === true,
     ...(isObject(status) ? { status } : {}),
     ...(typeof patch === "string" && patch !== "" ? { patch: patchOf(patch, patchType, version) } : {}),
     warnings: Array.isArray(warnings) ? warnings.map(String) : [],
+    auditAnnotations: isObject(auditAnnotations) ? auditAnnotations : {},
   };
 }
 

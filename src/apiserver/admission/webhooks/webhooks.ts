@@ -20,6 +20,8 @@ import { callWebhook } from "./webhook-client.ts";
 /** A webhook that is to be called, and how it sees the request. */
 interface Invocation extends Match {
   webhook: Webhook;
+  /** Which one of all it is, in audit annotations: "mutation.webhook.admission.k8s.io/round_0_index_2". */
+  label: string;
 }
 
 /** What admission webhooks work with. */
@@ -62,20 +64,38 @@ export function webhookAdmission(options: WebhookAdmissionOptions): { plugins: A
 async function admit(caller: Caller, reinvocation: Reinvocation, webhooks: readonly Webhook[], request: AdmissionRequest): Promise<void> {
   if (isExempt(request)) return;
   reinvocation.begin(request);
-  for (const webhook of webhooks) {
-    const invocation = caller.invocation(webhook, request);
+  const round = request.pass === "second" ? 1 : 0;
+  for (const [index, webhook] of webhooks.entries()) {
+    const label = `webhook.admission.k8s.io/round_${round}_index_${index}`;
+    const invocation = caller.invocation(webhook, request, `mutation.${label}`);
     if (!invocation || !reinvocation.mayCall(request, webhook)) continue;
     const answer = await caller.call(invocation, request);
     const changed = answer?.patch !== undefined && mutate(request, invocation, answer.sight, answer.patch);
     reinvocation.called(request, webhook, changed);
+    if (answer && request.annotate) annotateMutation(request.annotate, label, webhook, { changed, patch: answer.patch });
   }
   reinvocation.end(request);
+}
+
+/** What audit keeps of a mutating webhook's call, and the patch where it keeps what is sent. */
+function annotateMutation(
+  annotate: NonNullable<AdmissionRequest["annotate"]>,
+  label: string,
+  { id, spec }: Webhook,
+  { changed, patch }: { changed: boolean; patch: unknown },
+): void {
+  const who = { configuration: id.split("/", 1)[0], webhook: spec.name };
+  annotate(`mutation.${label}`, JSON.stringify({ ...who, mutated: changed }));
+  if (Array.isArray(patch) && patch.length > 0)
+    annotate(`patch.${label}`, JSON.stringify({ ...who, patch, patchType: "JSONPatch" }), "Request");
 }
 
 /** All at once; of several refusals the first webhook's counts. */
 async function validate(caller: Caller, webhooks: readonly Webhook[], request: AdmissionRequest): Promise<void> {
   if (isExempt(request)) return;
-  const invocations = webhooks.flatMap((webhook) => caller.invocation(webhook, request) ?? []);
+  const invocations = webhooks
+    .flatMap((webhook) => caller.invocation(webhook, request, "") ?? [])
+    .map((invocation, index) => ({ ...invocation, label: `validating.webhook.admission.k8s.io/round_0_index_${index}` }));
   const outcomes = await Promise.allSettled(invocations.map((invocation) => caller.call(invocation, request)));
   for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
 }
@@ -108,9 +128,9 @@ class Caller {
     this.agents.close();
   }
 
-  invocation(webhook: Webhook, request: AdmissionRequest): Invocation | undefined {
+  invocation(webhook: Webhook, request: AdmissionRequest, label: string): Invocation | undefined {
     const match = matchOf(webhook.criteria, request, { objects: this.options.objects, registry: this.options.registry() });
-    return match && { ...match, webhook };
+    return match && { ...match, webhook, label };
   }
 
   /** The answer of a webhook that allows; undefined when it was not asked, or could not be and need not. Throws its refusal. */
@@ -127,9 +147,11 @@ class Caller {
     } catch (error) {
       const message = `failed calling webhook ${JSON.stringify(spec.name)}: ${error instanceof Error ? error.message : error}`;
       if (spec.failurePolicy !== "Ignore") throw internalError(message);
+      request.annotate?.(`failed-open.${invocation.label}`, spec.name);
       this.options.log.warn({ webhook: spec.name }, `${message}; its failurePolicy lets the request pass`);
       return undefined;
     }
+    for (const [key, value] of Object.entries(response.auditAnnotations)) request.annotate?.(`${spec.name}/${key}`, String(value));
     for (const warning of response.warnings) request.warn(warning);
     if (!response.allowed) throw denial(spec.name, response.status);
     return { ...response, sight };
