@@ -1,5 +1,5 @@
 /**
- * Makes dist: hue.js and index.js, the command and the library, everything in them but the native SQLite addon; what kubectl explain
+ * Makes dist: hue.js and index.js, the command and the library, everything in them but the native SQLite addon and re2js; what kubectl explain
  * tells; and dist/types, the library's declarations. Run by `npm run build`, and by npm itself before it starts or packs hue. With
  * --if-changed: only when a source is newer than what is there.
  */

@@ -39,6 +39,12 @@ const known: readonly Known[] = [
     reason: "the reference's handler panics and closes the connection",
   },
   {
+    title: /./,
+    where: /^\.(body\.)?code$/,
+    if: ({ expected, got }) => String(expected).trim() === "500" && String(got).trim() === "400",
+    reason: "what the client did wrong is never a 5xx; the message is the reference's",
+  },
+  {
     title: /^Ingress create spec.ingressClassName/,
     where: /ingressClassName$/,
     reason: "hue serves Ingresses itself and has a default class",

@@ -119,7 +119,7 @@ function patternOf(field: string, { pattern }: JSONSchemaProps): FieldError[] {
     if (pattern) goRegExp(pattern);
     return [];
   } catch (error) {
-    const why = /\[[^\]]*$/.test(pattern ?? "") ? `missing closing ]: \`${pattern?.slice(pattern.lastIndexOf("["))}\`` : String(error);
-    return [invalidValue(`${field}.pattern`, pattern, `must be a valid regular expression, but isn't: error parsing regexp: ${why}`)];
+    const why = error instanceof Error ? error.message : String(error);
+    return [invalidValue(`${field}.pattern`, pattern, `must be a valid regular expression, but isn't: ${why}`)];
   }
 }

@@ -1,6 +1,7 @@
 import type { ASTNode, ParseError } from "@marcbachmann/cel-js";
 import { isFormat } from "../schema/formats.ts";
 import { goRegExp } from "../schema/go-regexp.ts";
+import { linearMatches } from "./library/strings.ts";
 
 /** What is wrong with an expression, and where: an offset in its text. */
 export interface Issue {
@@ -208,7 +209,8 @@ const literals: Record<string, (text: string) => boolean> = {
 
 function isPattern(text: string): boolean {
   try {
-    return goRegExp(text) instanceof RegExp;
+    goRegExp(text);
+    return true;
   } catch {
     return false;
   }
@@ -251,14 +253,11 @@ function isSameType(a: string, b: string): boolean {
   return a === b || ((open(a) || open(b)) && a.split("(")[0] === b.split("(")[0]);
 }
 
-/** Makes literal patterns of Go (RE2) such that the engine, which takes them for JavaScript's, reads them right: (?i) and the like. */
+/** Gives each `matches` to the function that reads patterns as Go's (RE2); before the check, which binds them. */
 export function mendPatterns(root: ASTNode | Node): void {
   const node: Node = root;
-  const operands = operandsOf(node);
-  const literal = operands[1];
-  if (node.op === "rcall" && Array.isArray(node.args) && node.args[0] === "matches" && literal && typeof literal.args === "string")
-    literal.args = literal.args.replace(/^\(\?([ims]+)\)(.*)$/s, "(?$1:$2)").replaceAll("(?P<", "(?<");
-  for (const operand of operands) mendPatterns(operand);
+  if (node.op === "rcall" && Array.isArray(node.args) && node.args[0] === "matches") node.args[0] = linearMatches;
+  for (const operand of operandsOf(node)) mendPatterns(operand);
 }
 
 /** Where else that name, which nothing declares, is used: a variable of a macro hides it. */

@@ -43,7 +43,7 @@ export interface CompileOptions {
  * "must evaluate to bool but got string".
  */
 export function compileExpression(environment: Environment, text: string, options: CompileOptions = {}): CompiledExpression {
-  const { returns, patchTypes = false, runIn } = options;
+  const { returns, patchTypes = false, runIn = environment } = options;
   const rewritten = rewriteConstructions(text, patchTypes);
   const checked = check(environment, rewritten.text);
   const issues = [...rewritten.issues, ...checked.issues.map(({ at, message }) => ({ at: rewritten.original(at), message }))];
@@ -56,11 +56,10 @@ export function compileExpression(environment: Environment, text: string, option
     const wanted = returns.map(resultText);
     throw new Error(`must evaluate to ${wanted.length === 1 ? wanted[0] : `one of [${wanted.join(" ")}]`} but got ${resultText(type)}`);
   }
-  const run = runIn?.parse(rewritten.text) ?? parsed;
-  if (runIn) {
-    mendHas(run.ast);
-    mendPatterns(run.ast);
-  }
+  // Parsed anew: a call that was checked keeps to the function that it was checked with.
+  const run = runIn.parse(rewritten.text);
+  mendHas(run.ast);
+  mendPatterns(run.ast);
   return { evaluate: (variables): unknown => run(variables), type, ast: parsed.ast };
 }
 
@@ -84,7 +83,6 @@ function check(environment: Environment, text: string): { issues: Issue[]; parse
     const { error, type = "dyn" } = parsed.check();
     if (!error) {
       issues.push(...mixedLiterals(parsed.ast, text));
-      mendPatterns(parsed.ast);
       return { issues, parsed, type: type.replace(/\b[A-Z]\b/g, "dyn") };
     }
     const known = new Set(environment.getDefinitions().functions.map(({ name }) => name));

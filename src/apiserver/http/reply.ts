@@ -1,5 +1,5 @@
 import type { OutgoingHttpHeader, ServerResponse } from "node:http";
-import { internalError, StatusError } from "../../api/errors.ts";
+import { badRequest, internalError, StatusError } from "../../api/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import { currentAudit } from "../audit/current.ts";
 import { StoreFailed } from "../../store/store.ts";
@@ -84,10 +84,11 @@ function drained(response: ServerResponse): Promise<void> {
   });
 }
 
-/** Any error as one that may be shown; unexpected ones are logged here, once, with their stack. */
+/** Any error as one that may be shown: what nests too deeply for the stack is the client's to change; unexpected ones are logged here, once, with their stack. */
 export function statusErrorOf(error: unknown, log: Logger, what: string): StatusError {
   if (error instanceof StatusError) return error;
   const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof RangeError && message === "Maximum call stack size exceeded") return badRequest("exceeded max depth");
   currentAudit()?.panicked(message);
   if (error instanceof StoreFailed) log.error({ what }, message);
   else log.error({ what, error: error instanceof Error ? error.stack : message }, "a request failed unexpectedly");

@@ -113,7 +113,9 @@ export class Representation {
     const { rules, info } = this.handler;
     const columns = tableColumns(this.handler);
     const now = this.clock.now();
-    return (object) => (object.kind === info.kind && rules.cells ? rules.cells(object, now) : metadataCells(object, columns, now));
+    // A bookmark is of the kind, but has nothing that cells could be made from.
+    const isWhole = ({ kind, metadata }: KubeObject): boolean => kind === info.kind && metadata.name !== undefined;
+    return (object) => (rules.cells && isWhole(object) ? rules.cells(object, now) : metadataCells(object, columns, now));
   }
 }
 

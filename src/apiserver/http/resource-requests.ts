@@ -93,6 +93,7 @@ const methods: Record<string, Method> = {
     await incoming.responder.pieces(form.contentType, form.list(await parts.verbs.list(call, listQuery(incoming.query))));
   },
   watch(parts, call, { query, request, responder }) {
+    if (request.method !== "GET") throw methodNotAllowed();
     const form = new Representation(call.handler, request.headers.accept, query, parts.clock);
     const options = watchQuery(query);
     const watch = parts.verbs.watch(call, options);

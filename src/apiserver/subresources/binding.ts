@@ -36,7 +36,7 @@ async function bind(context: VerbContext, call: Call, binding: Binding): Promise
     const message = `Unsupported value: ${JSON.stringify(target.kind)}: supported values: "Node", "<empty>"`;
     throw invalid({ kind: "Binding", name: call.name }, [{ reason: "FieldValueNotSupported", field: "target.kind", message }]);
   }
-  if (!target.name) throw new StatusError({ code: 500, message: "target.name: Required value" });
+  if (!target.name) throw new StatusError({ code: 400, message: "target.name: Required value" });
   const node = target.name;
   await changeObject(context, call, {
     next(old) {

@@ -46,7 +46,7 @@ export function configurationOf(
     const version = call.handler.info.group ? apiVersion : `/${String(apiVersion)}`;
     const list = errors.length === 1 ? errors[0] : `errors:\n${errors.map((error) => `  ${error}`).join("\n")}`;
     const what = `${String(namespace)}/${String(name)}; ${String(version)}, Kind=${String(kind)}`;
-    throw new StatusError({ code: 500, message: `failed to create typed patch object (${what}): ${list}` });
+    throw new StatusError({ code: 400, message: `failed to create typed patch object (${what}): ${list}` });
   }
   return untyped(copyOf(asObject(body)));
 }

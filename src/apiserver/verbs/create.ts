@@ -94,8 +94,7 @@ function prepareMetadata(call: Call, object: KubeObject): void {
       throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${call.name})`);
     metadata.name = call.name;
   }
-  if (metadata.resourceVersion)
-    throw new StatusError({ code: 500, reason: undefined, message: "resourceVersion should not be set on objects to be created" });
+  if (metadata.resourceVersion) throw new StatusError({ code: 400, message: "resourceVersion should not be set on objects to be created" });
   if (!metadata.name && !metadata.generateName) {
     const message = "Required value: name or generateName is required";
     throw invalid(call.handler.kindTarget, [{ reason: "FieldValueRequired", field: "metadata.name", message }]);

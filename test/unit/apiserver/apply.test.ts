@@ -103,7 +103,7 @@ describe("server-side apply", () => {
       "an unknown field",
       "me",
       { ...map("x", {}), foo: 1 },
-      500,
+      400,
       "failed to create typed patch object (/x; /v1, Kind=ConfigMap): .foo: field not declared in schema",
     ],
     ["another kind", "me", { ...map("x", {}), kind: "Secret" }, 400, "invalid object type: /v1, Kind=Secret"],

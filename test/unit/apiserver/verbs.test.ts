@@ -95,7 +95,7 @@ describe("create", () => {
       "a resourceVersion",
       maps,
       configMap("x", {}, { resourceVersion: "5" }),
-      500,
+      400,
       "resourceVersion should not be set on objects to be created",
     ],
     ["a missing namespace", "/api/v1/namespaces/nons/configmaps", { metadata: { name: "x" } }, 404, 'namespaces "nons" not found'],

@@ -2,6 +2,9 @@ import type { Environment } from "@marcbachmann/cel-js";
 import { Duration } from "@marcbachmann/cel-js/evaluator";
 import { goRegExp } from "../../schema/go-regexp.ts";
 
+/** What `matches` is called in a checked expression: the engine's own reads patterns as JavaScript's. */
+export const linearMatches = "matches_string";
+
 /** cel-go's extended strings library, as far as the engine lacks it, and Kubernetes' `find` and `findAll`. */
 export function registerStrings(environment: Environment): void {
   environment
@@ -14,7 +17,8 @@ export function registerStrings(environment: Environment): void {
     .registerFunction("string.replace(string, string, int): string", replaceSome)
     .registerFunction("string.reverse(): string", (text: string) => [...text].reverse().join(""))
     .registerFunction("string.format(list): string", format)
-    .registerFunction("string.find(string): string", (text: string, pattern: string) => goRegExp(pattern).exec(text)?.[0] ?? "")
+    .registerFunction("string.find(string): string", (text: string, pattern: string) => findAll(text, pattern, 1)[0] ?? "")
+    .registerFunction(`string.${linearMatches}(string): bool`, (text: string, pattern: string) => goRegExp(pattern).test(text))
     .registerFunction("string.findAll(string): list<string>", (text: string, pattern: string) => findAll(text, pattern))
     .registerFunction("string.findAll(string, int): list<string>", (text: string, pattern: string, limit: bigint) =>
       findAll(text, pattern, limit < 0n ? undefined : Number(limit)),
@@ -31,8 +35,11 @@ function replaceSome(text: string, from: string, to: string, limit: bigint): str
   return text.replaceAll(from, (found) => (left-- > 0 ? to : found));
 }
 
-function findAll(text: string, pattern: string, limit?: number): string[] {
-  return Array.from(text.matchAll(goRegExp(pattern, "g")), (match) => match[0]).slice(0, limit);
+function findAll(text: string, pattern: string, limit = Number.POSITIVE_INFINITY): string[] {
+  const matcher = goRegExp(pattern).matcher(text);
+  const found: string[] = [];
+  while (found.length < limit && matcher.find()) found.push(matcher.group() ?? "");
+  return found;
 }
 
 const bases: Record<string, number> = { b: 2, o: 8, x: 16, X: 16 };

@@ -185,8 +185,9 @@ function unknownPatchType(how: unknown, patch: Fields): StatusError {
   return unmergeable(`unknown patch type: ${String(how)} in map: ${goValue(patch)}`);
 }
 
+/** Upstream answers 500 here and to other bodies that its decoders do not look at; the client's mistake is a 400 here, with the same words. */
 function unmergeable(message: string): StatusError {
-  return new StatusError({ code: 500, message });
+  return new StatusError({ code: 400, message });
 }
 
 function isFields(value: unknown): value is Fields {

@@ -1,0 +1,63 @@
+import { request as httpsRequest } from "node:https";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type RunningServer, startServer } from "./running-server.ts";
+
+let running: RunningServer;
+beforeAll(async () => {
+  running = await startServer();
+});
+afterAll(() => running.stop());
+
+const maps = "/api/v1/namespaces/default/configmaps";
+
+/** The code of the answer to a method that fetch does not send. */
+function codeOf(method: string, path: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const headers = { authorization: "Bearer admin" };
+    const sent = httpsRequest(running.url + path, { method, headers, rejectUnauthorized: false, agent: false }, (reply) => {
+      resolve(reply.statusCode);
+      reply.destroy();
+    });
+    sent.on("error", reject).end();
+  });
+}
+
+test("a body that nests more deeply than the stack is the client's fault, in any form", async () => {
+  for (const deep of ["[".repeat(20_000) + "]".repeat(20_000), `${'{"a":'.repeat(20_000)}1${"}".repeat(20_000)}`]) {
+    const body = `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"deep"},"deep":${deep}}`;
+    for (const [method, path, type] of [
+      ["POST", maps, "application/json"],
+      ["POST", `${maps}?fieldValidation=Strict`, "application/json"],
+      ["PATCH", `${maps}/deep?fieldManager=me`, "application/apply-patch+yaml"],
+    ] as const) {
+      const { code, text } = await running.request(method, path, body, { "content-type": type });
+      expect([code < 500, text.length < 1000]).toEqual([true, true]);
+    }
+  }
+});
+
+test("only GET watches: by the old paths, too", async () => {
+  for (const method of ["HEAD", "OPTIONS", "TRACE", "POST"]) expect(await codeOf(method, "/api/v1/watch/configmaps")).toBe(405);
+  expect(await codeOf("GET", "/api/v1/watch/configmaps?timeoutSeconds=1")).toBe(200);
+});
+
+test("a bookmark in a watch of Table rows has nothing to show", async () => {
+  const options = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds=1";
+  const { code, text } = await running.request("GET", `/api/v1/nodes?${options}`, undefined, {
+    accept: "application/json;as=Table;v=v1;g=meta.k8s.io",
+  });
+  const [bookmark] = text
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  expect({ code, type: bookmark.type, rows: bookmark.object.rows.length }).toEqual({ code: 200, type: "BOOKMARK", rows: 1 });
+});
+
+test("what a patch cannot be merged with is refused with a 4xx", async () => {
+  await running.request("POST", maps, { metadata: { name: "patched", labels: { a: "b" } } });
+  const patch = { metadata: { labels: { $patch: "explode" } } };
+  const { code, body } = await running.request("PATCH", `${maps}/patched`, patch, {
+    "content-type": "application/strategic-merge-patch+json",
+  });
+  expect([code, body.message]).toEqual([400, expect.stringContaining("unknown patch type: explode in map")]);
+});
