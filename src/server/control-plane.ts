@@ -9,7 +9,7 @@ import { type ApiServer, createApiServer } from "../apiserver/apiserver.ts";
 import { createAuthentication } from "../apiserver/authentication/index.ts";
 import { type Authorization, createAuthorization } from "../apiserver/authorization/index.ts";
 import { bootstrap, type BootstrapWriter, type ServerFacts } from "../apiserver/bootstrap/index.ts";
-import { Namespaces } from "../api/types/resources.ts";
+import { Namespaces, Secrets } from "../api/types/resources.ts";
 import { generateName } from "../api/meta/names.ts";
 import type { RequestLimits } from "../apiserver/fairness/gate.ts";
 import type { HealthCheck } from "../apiserver/health.ts";
@@ -160,6 +160,7 @@ function buildApi(
   started: HealthCheck,
 ): { api: ApiServer; close(): void } {
   const { store, pki, clock, log } = options;
+  const own = (): Client => new Client(createLocalTransport(api));
   const authentication = createAuthentication({
     objects,
     clock,
@@ -168,6 +169,12 @@ function buildApi(
     serviceAccounts: {
       signingKey: pki.serviceAccountKey.privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
       issuers: options.issuers,
+      labelSecret(namespace, name, labels) {
+        // Gone in the meantime, or written by another at the same time: the next use tells again.
+        own()
+          .patch(Secrets, { namespace, name }, { type: "merge", body: { metadata: { labels } } })
+          .catch(() => {});
+      },
     },
     tokens: options.access.tokens,
     anonymous: options.access.anonymous,
@@ -191,7 +198,7 @@ function buildApi(
     isAllowed: authorization.isAllowed,
     registry: () => api.registry,
     async createNamespace(name) {
-      await new Client(createLocalTransport(api)).create(Namespaces, { apiVersion: "v1", kind: "Namespace", metadata: { name }, spec: {} });
+      await own().create(Namespaces, { apiVersion: "v1", kind: "Namespace", metadata: { name }, spec: {} });
     },
     ...options.access.admission,
     more: [...(waits ? expressions.map((plugin) => answers.completing(plugin)) : expressions), authorization.escalationPrevention],

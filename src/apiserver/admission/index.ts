@@ -52,7 +52,7 @@ export function createAdmission(options: AdmissionOptions): AdmissionPlugin[] {
     namespaceLifecycle(objects),
     limitRanger(objects),
     serviceAccount(options),
-    nodeRestriction(objects),
+    nodeRestriction(options),
     taintNodesByCondition,
     podSecurity(objects, options.podSecurity),
     priority(objects),

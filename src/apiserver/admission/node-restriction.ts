@@ -1,17 +1,26 @@
 import { folderToRemove, localPathFinalizer } from "../../api/core/local-path.ts";
+import { notFound } from "../../api/errors.ts";
 import { deepEqual } from "../../api/meta/equality.ts";
 import type { TokenRequest } from "../../api/types/authentication.v1.ts";
 import type { CertificateSigningRequest } from "../../api/types/certificates.v1.ts";
 import type { Node, PersistentVolume, Pod } from "../../api/types/core.v1.ts";
-import { Pods } from "../../api/types/resources.ts";
-import { nodeOf } from "../authorization/index.ts";
+import type { ResourceSlice } from "../../api/types/resource.v1.ts";
+import { CSIDrivers, Nodes, PersistentVolumeClaims, PersistentVolumes, Pods } from "../../api/types/resources.ts";
+import type { RequestAttributes } from "../../api/user.ts";
+import { nodeOf, objectsReferredTo } from "../authorization/index.ts";
 import type { Objects } from "../objects.ts";
 import type { AdmissionPlugin, AdmissionRequest } from "./admission.ts";
 import { certificateSubject } from "./certificates.ts";
 import { nameOf, refuse } from "./request.ts";
 
+/** What the check needs: the cluster's objects, and who may what. */
+interface NodeRestrictionOptions {
+  objects: Objects;
+  isAllowed(attributes: RequestAttributes): boolean | Promise<boolean>;
+}
+
 /** What a kubelet may write, beyond what the Node authoriser sees: only its own node and what belongs to the pods on it. */
-export function nodeRestriction(objects: Objects): AdmissionPlugin {
+export function nodeRestriction({ objects, isAllowed }: NodeRestrictionOptions): AdmissionPlugin {
   return {
     name: "NodeRestriction",
     validate(request) {
@@ -20,7 +29,7 @@ export function nodeRestriction(objects: Objects): AdmissionPlugin {
       const { resource, subresource } = request;
       switch (resource.group === "" ? resource.plural : `${resource.plural}.${resource.group}`) {
         case "pods":
-          return subresource === "" ? checkPod(request, node) : checkPodSubresource(request, node, objects);
+          return subresource === "" ? checkPod(request, node, objects) : checkPodSubresource(request, node, objects);
         case "nodes":
           return checkNode(request, node);
         case "persistentvolumeclaims":
@@ -29,7 +38,7 @@ export function nodeRestriction(objects: Objects): AdmissionPlugin {
         case "persistentvolumes":
           return checkVolume(request, node);
         case "serviceaccounts":
-          return checkToken(request, node, objects);
+          return checkToken(request, node, { objects, isAllowed });
         case "leases.coordination.k8s.io":
           if (request.namespace !== "kube-node-lease")
             throw refuse(request, 'can only access leases in the "kube-node-lease" system namespace');
@@ -38,6 +47,8 @@ export function nodeRestriction(objects: Objects): AdmissionPlugin {
         case "csinodes.storage.k8s.io":
           if (nameOf(request) !== node) throw refuse(request, "can only access CSINode with the same name as the requesting node");
           return;
+        case "resourceslices.resource.k8s.io":
+          return checkSlice(request, node);
         case "certificatesigningrequests.certificates.k8s.io":
           return checkCertificateRequest(request);
       }
@@ -59,7 +70,7 @@ function checkVolume(request: AdmissionRequest, node: string): void {
   if (!deepEqual(without(volume), without(old)) || !deepEqual(volume.metadata.finalizers ?? [], kept)) throw refused;
 }
 
-function checkPod(request: AdmissionRequest, node: string): void {
+function checkPod(request: AdmissionRequest, node: string, objects: Objects): void {
   const quoted = JSON.stringify(node);
   if (request.operation === "DELETE") {
     const old = request.old as Pod; // The resource says so, here and below.
@@ -73,17 +84,24 @@ function checkPod(request: AdmissionRequest, node: string): void {
     throw refuse(request, `pod does not have "kubernetes.io/config.mirror" annotation, node ${quoted} can only create mirror pods`);
   if (spec.nodeName !== node) throw refuse(request, `node ${quoted} can only create pods with spec.nodeName set to itself`);
   const [owner, ...others] = metadata.ownerReferences ?? [];
-  if (!owner || others.length > 0 || owner.kind !== "Node" || owner.apiVersion !== "v1" || owner.name !== node)
+  if (others.length > 0) throw refuse(request, `node ${quoted} can only create pods with a single owner reference set to itself`);
+  if (owner?.kind !== "Node" || owner.apiVersion !== "v1" || owner.name !== node)
     throw refuse(request, `node ${quoted} can only create pods with an owner reference set to itself`);
+  if (!owner.controller) throw refuse(request, `node ${quoted} can only create pods with a controller owner reference set to itself`);
   if (owner.blockOwnerDeletion) throw refuse(request, `node ${quoted} must not set blockOwnerDeletion on an owner reference`);
-  if (spec.serviceAccountName) throw refuse(request, `node ${quoted} can not create pods that reference a service account`);
-  const volumes = spec.volumes ?? [];
-  const forbidden: [string, boolean][] = [
-    ["secrets", volumes.some((v) => v.secret)],
-    ["configmaps", volumes.some((v) => v.configMap)],
-    ["persistentvolumeclaims", volumes.some((v) => v.persistentVolumeClaim)],
-  ];
-  for (const [what, used] of forbidden) if (used) throw refuse(request, `node ${quoted} can not create pods that reference ${what}`);
+  const uid = objects.get(Nodes, undefined, node)?.metadata.uid;
+  if (uid === undefined) throw notFound({ kind: "nodes", name: node });
+  if (uid !== owner.uid) throw refuse(request, `node ${node} UID mismatch: expected ${owner.uid} got ${uid}`);
+  const [reference] = objectsReferredTo({ metadata, spec } as Pod); // As given, without a status.
+  if (reference) throw refuse(request, `node ${quoted} can not create pods that reference ${reference.slice(0, reference.indexOf("/"))}`);
+}
+
+/** A node tells only of devices of its own. */
+function checkSlice({ operation, object, old, ...request }: AdmissionRequest, node: string): void {
+  const slice = (operation === "DELETE" ? old : object) as ResourceSlice | undefined; // The resource says so.
+  if ((operation !== "CREATE" && operation !== "DELETE") || slice?.spec.nodeName === node) return;
+  const why = `can only ${operation.toLowerCase()} ResourceSlice with the same NodeName as the requesting node`;
+  throw refuse({ ...request, operation, object, old }, why);
 }
 
 function checkPodSubresource(request: AdmissionRequest, node: string, objects: Objects): void {
@@ -96,6 +114,8 @@ function checkPodSubresource(request: AdmissionRequest, node: string, objects: O
         throw refuse(request, `node ${quoted} can only update pod status for pods with spec.nodeName set to itself`);
       if (!deepEqual(request.object?.metadata.labels ?? {}, old.metadata.labels ?? {}))
         throw refuse(request, `node ${quoted} cannot update labels through pod status`);
+      const claims = (pod: unknown): unknown => (pod as Pod).status?.resourceClaimStatuses ?? [];
+      if (!deepEqual(claims(request.object), claims(old))) throw refuse(request, `node ${quoted} cannot update resource claim statues`);
       return;
     }
     case "eviction": {
@@ -160,18 +180,42 @@ function isForbiddenLabel(key: string): boolean {
   return within("kubernetes.io") || within("k8s.io");
 }
 
-function checkToken(request: AdmissionRequest, node: string, objects: Objects): void {
+async function checkToken(request: AdmissionRequest, node: string, { objects, isAllowed }: NodeRestrictionOptions): Promise<void> {
   if (request.operation !== "CREATE" || request.subresource !== "token") return;
-  const ref = (request.object as unknown as TokenRequest).spec?.boundObjectRef; // The subresource says so.
+  const { boundObjectRef: ref, audiences = [] } = (request.object as unknown as TokenRequest).spec ?? {}; // The subresource says so.
   if (ref?.apiVersion !== "v1" || ref.kind !== "Pod" || !ref.name) throw refuse(request, "node requested token not bound to a pod");
   if (!ref.uid) throw refuse(request, "node requested token with a pod binding without a uid");
   const pod = objects.get(Pods, request.namespace, ref.name);
-  if (!pod) throw refuse(request, `pod ${JSON.stringify(ref.name)} not found`);
+  if (!pod) throw notFound({ kind: "pods", name: ref.name });
   if (pod.metadata.uid !== ref.uid) {
     const why = `the UID in the bound object reference (${ref.uid}) does not match the UID in record. The object might have been deleted and then recreated`;
     throw refuse(request, why);
   }
   if (pod.spec.nodeName !== node) throw refuse(request, "node requested token bound to a pod scheduled on a different node");
+  const [audience = "", ...others] = audiences;
+  if (others.length > 0) throw refuse(request, "node may only request 0 or 1 audiences");
+  if (audiencesOf(objects, pod).has(audience)) return;
+  const { user, namespace, name } = request;
+  const verb = "request-serviceaccounts-token-audience";
+  const asked = { user, verb, isResource: true, path: "", group: "", version: "v1", resource: audience, subresource: "", namespace, name };
+  if (await isAllowed(asked)) return;
+  const why = `audience ${JSON.stringify(audience)} not found in pod spec volume, ${user.name} is not authorized to request tokens for this audience`;
+  throw refuse(request, why);
+}
+
+/** For whom the volumes of a pod want tokens, "" being the API itself (KEP-4412). */
+function audiencesOf(objects: Objects, { metadata, spec }: Pod): Set<string> {
+  const audiences = new Set<string>();
+  for (const { name, projected, csi, ephemeral, persistentVolumeClaim } of spec.volumes ?? []) {
+    for (const { serviceAccountToken } of projected?.sources ?? [])
+      if (serviceAccountToken) audiences.add(serviceAccountToken.audience ?? "");
+    const claim = ephemeral ? `${metadata.name}-${name}` : persistentVolumeClaim?.claimName;
+    const volume = claim && objects.get(PersistentVolumeClaims, metadata.namespace, claim)?.spec.volumeName;
+    const driver = csi?.driver ?? (volume && objects.get(PersistentVolumes, undefined, volume)?.spec.csi?.driver);
+    const requests = driver ? objects.get(CSIDrivers, undefined, driver)?.spec.tokenRequests : undefined;
+    for (const { audience } of requests ?? []) audiences.add(audience);
+  }
+  return audiences;
 }
 
 async function checkCertificateRequest(request: AdmissionRequest): Promise<void> {

@@ -10,7 +10,7 @@ import { bootstrapTokens } from "./bootstrap-tokens.ts";
 import { clientCertificates } from "./client-certificate.ts";
 import { requestHeaders } from "./request-header.ts";
 import { jsonWebKeySet, readTokenKeys } from "./service-account-keys.ts";
-import { serviceAccountTokens } from "./service-account-tokens.ts";
+import { type ServiceAccountTokenOptions, serviceAccountTokens } from "./service-account-tokens.ts";
 import { staticTokens } from "./static-tokens.ts";
 import { issueToken, type TokenSubject } from "./token-request.ts";
 import { reviewToken, withAuthenticated } from "./token-review.ts";
@@ -38,6 +38,7 @@ export interface AuthenticationOptions {
     issuers?: readonly string[];
     /** Default: the issuers. */
     audiences?: readonly string[];
+    labelSecret?: ServiceAccountTokenOptions["labelSecret"];
   };
   /** The text of a --token-auth-file. */
   tokenFile?: string;
@@ -67,7 +68,7 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
   const keys = readTokenKeys(serviceAccounts.signingKey, serviceAccounts.olderPublicKeys);
   const issuers = serviceAccounts.issuers ?? [defaultIssuer];
   const audiences = serviceAccounts.audiences ?? issuers;
-  const tokenOptions = { keys, issuers, audiences, objects, clock };
+  const tokenOptions = { keys, issuers, audiences, objects, clock, labelSecret: serviceAccounts.labelSecret };
   const tokens = [
     ...(options.tokenFile === undefined ? [] : [staticTokens(options.tokenFile, audiences)]),
     serviceAccountTokens(tokenOptions),

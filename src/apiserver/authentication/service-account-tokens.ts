@@ -31,6 +31,8 @@ export interface ServiceAccountTokenOptions {
   audiences: readonly string[];
   objects: Objects;
   clock: Clock;
+  /** Adds labels to a Secret, some time soon. */
+  labelSecret?: ((namespace: string, name: string, labels: Record<string, string>) => void) | undefined;
 }
 
 /**
@@ -121,12 +123,24 @@ function resultOf(
   return { user: userOf(own, claims.jti), audiences };
 }
 
+const invalidSince = "kubernetes.io/legacy-token-invalid-since";
+const lastUsed = "kubernetes.io/legacy-token-last-used";
+
 function legacyResult(claims: LegacyClaims, token: string, asked: readonly string[], options: ServiceAccountTokenOptions): TokenResult {
   const { namespace, serviceAccount } = claims;
   alive(options, ServiceAccounts, namespace, serviceAccount);
   const secret = options.objects.get(Secrets, namespace, claims.secret);
   const stored = Buffer.from(secret?.data?.["token"] ?? "", "base64").toString();
   if (!secret || secret.metadata.deletionTimestamp || stored !== token) throw unauthorized("service account token has been invalidated");
+  // When a token was last used tells who cleans up what nobody needs any more (KEP-2799).
+  const today = new Date(options.clock.now()).toISOString().slice(0, 10);
+  if (secret.metadata.labels?.[lastUsed] !== today) options.labelSecret?.(namespace, claims.secret, { [lastUsed]: today });
+  if (secret.metadata.labels?.[invalidSince]) {
+    const names = `secret ${namespace}/${claims.secret} for service account ${namespace}/${serviceAccount.name}`;
+    const instead = "Use tokens from the TokenRequest API or manually created secret-based tokens";
+    const why = `the token in ${names} has been marked invalid. ${instead}, or remove the '${invalidSince}' label from the secret to temporarily allow use of this token`;
+    throw unauthorized(why);
+  }
   const audiences = asked.filter((audience) => options.audiences.includes(audience));
   if (audiences.length === 0) throw unauthorized("service account token is not for these audiences");
   const audit = currentAudit();

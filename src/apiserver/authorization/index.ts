@@ -18,6 +18,7 @@ import { attributesOf, reviewStatus, rulesStatus, validateReview } from "./revie
 export type { Authorizer, Decision } from "./authorizer.ts";
 export { missingRules } from "./escalation.ts";
 export { nodeOf } from "./node.ts";
+export { objectsReferredTo } from "./node-graph.ts";
 
 /** The API server's authorisation: who may do what. Answers come from memory, without waiting, unless a webhook has to be asked. */
 export interface Authorization {

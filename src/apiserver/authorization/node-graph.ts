@@ -1,6 +1,8 @@
 import { key } from "../../api/meta/object.ts";
 import type { PersistentVolume, Pod, Volume } from "../../api/types/core.v1.ts";
-import { PersistentVolumeClaims, PersistentVolumes, Pods } from "../../api/types/resources.ts";
+import type { ResourceSlice } from "../../api/types/resource.v1.ts";
+import type { VolumeAttachment } from "../../api/types/storage.v1.ts";
+import { PersistentVolumeClaims, PersistentVolumes, Pods, type ResourceSlices, type VolumeAttachments } from "../../api/types/resources.ts";
 import type { Objects } from "../objects.ts";
 
 /** What a pod makes its node read. */
@@ -41,6 +43,11 @@ export class NodeGraph {
     );
   }
 
+  /** Whether a VolumeAttachment or ResourceSlice is about the node. */
+  isAbout(node: string, resource: typeof VolumeAttachments | typeof ResourceSlices, name: string): boolean {
+    return this.objects.get<VolumeAttachment | ResourceSlice>(resource, undefined, name)?.spec.nodeName === node;
+  }
+
   /** Whether a claim of one of the node's pods is bound to the volume. */
   usesVolume(node: string, name: string): boolean {
     const claim = this.objects.get(PersistentVolumes, undefined, name)?.spec.claimRef;
@@ -71,12 +78,19 @@ export class NodeGraph {
   }
 }
 
-/** What a pod refers to, as "resource/namespace/name". */
+/** What a pod lets its node read, itself among it. */
 function referencesOf(pod: Pod): Set<string> {
   const { namespace, name, annotations } = pod.metadata;
-  const references = new Set([`pods/${key(namespace, name)}`]);
+  const self = `pods/${key(namespace, name)}`;
   // A mirror pod is written by the kubelet itself: it must not give the kubelet access to anything.
-  if (annotations?.["kubernetes.io/config.mirror"] !== undefined) return references;
+  if (annotations?.["kubernetes.io/config.mirror"] !== undefined) return new Set([self]);
+  return objectsReferredTo(pod).add(self);
+}
+
+/** The objects that a pod refers to, as "resource/namespace/name". */
+export function objectsReferredTo(pod: Pod): Set<string> {
+  const { namespace, name } = pod.metadata;
+  const references = new Set<string>();
   const add = (resource: ReferencedResource, named: string | undefined, owner = namespace): void => {
     if (named) references.add(`${resource}/${key(owner, named)}`);
   };

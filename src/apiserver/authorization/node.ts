@@ -1,5 +1,6 @@
 import bootstrap from "../../api/schema/bootstrap.json" with { type: "json" };
 import type { ClusterRole } from "../../api/types/rbac.v1.ts";
+import { ResourceSlices, VolumeAttachments } from "../../api/types/resources.ts";
 import type { RequestAttributes, UserInfo } from "../../api/user.ts";
 import type { Authorizer, Decision } from "./authorizer.ts";
 import type { NodeGraph, ReferencedResource } from "./node-graph.ts";
@@ -51,6 +52,10 @@ function decide(graph: NodeGraph, node: string, attributes: RequestAttributes): 
       return getOnly(attributes) ?? reachable(graph.usesVolume(node, attributes.name), node);
     case "resourceclaims.resource.k8s.io":
       return getOnly(attributes) ?? related(graph, node, attributes);
+    case "volumeattachments.storage.k8s.io":
+      return getOnly(attributes) ?? reachable(graph.isAbout(node, VolumeAttachments, attributes.name), node);
+    case "resourceslices.resource.k8s.io":
+      return resourceSlice(graph, node, attributes);
     case "serviceaccounts":
       return serviceAccount(graph, node, attributes);
     case "leases.coordination.k8s.io":
@@ -110,6 +115,18 @@ function csiNode(node: string, { verb, subresource, name }: RequestAttributes): 
   if (!ownVerbs.includes(verb)) return no("can only get, create, update, patch, or delete a CSINode");
   if (subresource !== "") return no("cannot authorize CSINode subresources");
   return verb === "create" || name === node ? allow : no("can only access CSINode with the same name as the requesting node");
+}
+
+function resourceSlice(graph: NodeGraph, node: string, { verb, subresource, name, fieldSelector }: RequestAttributes): Decision {
+  if (subresource !== "") return no("cannot authorize ResourceSlice subresources");
+  // Whose slice it is that is made, NodeRestriction sees.
+  if (verb === "create") return allow;
+  if (["watch", "list", "deletecollection"].includes(verb)) {
+    if (hasTerm(fieldSelector, "spec.nodeName", node)) return allow;
+    return no("can only list/watch/deletecollection resourceslices with nodeName field selector");
+  }
+  if (ownVerbs.includes(verb)) return reachable(graph.isAbout(node, ResourceSlices, name), node);
+  return no("only the following verbs are allowed for a ResourceSlice: get, watch, list, create, update, patch, delete, deletecollection");
 }
 
 function ownNode(node: string, { verb, subresource, name, fieldSelector }: RequestAttributes): Decision | undefined {

@@ -12,10 +12,12 @@ import {
   Nodes,
   PersistentVolumeClaims,
   Pods,
+  ResourceSlices,
   ServiceAccounts,
   StorageClasses,
 } from "../../../../src/api/types/resources.ts";
 import type { AdmissionRequest } from "../../../../src/apiserver/admission/admission.ts";
+import { createRequest } from "../../../../src/pki/credentials.ts";
 import { AdmissionHarness } from "./harness.ts";
 
 let admission: AdmissionHarness;
@@ -32,7 +34,12 @@ describe("NodeRestriction", () => {
     metadata: { name: "m", annotations: { "kubernetes.io/config.mirror": "x" }, ...more },
     spec: { containers: [{ name: "a" }], ...spec },
   });
-  const owner = { apiVersion: "v1", kind: "Node", name: "n1", uid: "u" };
+  const owner = { apiVersion: "v1", kind: "Node", name: "n1", uid: "uid-n1", controller: true };
+  const owned = (spec: object) => mirror({ nodeName: "n1", ...spec }, { ownerReferences: [owner] });
+  const tokenFor = (spec: object) => ({
+    metadata: {},
+    spec: { boundObjectRef: { apiVersion: "v1", kind: "Pod", name: "own", uid: "uid-own" }, ...spec },
+  });
   const onOther = {
     apiVersion: "v1",
     kind: "Pod",
@@ -118,13 +125,52 @@ describe("NodeRestriction", () => {
       more: { subresource: "token", name: "default" },
       message: "node requested token bound to a pod scheduled on a different node",
     },
+    {
+      resource: Pods,
+      object: mirror({ nodeName: "n1" }, { ownerReferences: [{ ...owner, controller: false }] }),
+      message: 'node "n1" can only create pods with a controller owner reference set to itself',
+    },
+    {
+      resource: Pods,
+      object: mirror({ nodeName: "n1" }, { ownerReferences: [{ ...owner, uid: "old" }] }),
+      message: "node n1 UID mismatch: expected old got uid-n1",
+    },
+    ...[
+      [{ volumes: [{ name: "v", configMap: { name: "c" } }] }, "configmaps"],
+      [{ volumes: [{ name: "v", persistentVolumeClaim: { claimName: "c" } }] }, "persistentvolumeclaims"],
+      [{ resourceClaims: [{ name: "r", resourceClaimName: "c" }] }, "resourceclaims"],
+    ].map(([spec, what]) => ({
+      resource: Pods,
+      object: owned(Object(spec)),
+      message: `node "n1" can not create pods that reference ${String(what)}`,
+    })),
+    {
+      resource: ResourceSlices,
+      object: { metadata: { name: "s" }, spec: { nodeName: "n2" } },
+      message: "can only create ResourceSlice with the same NodeName as the requesting node",
+    },
+    {
+      resource: ServiceAccounts,
+      object: tokenFor({ audiences: ["elsewhere"] }),
+      more: { subresource: "token", name: "default" },
+      message: 'audience "elsewhere" not found in pod spec volume, system:node:n1 is not authorized to request tokens for this audience',
+    },
+    {
+      resource: ServiceAccounts,
+      object: tokenFor({ audiences: ["a", "b"] }),
+      more: { subresource: "token", name: "default" },
+      message: "node may only request 0 or 1 audiences",
+    },
   ])("refuses: $message", async ({ resource, object, more, message }) => {
+    admission.objects.put(Nodes, { metadata: { name: "n1" } });
+    admission.objects.put(Pods, { metadata: { name: "own", namespace: "ns" }, spec: { containers: [], nodeName: "n1" } });
     admission.objects.put(Pods, onOther);
     await expect(write(resource, object, more)).rejects.toThrow(message);
   });
 
   test("lets a node do its work", async () => {
-    await write(Pods, mirror({ nodeName: "n1" }, { ownerReferences: [owner] }));
+    admission.objects.put(Nodes, { metadata: { name: "n1" } });
+    await write(Pods, owned({}));
     const { object } = await admission.write<Node>(
       Nodes,
       { metadata: { name: "n1", labels: { "kubernetes.io/hostname": "n1" } } },
@@ -132,6 +178,10 @@ describe("NodeRestriction", () => {
     );
     expect(object.spec?.taints).toEqual([{ key: "node.kubernetes.io/not-ready", effect: "NoSchedule" }]);
     await write(Leases, { metadata: { name: "n1" } }, { namespace: "kube-node-lease" });
+    await write(ResourceSlices, { metadata: { name: "s" }, spec: { nodeName: "n1" } });
+    const volumes = [{ name: "t", projected: { sources: [{ serviceAccountToken: { audience: "elsewhere", path: "t" } }] } }];
+    admission.objects.put(Pods, { metadata: { name: "own", namespace: "ns" }, spec: { containers: [], nodeName: "n1", volumes } });
+    await write(ServiceAccounts, tokenFor({ audiences: ["elsewhere"] }), { subresource: "token", name: "default" });
     const own = { ...onOther, spec: { containers: [], nodeName: "n1" } };
     await write(Pods, own, { operation: "UPDATE", old: own, subresource: "status" });
   });
@@ -200,4 +250,17 @@ test("certificates are approved and signed by those allowed to", async () => {
   admission.isAllowed = ({ verb, resource, name }) => verb === "approve" && resource === "signers" && name === "example.com/*";
   await approve();
   await expect(sign()).rejects.toThrow("not permitted");
+});
+
+test("nobody becomes an administrator by a certificate that he asks for", async () => {
+  const ask = (organization: string, signerName: string) => {
+    const { request: pem } = createRequest({ commonName: "eve", organizations: [organization] });
+    const request = Buffer.from(pem).toString("base64");
+    return admission.write(CertificateSigningRequests, { metadata: { name: "r" }, spec: { signerName, request } });
+  };
+  await expect(ask("system:masters", "kubernetes.io/kube-apiserver-client")).rejects.toThrow(
+    "use of kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed",
+  );
+  await ask("dev", "kubernetes.io/kube-apiserver-client");
+  await ask("system:masters", "example.com/own");
 });

@@ -16,6 +16,8 @@ let proxyAuthority: TestAuthority;
 let objects: MemoryObjects;
 let clock: FakeClock;
 let authentication: Authentication;
+/** What was to be labelled. */
+let labelled: unknown[];
 
 beforeAll(async () => {
   clientAuthority = await testAuthority("client");
@@ -25,13 +27,14 @@ beforeAll(async () => {
 beforeEach(() => {
   objects = new MemoryObjects();
   clock = new FakeClock();
+  labelled = [];
   objects.put(ServiceAccounts, { metadata: { namespace: "ns", name: "bot" } });
   authentication = createAuthentication({
     objects,
     clock,
     clientAuthorities: clientAuthority.certificate,
     requestHeader: { authorities: proxyAuthority.certificate, allowedNames: ["front-proxy-client"] },
-    serviceAccounts: { signingKey },
+    serviceAccounts: { signingKey, labelSecret: (...what) => labelled.push(what) },
     tokenFile: 'admin,root,7,"system:masters, ops"\nplain,joe,\n',
   });
 });
@@ -207,6 +210,15 @@ describe("service account tokens", () => {
     await expect(bearer(token)).rejects.toMatchObject({ code: 401 });
     objects.put(Secrets, { metadata: { namespace: "ns", name: "bot-token" }, data: { token: Buffer.from(token).toString("base64") } });
     expect(await bearer(token)).toMatchObject({ name: account, groups });
+    expect(labelled).toEqual([["ns", "bot-token", { "kubernetes.io/legacy-token-last-used": "2026-01-01" }]]);
+    const invalid = { "kubernetes.io/legacy-token-invalid-since": "2025-12-01", "kubernetes.io/legacy-token-last-used": "2026-01-01" };
+    const data = { token: Buffer.from(token).toString("base64") };
+    objects.put(Secrets, { metadata: { namespace: "ns", name: "bot-token", labels: invalid }, data });
+    await expect(bearer(token)).rejects.toMatchObject({ code: 401 });
+    expect((await authentication.reviewToken(token)).error).toContain("has been marked invalid");
+    expect(labelled).toHaveLength(1);
+    objects.put(Secrets, { metadata: { namespace: "ns", name: "bot-token" }, data });
+    expect(await bearer(token)).toMatchObject({ name: account });
     objects.remove(Secrets, "ns", "bot-token");
     await expect(bearer(token)).rejects.toMatchObject({ code: 401 });
   });

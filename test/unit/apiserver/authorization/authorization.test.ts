@@ -223,6 +223,12 @@ describe("nodes", () => {
     { text: "list secrets ns/", reason: "No Object name found" },
     { text: "update secrets ns/x", reason: "can only read resources of this type" },
     { text: "get nodes n2", reason: "node 'n1' cannot read 'n2', only its own Node object" },
+    { text: "get volumeattachments.storage.k8s.io other", reason: "no relationship found between node 'n1' and this object" },
+    { text: "update resourceslices.resource.k8s.io other", reason: "no relationship found between node 'n1' and this object" },
+    {
+      text: "list resourceslices.resource.k8s.io",
+      reason: "can only list/watch/deletecollection resourceslices with nodeName field selector",
+    },
     { text: "list nodes", reason: "node 'n1' cannot read all nodes, only its own Node object" },
     { text: "list pods", reason: "can only list/watch pods with spec.nodeName field selector" },
     { text: "list persistentvolumes", reason: "can only get individual resources of this type" },
