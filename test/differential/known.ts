@@ -56,8 +56,8 @@ const known: readonly Known[] = [
   },
   {
     title: /^CertificateSigningRequest /,
-    where: /^\.body\.(spec\.(extra|uid)|metadata\.managedFields)/,
-    reason: "who asks is another user on each side; hue keeps the owners of the fields of a request",
+    where: /^\.body\.spec\.(extra|uid)/,
+    reason: "who asks is another user on each side",
   },
   {
     title: /^CertificateSigningRequest create/,

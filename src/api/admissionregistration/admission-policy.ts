@@ -1,15 +1,7 @@
 import type { Compiled } from "../cel/admission.ts";
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
-import {
-  duplicateValue,
-  forbiddenField,
-  invalidForEach,
-  invalidValue,
-  requiredValue,
-  supportedValue,
-  tooMany,
-} from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { validateLabelSelector } from "../meta/labels.ts";
 import { checkDns1035Label, checkDnsSubdomain, checkPathSegment, checkQualifiedName } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
@@ -47,16 +39,16 @@ export const validatingAdmissionPolicyRules: KindRules<ValidatingAdmissionPolicy
     const errors = validatePolicy(spec, compiled);
     if (compiled.validations.length === 0 && compiled.auditAnnotations.length === 0)
       for (const key of ["validations", "auditAnnotations"])
-        errors.push(requiredValue(`spec.${key}`, "validations or auditAnnotations must contain at least one item"));
+        errors.push(fault.required(`spec.${key}`, "validations or auditAnnotations must contain at least one item"));
     for (const [i, validation] of compiled.validations.entries()) errors.push(...validateValidation(`spec.validations[${i}]`, validation));
     if (compiled.auditAnnotations.length > 20)
-      errors.push(invalidValue("spec.auditAnnotations", spec.auditAnnotations, "must not have more than 20 auditAnnotations"));
+      errors.push(fault.invalid("spec.auditAnnotations", spec.auditAnnotations, "must not have more than 20 auditAnnotations"));
     for (const [i, annotation] of compiled.auditAnnotations.entries()) {
       const field = `spec.auditAnnotations[${i}]`;
       const key = `${metadata.name}/${annotation.name}`;
-      errors.push(...invalidForEach(`${field}.key`, key, checkQualifiedName(key)), ...required(`${field}.valueExpression`, annotation));
+      errors.push(...fault.checked(`${field}.key`, key, checkQualifiedName), ...required(`${field}.valueExpression`, annotation));
       if (compiled.auditAnnotations.findIndex(({ name }) => name === annotation.name) < i)
-        errors.push(duplicateValue(`${field}.key`, annotation.name));
+        errors.push(fault.duplicate(`${field}.key`, annotation.name));
     }
     return errors;
   },
@@ -74,10 +66,10 @@ export const mutatingAdmissionPolicyRules: KindRules<MutatingAdmissionPolicy> = 
   validate({ spec }) {
     const compiled = mutatingExpressions(spec);
     const errors = validatePolicy(spec, compiled, ["*", "CONNECT", "CREATE", "UPDATE"]);
-    if (compiled.mutations.length === 0) errors.push(requiredValue("spec.mutations", "mutations must contain at least one item"));
+    if (compiled.mutations.length === 0) errors.push(fault.required("spec.mutations", "mutations must contain at least one item"));
     for (const [i, mutation] of compiled.mutations.entries()) errors.push(...validateMutation(`spec.mutations[${i}]`, mutation));
-    if (!spec.reinvocationPolicy) errors.push(requiredValue("spec.reinvocationPolicy"));
-    else errors.push(...supportedValue("spec.reinvocationPolicy", spec.reinvocationPolicy, ["IfNeeded", "Never"]));
+    if (!spec.reinvocationPolicy) errors.push(fault.required("spec.reinvocationPolicy"));
+    else errors.push(...fault.supported("spec.reinvocationPolicy", spec.reinvocationPolicy, ["IfNeeded", "Never"]));
     return errors;
   },
   cells: ({ metadata, spec }, now) => [
@@ -89,7 +81,7 @@ export const mutatingAdmissionPolicyRules: KindRules<MutatingAdmissionPolicy> = 
 };
 
 function required(field: string, { text, expression }: { text: string; expression: Compiled }): FieldError[] {
-  if (!text?.trim()) return [requiredValue(field, `${field.slice(field.lastIndexOf(".") + 1)} is not specified`)];
+  if (!text?.trim()) return [fault.required(field, `${field.slice(field.lastIndexOf(".") + 1)} is not specified`)];
   return expressionErrors(field, text, expression);
 }
 
@@ -100,11 +92,11 @@ function validateValidation(field: string, { spec, expression, message }: Valida
     ...expressionErrors(`${field}.messageExpression`, messageExpression, message),
   ];
   if (messageExpression && !message)
-    errors.push(invalidValue(`${field}.messageExpression`, messageExpression, "must be non-empty if specified"));
-  if (spec.message && !spec.message.trim()) errors.push(invalidValue(`${field}.message`, spec.message, "must be non-empty if specified"));
+    errors.push(fault.invalid(`${field}.messageExpression`, messageExpression, "must be non-empty if specified"));
+  if (spec.message && !spec.message.trim()) errors.push(fault.invalid(`${field}.message`, spec.message, "must be non-empty if specified"));
   else if (/[\r\n]/.test(spec.message?.trim() ?? ""))
-    errors.push(invalidValue(`${field}.message`, spec.message, "must not contain line breaks"));
-  if (reason !== undefined) errors.push(...supportedValue(`${field}.reason`, reason, ["Forbidden", "Invalid", "RequestEntityTooLarge"]));
+    errors.push(fault.invalid(`${field}.message`, spec.message, "must not contain line breaks"));
+  if (reason !== undefined) errors.push(...fault.supported(`${field}.reason`, reason, ["Forbidden", "Invalid", "RequestEntityTooLarge"]));
   return errors;
 }
 
@@ -112,16 +104,16 @@ function validateMutation(field: string, { spec, text, expression }: MutatingExp
   const { patchType } = spec;
   if (patchType !== "JSONPatch" && patchType !== "ApplyConfiguration")
     return patchType
-      ? supportedValue(`${field}.patchType`, patchType, ["ApplyConfiguration", "JSONPatch"])
-      : [requiredValue(`${field}.patchType`)];
+      ? fault.supported(`${field}.patchType`, patchType, ["ApplyConfiguration", "JSONPatch"])
+      : [fault.required(`${field}.patchType`)];
   const [own, other] =
     patchType === "JSONPatch" ? (["jsonPatch", "applyConfiguration"] as const) : (["applyConfiguration", "jsonPatch"] as const);
   const errors = !spec[own]
-    ? [requiredValue(`${field}.${own}`, `must be specified when patchType is ${patchType}`)]
+    ? [fault.required(`${field}.${own}`, `must be specified when patchType is ${patchType}`)]
     : !text
-      ? [requiredValue(`${field}.${own}.expression`)]
+      ? [fault.required(`${field}.${own}.expression`)]
       : expressionErrors(`${field}.${own}.expression`, text, expression);
-  if (spec[other]) errors.push(invalidValue(`${field}.${other}`, `{${other}}`, `must not be specified when patchType is ${patchType}`));
+  if (spec[other]) errors.push(fault.invalid(`${field}.${other}`, `{${other}}`, `must not be specified when patchType is ${patchType}`));
   return errors;
 }
 
@@ -131,14 +123,14 @@ export const validatingAdmissionPolicyBindingRules: KindRules<ValidatingAdmissio
   validate({ spec }) {
     const errors = validateBinding(spec);
     const actions = spec.validationActions ?? [];
-    if (actions.length === 0) errors.push(requiredValue("spec.validationActions", "at least one validation action is required"));
+    if (actions.length === 0) errors.push(fault.required("spec.validationActions", "at least one validation action is required"));
     for (const [i, action] of actions.entries()) {
-      errors.push(...supportedValue(`spec.validationActions[${i}]`, action, ["Audit", "Deny", "Warn"]));
-      if (actions.indexOf(action) < i) errors.push(duplicateValue(`spec.validationActions[${i}]`, action));
+      errors.push(...fault.supported(`spec.validationActions[${i}]`, action, ["Audit", "Deny", "Warn"]));
+      if (actions.indexOf(action) < i) errors.push(fault.duplicate(`spec.validationActions[${i}]`, action));
     }
     if (actions.includes("Deny") && actions.includes("Warn"))
       errors.push(
-        invalidValue(
+        fault.invalid(
           "spec.validationActions",
           actions,
           "must not contain both Deny and Warn (repeating the same validation failure information in the API response and headers serves no purpose)",
@@ -195,31 +187,31 @@ function validatePolicy(
   compiled: PolicyExpressions,
   operations?: readonly string[],
 ): FieldError[] {
-  const errors = supportedValue("spec.failurePolicy", spec.failurePolicy, ["Fail", "Ignore"]);
+  const errors = fault.supported("spec.failurePolicy", spec.failurePolicy, ["Fail", "Ignore"]);
   const { paramKind, matchConstraints, matchConditions = [] } = spec;
   if (paramKind) errors.push(...validateParamKind("spec.paramKind", paramKind));
-  if (!matchConstraints) errors.push(requiredValue("spec.matchConstraints"));
+  if (!matchConstraints) errors.push(fault.required("spec.matchConstraints"));
   else {
     const field = "spec.matchConstraints.resourceRules";
     const { resourceRules = [] } = matchConstraints;
     errors.push(...validateMatch("spec.matchConstraints", matchConstraints));
-    if (resourceRules.length === 0) errors.push(requiredValue(field));
+    if (resourceRules.length === 0) errors.push(fault.required(field));
     for (const operation of operations ? resourceRules.flatMap((rule) => rule.operations ?? []) : [])
-      errors.push(...supportedValue(`${field}.operations`, operation, operations ?? []));
+      errors.push(...fault.supported(`${field}.operations`, operation, operations ?? []));
   }
-  if (matchConditions.length > 64) errors.push(tooMany("spec.matchConditions", matchConditions.length, 64));
+  if (matchConditions.length > 64) errors.push(fault.tooMany("spec.matchConditions", matchConditions.length, 64));
   for (const [i, { name, text, expression }] of compiled.matchConditions.entries()) {
     const field = `spec.matchConditions[${i}]`;
-    errors.push(...(text ? expressionErrors(`${field}.expression`, text, expression) : [requiredValue(`${field}.expression`)]));
-    errors.push(...(name ? invalidForEach(`${field}.name`, name, checkQualifiedName(name)) : [requiredValue(`${field}.name`)]));
-    if (name && matchConditions.findIndex((condition) => condition.name === name) < i) errors.push(duplicateValue(`${field}.name`, name));
+    errors.push(...(text ? expressionErrors(`${field}.expression`, text, expression) : [fault.required(`${field}.expression`)]));
+    errors.push(...fault.requiredAndChecked(`${field}.name`, name, checkQualifiedName));
+    if (name && matchConditions.findIndex((condition) => condition.name === name) < i) errors.push(fault.duplicate(`${field}.name`, name));
   }
   for (const [i, variable] of compiled.variables.entries()) {
     const field = `spec.variables[${i}]`;
     const { name } = variable;
-    if (!name?.trim()) errors.push(requiredValue(`${field}.name`, "name is not specified"));
+    if (!name?.trim()) errors.push(fault.required(`${field}.name`, "name is not specified"));
     else if (!/^[_a-zA-Z]\w*$/.test(name) || reservedWords.has(name))
-      errors.push(invalidValue(`${field}.name`, name, "must be a valid CEL identifier"));
+      errors.push(fault.invalid(`${field}.name`, name, "must be a valid CEL identifier"));
     errors.push(...required(`${field}.expression`, variable));
   }
   return errors;
@@ -228,19 +220,17 @@ function validatePolicy(
 function validateBinding(spec: { policyName?: string; paramRef?: ParamRef; matchResources?: MatchResources }): FieldError[] {
   const errors: FieldError[] = [];
   const { policyName } = spec;
-  errors.push(
-    ...(policyName ? invalidForEach("spec.policyName", policyName, checkDnsSubdomain(policyName)) : [requiredValue("spec.policyName")]),
-  );
+  errors.push(...fault.requiredAndChecked("spec.policyName", policyName, checkDnsSubdomain));
   const { paramRef } = spec;
   if (paramRef) {
     const both = paramRef.name && paramRef.selector;
-    if (paramRef.name) errors.push(...invalidForEach("spec.paramRef.name", paramRef.name, checkPathSegment(paramRef.name)));
-    if (both) errors.push(forbiddenField("spec.paramRef.name", "name and selector are mutually exclusive"));
+    errors.push(...fault.checkedIfNonEmpty("spec.paramRef.name", paramRef.name, checkPathSegment));
+    if (both) errors.push(fault.forbidden("spec.paramRef.name", "name and selector are mutually exclusive"));
     if (paramRef.selector) errors.push(...validateLabelSelector("spec.paramRef.selector", paramRef.selector));
-    if (both) errors.push(forbiddenField("spec.paramRef.selector", "name and selector are mutually exclusive"));
-    if (!paramRef.name && !paramRef.selector) errors.push(requiredValue("spec.paramRef", "one of name or selector must be specified"));
-    if (!paramRef.parameterNotFoundAction) errors.push(requiredValue("spec.paramRef.parameterNotFoundAction"));
-    else errors.push(...supportedValue("spec.paramRef.parameterNotFoundAction", paramRef.parameterNotFoundAction, ["Allow", "Deny"]));
+    if (both) errors.push(fault.forbidden("spec.paramRef.selector", "name and selector are mutually exclusive"));
+    if (!paramRef.name && !paramRef.selector) errors.push(fault.required("spec.paramRef", "one of name or selector must be specified"));
+    if (!paramRef.parameterNotFoundAction) errors.push(fault.required("spec.paramRef.parameterNotFoundAction"));
+    else errors.push(...fault.supported("spec.paramRef.parameterNotFoundAction", paramRef.parameterNotFoundAction, ["Allow", "Deny"]));
   }
   if (spec.matchResources) errors.push(...validateMatch("spec.matchResources", spec.matchResources));
   return errors;
@@ -251,13 +241,13 @@ function validateMatch(field: string, match: MatchResources): FieldError[] {
     (match[key] ?? []).flatMap((rule, i) => [
       ...(rule.resourceNames ?? []).flatMap((name, n, names) => {
         const place = `${field}.${key}[${i}].resourceNames[${n}]`;
-        const twice = names.indexOf(name) < n ? [duplicateValue(place, name)] : [];
-        return [...invalidForEach(place, name, checkPathSegment(name)), ...twice];
+        const twice = names.indexOf(name) < n ? [fault.duplicate(place, name)] : [];
+        return [...fault.checked(place, name, checkPathSegment), ...twice];
       }),
       ...validateRule(`${field}.${key}[${i}]`, rule),
     ]);
   return [
-    ...supportedValue(`${field}.matchPolicy`, match.matchPolicy, ["Equivalent", "Exact"]),
+    ...fault.supported(`${field}.matchPolicy`, match.matchPolicy, ["Equivalent", "Exact"]),
     ...validateLabelSelector(`${field}.namespaceSelector`, match.namespaceSelector),
     ...validateLabelSelector(`${field}.objectSelector`, match.objectSelector),
     ...rules("resourceRules"),
@@ -269,16 +259,16 @@ function validateParamKind(field: string, { apiVersion, kind }: ParamKind): Fiel
   const errors: FieldError[] = [];
   const [version = "", group = "", ...rest] = (apiVersion ?? "").split("/").reverse();
   const joined = (key: string, value: string, problems: string[], before = ""): void => {
-    if (problems.length > 0) errors.push(invalidValue(`${field}.${key}`, value, before + problems.join(",")));
+    if (problems.length > 0) errors.push(fault.invalid(`${field}.${key}`, value, before + problems.join(",")));
   };
-  if (!apiVersion) errors.push(requiredValue(`${field}.apiVersion`));
+  if (!apiVersion) errors.push(fault.required(`${field}.apiVersion`));
   else if (rest.length > 0) joined("apiVersion", apiVersion, [`unexpected GroupVersion string: ${apiVersion}`]);
   else {
     if (group) joined("apiVersion", group, checkDnsSubdomain(group));
     if (version) joined("apiVersion", version, checkDns1035Label(version));
     else joined("apiVersion", apiVersion, ["version must be specified"]);
   }
-  if (!kind) errors.push(requiredValue(`${field}.kind`));
+  if (!kind) errors.push(fault.required(`${field}.kind`));
   else joined("kind", kind, checkDns1035Label(kind.toLowerCase()), "may have mixed case, but should otherwise match: ");
   return errors;
 }

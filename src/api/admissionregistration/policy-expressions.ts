@@ -1,7 +1,7 @@
 import type { Environment } from "@marcbachmann/cel-js";
 import { type AdmissionVariables, admissionEnvironment, type Compiled, compileAdmission, type Named } from "../cel/admission.ts";
 import type { FieldError } from "../errors.ts";
-import { invalidValue } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import type {
   MutatingAdmissionPolicySpec,
   Mutation,
@@ -132,5 +132,5 @@ function named(name: string, text: string, expression: Compiled): Named {
 
 /** What an expression that does not compile makes of its field. */
 export function expressionErrors(field: string, text: string, compiled: Compiled | undefined): FieldError[] {
-  return compiled instanceof Error ? [invalidValue(field, text, compiled.message)] : [];
+  return compiled instanceof Error ? [fault.invalid(field, text, compiled.message)] : [];
 }

@@ -2,7 +2,7 @@ import type { FieldError } from "../errors.ts";
 import { validateClientConfig } from "../admissionregistration/webhook-configuration.ts";
 import type { KindRules } from "../kind.ts";
 import type { KubeObject } from "../meta/object.ts";
-import { forbiddenField, immutable, invalidForEach, invalidValue, oneOf, requiredValue } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { checkDns1035Label, checkDnsSubdomain } from "../meta/names.ts";
 import { isKnownFormat } from "../schema/formats.ts";
 import { childrenOf } from "./rules.ts";
@@ -48,7 +48,7 @@ export const customResourceDefinitionRules: KindRules<CustomResourceDefinition> 
       spec.versions?.some((version) => version.name === name)
         ? []
         : [
-            invalidValue(
+            fault.invalid(
               `status.storedVersions[${i}]`,
               name,
               `missing from spec.versions; ${name} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in ${name} and removes ${name} from status.storedVersions`,
@@ -57,14 +57,14 @@ export const customResourceDefinitionRules: KindRules<CustomResourceDefinition> 
     ),
   ],
   validateUpdate({ spec }, { spec: old, status }) {
-    const errors = immutable("spec.group", spec.group === old.group, spec.group);
+    const errors = fault.immutable("spec.group", spec.group === old.group, spec.group);
     // Names in use by an established definition stay.
     if (!status?.conditions?.some((c) => c.type === "Established" && c.status === "True")) return errors;
     return [
       ...errors,
-      ...immutable("spec.scope", spec.scope === old.scope, spec.scope),
-      ...immutable("spec.names.kind", spec.names.kind === old.names.kind, spec.names.kind),
-      ...immutable("spec.names.plural", spec.names.plural === old.names.plural, spec.names.plural),
+      ...fault.immutable("spec.scope", spec.scope === old.scope, spec.scope),
+      ...fault.immutable("spec.names.kind", spec.names.kind === old.names.kind, spec.names.kind),
+      ...fault.immutable("spec.names.plural", spec.names.plural === old.names.plural, spec.names.plural),
     ];
   },
   warnings: ({ spec }, old) =>
@@ -84,7 +84,7 @@ function unknownFormats(schema: JSONSchemaProps): string[] {
 
 function validateName(name: string, { names, group }: CustomResourceDefinitionSpec): FieldError[] {
   const wanted = `${names.plural}.${group}`;
-  return name === wanted ? [] : [invalidValue("metadata.name", name, 'must be spec.names.plural+"."+spec.group')];
+  return name === wanted ? [] : [fault.invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')];
 }
 
 const protectedGroup = /(^|\.)(k8s|kubernetes)\.io$/;
@@ -97,34 +97,34 @@ function validateApproval({ annotations }: KubeObject["metadata"], group: string
   const value = annotations?.[approvalAnnotation];
   const needed = `protected groups must have approval annotation "${approvalAnnotation}"`;
   const see = "see https://github.com/kubernetes/enhancements/pull/1111";
-  if (!value) return [requiredValue(field, `${needed}, ${see}`)];
+  if (!value) return [fault.required(field, `${needed}, ${see}`)];
   if (value.startsWith("unapproved") || /^\w+:\/\/\S+\.\S+/.test(value)) return [];
-  return [invalidValue(field, value, `${needed} with either a URL or a reason starting with "unapproved", ${see}`)];
+  return [fault.invalid(field, value, `${needed} with either a URL or a reason starting with "unapproved", ${see}`)];
 }
 
 function validateStored(versions: readonly CustomResourceDefinitionVersion[], stored: readonly string[]): FieldError[] {
   const field = "status.storedVersions";
-  if (stored.length === 0) return [invalidValue(field, undefined, "must have at least one stored version")];
+  if (stored.length === 0) return [fault.invalid(field, undefined, "must have at least one stored version")];
   const missing = versions.filter(({ storage, name }) => storage && !stored.includes(name));
-  return missing.map(({ name }) => invalidValue(field, stored, `must have the storage version ${name}`));
+  return missing.map(({ name }) => fault.invalid(field, stored, `must have the storage version ${name}`));
 }
 
 function validateSpec(spec: CustomResourceDefinitionSpec): FieldError[] {
   const errors: FieldError[] = [];
-  if (!spec.group) errors.push(requiredValue("spec.group"));
+  if (!spec.group) errors.push(fault.required("spec.group"));
   else {
     const wrong = checkDnsSubdomain(spec.group);
-    errors.push(...invalidForEach("spec.group", spec.group, wrong));
+    errors.push(...fault.invalidEach("spec.group", spec.group, wrong));
     if (wrong.length === 0 && !spec.group.includes("."))
-      errors.push(invalidValue("spec.group", spec.group, "should be a domain with at least one dot"));
+      errors.push(fault.invalid("spec.group", spec.group, "should be a domain with at least one dot"));
   }
-  errors.push(...oneOf("spec.scope", spec.scope, ["Cluster", "Namespaced"]));
+  errors.push(...fault.oneOf("spec.scope", spec.scope, ["Cluster", "Namespaced"]));
   errors.push(...validateVersions(spec.versions ?? []));
   errors.push(...validateNames(spec));
   errors.push(...validateConversion(spec));
   if (spec.preserveUnknownFields)
     errors.push(
-      invalidValue(
+      fault.invalid(
         "spec.preserveUnknownFields",
         true,
         "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead",
@@ -139,11 +139,11 @@ function validateVersions(versions: readonly CustomResourceDefinitionVersion[]):
   for (const [i, version] of versions.entries()) {
     const field = `spec.versions[${i}]`;
     names.add(version.name);
-    errors.push(...invalidForEach(`${field}.name`, version.name ?? "", checkDns1035Label(version.name ?? "")));
+    errors.push(...fault.checked(`${field}.name`, version.name ?? "", checkDns1035Label));
     const schema = version.schema?.openAPIV3Schema;
     if (schema?.type && schema.type !== "object" && version.subresources?.status)
       errors.push(
-        invalidValue(
+        fault.invalid(
           `${versions.length === 1 ? "spec.validation" : `${field}.schema`}.openAPIV3Schema.type`,
           schema.type,
           'only "object" is allowed as the type at the root of the schema if the status subresource is enabled',
@@ -151,7 +151,7 @@ function validateVersions(versions: readonly CustomResourceDefinitionVersion[]):
       );
     // As upstream does, a single version's parts are named as if they were the definition's own.
     const parts = versions.length === 1 ? "spec" : field;
-    if (!schema) errors.push(requiredValue(`${field}.schema.openAPIV3Schema`));
+    if (!schema) errors.push(fault.required(`${field}.schema.openAPIV3Schema`));
     else {
       const place = versions.length === 1 ? "spec.validation.openAPIV3Schema" : `${field}.schema.openAPIV3Schema`;
       errors.push(...validateSchema(place, schema));
@@ -161,12 +161,12 @@ function validateVersions(versions: readonly CustomResourceDefinitionVersion[]):
   }
   // The field that versions[0].name was before there were several.
   const [first = ""] = names;
-  if (first) errors.push(...invalidForEach("spec.version", first, checkDns1035Label(first)));
+  errors.push(...fault.checkedIfNonEmpty("spec.version", first, checkDns1035Label));
   const stored = versions.filter((version) => version.storage).length;
   if (names.size < versions.length)
-    errors.push(invalidValue("spec.versions", shownVersions(versions), "must contain unique version names"));
+    errors.push(fault.invalid("spec.versions", shownVersions(versions), "must contain unique version names"));
   if (stored !== 1)
-    errors.push(invalidValue("spec.versions", shownVersions(versions), "must have exactly one version marked as storage version"));
+    errors.push(fault.invalid("spec.versions", shownVersions(versions), "must have exactly one version marked as storage version"));
   return errors;
 }
 
@@ -182,12 +182,14 @@ function validateSchema(field: string, schema: JSONSchemaProps): FieldError[] {
 function validateDeprecation(version: string, { deprecated, deprecationWarning: warning }: CustomResourceDefinitionVersion): FieldError[] {
   const field = `${version}.deprecationWarning`;
   if (warning === undefined) return [];
-  const errors = deprecated ? [] : [invalidValue(field, warning, "can only be set for deprecated versions")];
-  if (warning.length > 256) errors.push(invalidValue(field, warning, "must be <= 256 characters long"));
-  if (!warning) errors.push(invalidValue(field, warning, "must not be an empty string"));
+  const errors = deprecated ? [] : [fault.invalid(field, warning, "can only be set for deprecated versions")];
+  if (warning.length > 256) errors.push(fault.invalid(field, warning, "must be <= 256 characters long"));
+  if (!warning) errors.push(fault.invalid(field, warning, "must not be an empty string"));
   const at = warning.search(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/u);
   if (at >= 0)
-    errors.push(invalidValue(field, warning, `must only contain printable UTF-8 characters; non-printable character found at index ${at}`));
+    errors.push(
+      fault.invalid(field, warning, `must only contain printable UTF-8 characters; non-printable character found at index ${at}`),
+    );
   return errors;
 }
 
@@ -211,19 +213,18 @@ const columnTypes = ["boolean", "date", "integer", "number", "string"];
 const columnFormats = ["byte", "date", "date-time", "double", "float", "int32", "int64", "password"];
 
 function simplePath(field: string, path: string): FieldError[] {
-  return path.startsWith(".") ? [] : [invalidValue(field, path, "must be a simple json path starting with .")];
+  return path.startsWith(".") ? [] : [fault.invalid(field, path, "must be a simple json path starting with .")];
 }
 
 function validateColumns(field: string, { additionalPrinterColumns = [] }: CustomResourceDefinitionVersion): FieldError[] {
-  return additionalPrinterColumns.flatMap(({ name, type, format, jsonPath }, i) => {
-    const path = `${field}.additionalPrinterColumns[${i}]`;
+  return fault.each(`${field}.additionalPrinterColumns`, additionalPrinterColumns, ({ name, type, format, jsonPath }, path) => {
     const errors: FieldError[] = [];
-    if (!name) errors.push(requiredValue(`${path}.name`));
-    if (!type) errors.push(requiredValue(`${path}.type`, `must be one of ${columnTypes.join(",")}`));
-    else if (!columnTypes.includes(type)) errors.push(invalidValue(`${path}.type`, type, `must be one of ${columnTypes.join(",")}`));
+    if (!name) errors.push(fault.required(`${path}.name`));
+    if (!type) errors.push(fault.required(`${path}.type`, `must be one of ${columnTypes.join(",")}`));
+    else if (!columnTypes.includes(type)) errors.push(fault.invalid(`${path}.type`, type, `must be one of ${columnTypes.join(",")}`));
     if (format && !columnFormats.includes(format))
-      errors.push(invalidValue(`${path}.format`, format, `must be one of ${columnFormats.join(",")}`));
-    if (!jsonPath) errors.push(requiredValue(`${path}.JSONPath`));
+      errors.push(fault.invalid(`${path}.format`, format, `must be one of ${columnFormats.join(",")}`));
+    if (!jsonPath) errors.push(fault.required(`${path}.JSONPath`));
     else errors.push(...simplePath(`${path}.JSONPath`, jsonPath));
     return errors;
   });
@@ -236,10 +237,10 @@ function validateScale(field: string, { subresources }: CustomResourceDefinition
   const roots = { specReplicasPath: ".spec", statusReplicasPath: ".status" } as const;
   const errors = (Object.keys(roots) as (keyof typeof roots)[]).flatMap((key) => {
     const path = `${field}.subresources.scale.${key}`;
-    if (!scale[key]) return [requiredValue(path)];
+    if (!scale[key]) return [fault.required(path)];
     const notSimple = simplePath(path, scale[key]);
     if (notSimple.length > 0) return notSimple;
-    return scale[key].startsWith(`${roots[key]}.`) ? [] : [invalidValue(path, scale[key], `should be a json path under ${roots[key]}`)];
+    return scale[key].startsWith(`${roots[key]}.`) ? [] : [fault.invalid(path, scale[key], `should be a json path under ${roots[key]}`)];
   });
   return scale.labelSelectorPath ? [...errors, ...simplePath(selector, scale.labelSelectorPath)] : errors;
 }
@@ -253,15 +254,18 @@ function validateNames({ names }: CustomResourceDefinitionSpec): FieldError[] {
     const problems = checkDns1035Label(mixed ? name.toLowerCase() : name);
     if (name)
       errors.push(
-        ...invalidForEach(field, name, mixed ? problems.map((why) => `may have mixed case, but should otherwise match: ${why}`) : problems),
+        ...fault.invalidEach(
+          field,
+          name,
+          mixed ? problems.map((why) => `may have mixed case, but should otherwise match: ${why}`) : problems,
+        ),
       );
-    else errors.push(requiredValue(field));
+    else errors.push(fault.required(field));
   }
   for (const key of ["shortNames", "categories"] as const)
-    for (const [i, name] of (names[key] ?? []).entries())
-      errors.push(...invalidForEach(`spec.names.${key}[${i}]`, name, checkDns1035Label(name)));
+    for (const [i, name] of (names[key] ?? []).entries()) errors.push(...fault.checked(`spec.names.${key}[${i}]`, name, checkDns1035Label));
   if (names.kind && names.kind === names.listKind)
-    errors.push(invalidValue("spec.names.listKind", names.listKind, "kind and listKind may not be the same"));
+    errors.push(fault.invalid("spec.names.listKind", names.listKind, "kind and listKind may not be the same"));
   return errors;
 }
 
@@ -269,21 +273,21 @@ const reviewVersions = ["v1", "v1beta1"];
 
 function validateConversion({ conversion }: CustomResourceDefinitionSpec): FieldError[] {
   const field = "spec.conversion";
-  const errors = oneOf(`${field}.strategy`, conversion?.strategy, ["None", "Webhook"]);
+  const errors = fault.oneOf(`${field}.strategy`, conversion?.strategy, ["None", "Webhook"]);
   const { clientConfig, conversionReviewVersions: versions = [] } = conversion?.webhook ?? {};
   const atVersions = `${field}.conversionReviewVersions`;
   if (conversion?.strategy !== "Webhook") {
     const why = "should not be set when strategy is not set to Webhook";
-    if (clientConfig) errors.push(forbiddenField(`${field}.webhookClientConfig`, why));
-    return versions.length > 0 ? [...errors, forbiddenField(atVersions, why)] : errors;
+    if (clientConfig) errors.push(fault.forbidden(`${field}.webhookClientConfig`, why));
+    return versions.length > 0 ? [...errors, fault.forbidden(atVersions, why)] : errors;
   }
-  if (!clientConfig) errors.push(requiredValue(`${field}.webhookClientConfig`, "required when strategy is set to Webhook"));
+  if (!clientConfig) errors.push(fault.required(`${field}.webhookClientConfig`, "required when strategy is set to Webhook"));
   else errors.push(...validateClientConfig(`${field}.webhookClientConfig`, clientConfig));
-  if (versions.length === 0) return [...errors, requiredValue(atVersions)];
+  if (versions.length === 0) return [...errors, fault.required(atVersions)];
   if (!versions.some((version) => reviewVersions.includes(version)))
-    errors.push(invalidValue(atVersions, versions, `must include at least one of ${reviewVersions.join(", ")}`));
+    errors.push(fault.invalid(atVersions, versions, `must include at least one of ${reviewVersions.join(", ")}`));
   for (const [i, version] of versions.entries())
-    if (versions.indexOf(version) < i) errors.push(invalidValue(`${atVersions}[${i}]`, version, "duplicate version"));
-    else errors.push(...invalidForEach(`${atVersions}[${i}]`, version, checkDns1035Label(version)));
+    if (versions.indexOf(version) < i) errors.push(fault.invalid(`${atVersions}[${i}]`, version, "duplicate version"));
+    else errors.push(...fault.checked(`${atVersions}[${i}]`, version, checkDns1035Label));
   return errors;
 }

@@ -1,5 +1,5 @@
 import type { FieldError } from "../errors.ts";
-import { forbiddenField, invalidValue, notSupported, requiredValue } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { isJsonObject } from "../schema/struct.ts";
 import type { JSONSchemaProps, ValidationRule } from "../types/apiextensions.v1.ts";
 import { estimateCost, extentOf, mostOf } from "./rule-costs.ts";
@@ -37,9 +37,9 @@ export function validateRules(field: string, root: JSONSchemaProps): FieldError[
   if (total > schemaLimit) {
     const most = costs.toSorted((a, b) => b.cost - a.cost).slice(0, 4);
     for (const { field: rule } of most)
-      errors.push(forbiddenField(rule, "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema"));
+      errors.push(fault.forbidden(rule, "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema"));
     const what = `x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema exceeds budget by factor of ${factor(total / schemaLimit)}`;
-    errors.push(forbiddenField(field, `${what} ${advice}`));
+    errors.push(fault.forbidden(field, `${what} ${advice}`));
   }
   return errors;
 }
@@ -73,25 +73,29 @@ function validateRule(
   const errors = validateTexts(field, schema, rule);
   if (!rule.rule?.trim()) return errors;
   if (rule.optionalOldSelf && !usesOld)
-    errors.push(invalidValue(`${field}.optionalOldSelf`, true, "may not be set if oldSelf is not used in rule"));
+    errors.push(fault.invalid(`${field}.optionalOldSelf`, true, "may not be set if oldSelf is not used in rule"));
   const compiled = (key: "rule" | "messageExpression", code: CompiledRule["expression"], wanted: string, wrongType: string): void => {
     if (code instanceof Error)
-      errors.push(invalidValue(`${field}.${key}`, ruleShown(rule), (key === "rule" ? "" : "messageExpression ") + code.message));
-    else if (code.type !== wanted) errors.push(invalidValue(`${field}.${key}`, ruleShown(rule), wrongType));
+      errors.push(fault.invalid(`${field}.${key}`, ruleShown(rule), (key === "rule" ? "" : "messageExpression ") + code.message));
+    else if (code.type !== wanted) errors.push(fault.invalid(`${field}.${key}`, ruleShown(rule), wrongType));
     else {
       const cost = estimateCost(code.ast, extentOf(schema)) * count;
       costs.push({ field: `${field}.${key}`, cost });
       if (cost > ruleLimit) {
         const what = key === "rule" ? "rule" : "messageExpression";
         errors.push(
-          forbiddenField(`${field}.${key}`, `estimated ${what} cost exceeds budget by factor of ${factor(cost / ruleLimit)} ${advice}`),
+          fault.forbidden(`${field}.${key}`, `estimated ${what} cost exceeds budget by factor of ${factor(cost / ruleLimit)} ${advice}`),
         );
       }
     }
   };
   if (usesOld && uncorrelated)
     errors.push(
-      invalidValue(`${field}.rule`, rule.rule, `oldSelf cannot be used on the uncorrelatable portion of the schema within ${uncorrelated}`),
+      fault.invalid(
+        `${field}.rule`,
+        rule.rule,
+        `oldSelf cannot be used on the uncorrelatable portion of the schema within ${uncorrelated}`,
+      ),
     );
   compiled("rule", expression, "bool", "cel expression must evaluate to a bool");
   if (message && rule.messageExpression?.trim())
@@ -102,16 +106,16 @@ function validateRule(
 function validateTexts(field: string, schema: JSONSchemaProps, rule: ValidationRule): FieldError[] {
   const errors: FieldError[] = [];
   const { message, messageExpression, reason, fieldPath } = rule;
-  if (!rule.rule?.trim()) errors.push(requiredValue(`${field}.rule`, "rule is not specified"));
-  if (message && !message.trim()) errors.push(invalidValue(`${field}.message`, message, "must be non-empty if specified"));
-  else if (message?.trim().includes("\n")) errors.push(invalidValue(`${field}.message`, message, "must not contain line breaks"));
+  if (!rule.rule?.trim()) errors.push(fault.required(`${field}.rule`, "rule is not specified"));
+  if (message && !message.trim()) errors.push(fault.invalid(`${field}.message`, message, "must be non-empty if specified"));
+  else if (message?.trim().includes("\n")) errors.push(fault.invalid(`${field}.message`, message, "must not contain line breaks"));
   else if (rule.rule?.trim().includes("\n") && !message?.trim())
-    errors.push(requiredValue(`${field}.message`, "message must be specified if rule contains line breaks"));
+    errors.push(fault.required(`${field}.message`, "message must be specified if rule contains line breaks"));
   if (messageExpression && !messageExpression.trim())
-    errors.push(requiredValue(`${field}.messageExpression`, "messageExpression must be non-empty if specified"));
-  if (reason && !reasons.includes(reason)) errors.push(notSupported(`${field}.reason`, reason, reasons));
-  if (fieldPath && !fieldPath.trim()) errors.push(invalidValue(`${field}.fieldPath`, fieldPath, "must be non-empty if specified"));
-  else if (fieldPath && !hasField(schema, fieldPath)) errors.push(invalidValue(`${field}.fieldPath`, fieldPath, "must be a valid path"));
+    errors.push(fault.required(`${field}.messageExpression`, "messageExpression must be non-empty if specified"));
+  if (reason && !reasons.includes(reason)) errors.push(fault.notSupported(`${field}.reason`, reason, reasons));
+  if (fieldPath && !fieldPath.trim()) errors.push(fault.invalid(`${field}.fieldPath`, fieldPath, "must be non-empty if specified"));
+  else if (fieldPath && !hasField(schema, fieldPath)) errors.push(fault.invalid(`${field}.fieldPath`, fieldPath, "must be a valid path"));
   return errors;
 }
 

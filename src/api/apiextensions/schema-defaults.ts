@@ -1,5 +1,5 @@
 import type { FieldError } from "../errors.ts";
-import { invalidValue } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { prunerOf } from "../schema/structural.ts";
 import { checkOf } from "../schema/structural-validation.ts";
 import type { JSONSchemaProps } from "../types/apiextensions.v1.ts";
@@ -18,7 +18,7 @@ export function validateDefaults(field: string, schema: JSONSchemaProps): FieldE
 function validateDefault(field: string, schema: JSONSchemaProps): FieldError[] {
   const unknown: string[] = [];
   prunerOf(schema)(schema.default, "", unknown);
-  if (unknown.length > 0) return [invalidValue(field, schema.default, "must not have unknown fields")];
+  if (unknown.length > 0) return [fault.invalid(field, schema.default, "must not have unknown fields")];
   const errors: FieldError[] = [];
   checkOf(schema)(schema.default, "", errors);
   if (errors.length === 0) ruleCheckOf(schema)?.(schema.default, undefined, "", { errors });

@@ -1,5 +1,5 @@
 import type { FieldError } from "../errors.ts";
-import { forbiddenField, invalidValue, notSupported, requiredValue } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { goRegExp } from "../schema/go-regexp.ts";
 import { isJsonObject } from "../schema/struct.ts";
 import type { JSONSchemaProps } from "../types/apiextensions.v1.ts";
@@ -21,9 +21,11 @@ export function validateKeywords(field: string, schema: JSONSchemaProps): FieldE
   const { properties = {}, additionalProperties, items, not } = schema;
   const errors = [...unsupported(field, schema)];
   if (schema.uniqueItems)
-    errors.push(forbiddenField(`${field}.uniqueItems`, "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"));
+    errors.push(
+      fault.forbidden(`${field}.uniqueItems`, "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"),
+    );
   if (additionalProperties !== undefined && additionalProperties !== true && Object.keys(properties).length > 0)
-    errors.push(forbiddenField(`${field}.additionalProperties`, "additionalProperties and properties are mutual exclusive"));
+    errors.push(fault.forbidden(`${field}.additionalProperties`, "additionalProperties and properties are mutual exclusive"));
   if (isJsonObject(additionalProperties)) errors.push(...validateKeywords(`${field}.additionalProperties`, additionalProperties));
   for (const [name, property] of sorted(properties)) errors.push(...validateKeywords(`${field}.properties[${name}]`, property));
   if (not) errors.push(...validateKeywords(`${field}.not`, not));
@@ -31,19 +33,19 @@ export function validateKeywords(field: string, schema: JSONSchemaProps): FieldE
     for (const [i, part] of schema[junctor]?.entries() ?? []) errors.push(...validateKeywords(`${field}.${junctor}[${i}]`, part));
   if (items && !Array.isArray(items)) errors.push(...validateKeywords(`${field}.items`, items));
   if (schema["x-kubernetes-preserve-unknown-fields"] === false)
-    errors.push(invalidValue(`${field}.x-kubernetes-preserve-unknown-fields`, false, "must be true or undefined"));
+    errors.push(fault.invalid(`${field}.x-kubernetes-preserve-unknown-fields`, false, "must be true or undefined"));
   return [...errors, ...mapType(field, schema), ...listType(field, schema), ...patternOf(field, schema)];
 }
 
 function unsupported(field: string, schema: JSONSchemaProps): FieldError[] {
   const errors: FieldError[] = [];
   const { type, items } = schema;
-  if (type && !types.includes(type)) errors.push(notSupported(`${field}.type`, type, types));
+  if (type && !types.includes(type)) errors.push(fault.notSupported(`${field}.type`, type, types));
   for (const key of unsupportedKeys)
-    if (schema[key] !== undefined) errors.push(forbiddenField(`${field}.${key}`, `${key} is not supported`));
-  if (type === "null") errors.push(forbiddenField(`${field}.type`, "type cannot be set to null, use nullable as an alternative"));
-  if (Array.isArray(items)) errors.push(forbiddenField(`${field}.items`, "items must be a schema object and not an array"));
-  else if (type === "array" && !items) errors.push(requiredValue(`${field}.items`, "must be specified"));
+    if (schema[key] !== undefined) errors.push(fault.forbidden(`${field}.${key}`, `${key} is not supported`));
+  if (type === "null") errors.push(fault.forbidden(`${field}.type`, "type cannot be set to null, use nullable as an alternative"));
+  if (Array.isArray(items)) errors.push(fault.forbidden(`${field}.items`, "items must be a schema object and not an array"));
+  else if (type === "array" && !items) errors.push(fault.required(`${field}.items`, "must be specified"));
   return errors;
 }
 
@@ -51,13 +53,13 @@ function mapType(field: string, { type, "x-kubernetes-map-type": wanted }: JSONS
   if (wanted === undefined) return [];
   const errors = needsType(field, type, "object", "must be object if x-kubernetes-map-type is specified");
   if (wanted !== "atomic" && wanted !== "granular")
-    errors.push(notSupported(`${field}.x-kubernetes-map-type`, wanted, ["atomic", "granular"]));
+    errors.push(fault.notSupported(`${field}.x-kubernetes-map-type`, wanted, ["atomic", "granular"]));
   return errors;
 }
 
 function needsType(field: string, type: string | undefined, wanted: string, why: string): FieldError[] {
   if (type === wanted) return [];
-  return [type ? invalidValue(`${field}.type`, type, why) : requiredValue(`${field}.type`, why)];
+  return [type ? fault.invalid(`${field}.type`, type, why) : fault.required(`${field}.type`, why)];
 }
 
 function listType(field: string, schema: JSONSchemaProps): FieldError[] {
@@ -67,49 +69,49 @@ function listType(field: string, schema: JSONSchemaProps): FieldError[] {
   if (wanted !== undefined) {
     errors.push(...needsType(field, schema.type, "array", "must be array if x-kubernetes-list-type is specified"));
     if (errors.length === 0 && !["atomic", "set", "map"].includes(wanted))
-      errors.push(notSupported(`${field}.x-kubernetes-list-type`, wanted, ["atomic", "set", "map"]));
+      errors.push(fault.notSupported(`${field}.x-kubernetes-list-type`, wanted, ["atomic", "set", "map"]));
   }
   if (keys.length > 0 && wanted !== "map") {
     const why = "must be map if x-kubernetes-list-map-keys is non-empty";
     const place = `${field}.x-kubernetes-list-type`;
-    errors.push(wanted === undefined ? requiredValue(place, why) : invalidValue(place, wanted, why));
+    errors.push(wanted === undefined ? fault.required(place, why) : fault.invalid(place, wanted, why));
   }
   const items = Array.isArray(schema.items) ? undefined : schema.items;
   if (wanted === "map") errors.push(...listMap(field, items, keys));
   if (items?.nullable && (wanted === "map" || wanted === "set"))
-    errors.push(forbiddenField(`${field}.items.nullable`, `cannot be nullable when x-kubernetes-list-type is ${wanted}`));
+    errors.push(fault.forbidden(`${field}.items.nullable`, `cannot be nullable when x-kubernetes-list-type is ${wanted}`));
   const atomic = "must be atomic as item of a list with x-kubernetes-list-type=set";
   if (wanted === "set" && items?.type === "object" && items["x-kubernetes-map-type"] !== "atomic")
-    errors.push(invalidValue(`${field}.items.x-kubernetes-map-type`, items["x-kubernetes-map-type"], atomic));
+    errors.push(fault.invalid(`${field}.items.x-kubernetes-map-type`, items["x-kubernetes-map-type"], atomic));
   if (wanted === "set" && items?.type === "array" && (items["x-kubernetes-list-type"] ?? "atomic") !== "atomic")
-    errors.push(invalidValue(`${field}.items.x-kubernetes-list-type`, items["x-kubernetes-list-type"], atomic));
+    errors.push(fault.invalid(`${field}.items.x-kubernetes-list-type`, items["x-kubernetes-list-type"], atomic));
   return errors;
 }
 
 function listMap(field: string, items: JSONSchemaProps | undefined, keys: readonly string[]): FieldError[] {
   const place = `${field}.x-kubernetes-list-map-keys`;
   const errors: FieldError[] = [];
-  if (keys.length === 0) errors.push(requiredValue(place, "must not be empty if x-kubernetes-list-type is map"));
-  if (!items) return [...errors, requiredValue(`${field}.items`, "must have a schema if x-kubernetes-list-type is map")];
+  if (keys.length === 0) errors.push(fault.required(place, "must not be empty if x-kubernetes-list-type is map"));
+  if (!items) return [...errors, fault.required(`${field}.items`, "must have a schema if x-kubernetes-list-type is map")];
   if (items.type !== "object")
     return [
       ...errors,
-      invalidValue(`${field}.items.type`, items.type ?? "", "must be object if parent array's x-kubernetes-list-type is map"),
+      fault.invalid(`${field}.items.type`, items.type ?? "", "must be object if parent array's x-kubernetes-list-type is map"),
     ];
-  if (new Set(keys).size < keys.length) return [...errors, invalidValue(place, keys, "must not contain duplicate entries")];
+  if (new Set(keys).size < keys.length) return [...errors, fault.invalid(place, keys, "must not contain duplicate entries")];
   for (const key of keys) {
     const property = items.properties?.[key];
     const at = `${field}.items.properties[${key}]`;
     if (!property) {
-      errors.push(invalidValue(place, keys, "entries must all be names of item properties"));
+      errors.push(fault.invalid(place, keys, "entries must all be names of item properties"));
       continue;
     }
     if (property.type === "array" || property.type === "object")
-      errors.push(invalidValue(`${at}.type`, property.type, "must be a scalar type if parent array's x-kubernetes-list-type is map"));
+      errors.push(fault.invalid(`${at}.type`, property.type, "must be a scalar type if parent array's x-kubernetes-list-type is map"));
     const isKey = "this property is in x-kubernetes-list-map-keys, so it";
     if (property.default === undefined && !items.required?.includes(key))
-      errors.push(requiredValue(`${at}.default`, `${isKey} must have a default or be a required property`));
-    if (property.nullable) errors.push(forbiddenField(`${at}.nullable`, `${isKey} cannot be nullable`));
+      errors.push(fault.required(`${at}.default`, `${isKey} must have a default or be a required property`));
+    if (property.nullable) errors.push(fault.forbidden(`${at}.nullable`, `${isKey} cannot be nullable`));
   }
   return errors;
 }
@@ -120,6 +122,6 @@ function patternOf(field: string, { pattern }: JSONSchemaProps): FieldError[] {
     return [];
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    return [invalidValue(`${field}.pattern`, pattern, `must be a valid regular expression, but isn't: ${why}`)];
+    return [fault.invalid(`${field}.pattern`, pattern, `must be a valid regular expression, but isn't: ${why}`)];
   }
 }

@@ -1,5 +1,5 @@
 import type { FieldError } from "../errors.ts";
-import { duplicateValue, invalidValue, requiredValue, tooMany } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { isJsonObject } from "../schema/struct.ts";
 import type { CustomResourceDefinitionVersion, JSONSchemaProps } from "../types/apiextensions.v1.ts";
 import { pathParts } from "./rule-paths.ts";
@@ -10,17 +10,16 @@ const most = 8;
 export function validateSelectableFields(field: string, { selectableFields = [], schema }: CustomResourceDefinitionVersion): FieldError[] {
   const errors: FieldError[] = [];
   const seen = new Set<string>();
-  if (selectableFields.length > most) errors.push(tooMany(field, selectableFields.length, most));
+  if (selectableFields.length > most) errors.push(fault.tooMany(field, selectableFields.length, most));
   if (selectableFields.length > 0 && !schema?.openAPIV3Schema)
-    return [...errors, invalidValue(field, "", "may only be set when validations.schema is included")];
+    return [...errors, fault.invalid(field, "", "may only be set when validations.schema is included")];
   for (const [i, { jsonPath }] of selectableFields.entries()) {
     const place = `${field}[${i}].jsonPath`;
-    if (!jsonPath) errors.push(requiredValue(place));
+    if (!jsonPath) errors.push(fault.required(place));
     else {
       const why = problemOf(jsonPath, schema?.openAPIV3Schema);
-      if (why) errors.push(invalidValue(place, jsonPath, why));
-      if (seen.has(jsonPath)) errors.push(duplicateValue(place, jsonPath));
-      seen.add(jsonPath);
+      if (why) errors.push(fault.invalid(place, jsonPath, why));
+      errors.push(...fault.once(seen, place, jsonPath));
     }
   }
   return errors;

@@ -1,6 +1,6 @@
 import type { FieldError } from "../errors.ts";
 import { deepEqual } from "../meta/equality.ts";
-import { forbiddenField, invalidValue, requiredValue } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { isJsonObject } from "../schema/struct.ts";
 import type { JSONSchemaProps } from "../types/apiextensions.v1.ts";
 
@@ -31,23 +31,25 @@ function validateNode(field: string, schema: JSONSchemaProps, level: Level): Fie
   for (const [name, property] of sorted(properties)) errors.push(...validateNode(`${field}.properties[${name}]`, property, "field"));
   if (isJsonObject(additionalProperties)) errors.push(...validateNode(`${field}.additionalProperties`, additionalProperties, "field"));
   if (level === "root") {
-    if (schema.nullable) errors.push(forbiddenField(`${field}.nullable`, "nullable cannot be true at the root"));
-    if (additionalProperties) errors.push(forbiddenField(`${field}.additionalProperties`, "must not be used at the root"));
-    if (type && type !== "object") errors.push(invalidValue(`${field}.type`, type, "must be object at the root"));
+    if (schema.nullable) errors.push(fault.forbidden(`${field}.nullable`, "nullable cannot be true at the root"));
+    if (additionalProperties) errors.push(fault.forbidden(`${field}.additionalProperties`, "must not be used at the root"));
+    if (type && type !== "object") errors.push(fault.invalid(`${field}.type`, type, "must be object at the root"));
   }
   if (intOrString && keepsAll)
-    errors.push(invalidValue(`${field}.x-kubernetes-preserve-unknown-fields`, true, "must be false if x-kubernetes-int-or-string is true"));
+    errors.push(
+      fault.invalid(`${field}.x-kubernetes-preserve-unknown-fields`, true, "must be false if x-kubernetes-int-or-string is true"),
+    );
   if (intOrString && embedded)
-    errors.push(invalidValue(`${field}.x-kubernetes-embedded-resource`, true, "must be false if x-kubernetes-int-or-string is true"));
+    errors.push(fault.invalid(`${field}.x-kubernetes-embedded-resource`, true, "must be false if x-kubernetes-int-or-string is true"));
   errors.push(...validateJunctors(field, schema, intOrString));
   if (embedded && !keepsAll && Object.keys(properties).length === 0) {
     const why = "must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields";
-    errors.push(requiredValue(`${field}.properties`, why));
+    errors.push(fault.required(`${field}.properties`, why));
   }
   if (embedded && type !== "object") {
     const why = "must be object if x-kubernetes-embedded-resource is true";
-    errors.push(type ? invalidValue(`${field}.type`, type, why) : requiredValue(`${field}.type`, why));
-  } else if (!type && !intOrString && (!keepsAll || level === "root")) errors.push(requiredValue(`${field}.type`, emptyTypes[level]));
+    errors.push(type ? fault.invalid(`${field}.type`, type, why) : fault.required(`${field}.type`, why));
+  } else if (!type && !intOrString && (!keepsAll || level === "root")) errors.push(fault.required(`${field}.type`, emptyTypes[level]));
   if (embedded || level === "root") errors.push(...validateObjectMeta(`${field}.properties`, properties, level));
   return errors;
 }
@@ -55,18 +57,18 @@ function validateNode(field: string, schema: JSONSchemaProps, level: Level): Fie
 /** What an object's schema may say of the members that every object has. */
 function validateObjectMeta(field: string, { metadata, apiVersion, kind }: Record<string, JSONSchemaProps>, level: Level): FieldError[] {
   const errors: FieldError[] = [];
-  if (metadata && metadata.type !== "object") errors.push(invalidValue(`${field}[metadata].type`, metadata.type ?? "", "must be object"));
+  if (metadata && metadata.type !== "object") errors.push(fault.invalid(`${field}[metadata].type`, metadata.type ?? "", "must be object"));
   else if (metadata && level === "root") {
     const { name: _name, generateName: _generateName, ...others } = metadata.properties ?? {};
     const { type: _type, description: _description, properties: _properties, default: byDefault, ...rest } = metadata;
-    if (byDefault !== undefined) errors.push(forbiddenField(`${field}[metadata].default`, "must not be set in top-level metadata"));
+    if (byDefault !== undefined) errors.push(fault.forbidden(`${field}[metadata].default`, "must not be set in top-level metadata"));
     if (Object.keys(others).length > 0 || Object.keys(rest).length > 0) {
       const why = "must not specify anything other than name and generateName, but metadata is implicitly specified";
-      errors.push(forbiddenField(`${field}[metadata]`, why));
+      errors.push(fault.forbidden(`${field}[metadata]`, why));
     }
   }
   for (const [name, schema] of Object.entries({ apiVersion, kind }))
-    if (schema && schema.type !== "string") errors.push(invalidValue(`${field}[${name}].type`, schema.type ?? "", "must be string"));
+    if (schema && schema.type !== "string") errors.push(fault.invalid(`${field}[${name}].type`, schema.type ?? "", "must be string"));
   return errors;
 }
 
@@ -114,8 +116,8 @@ function validateNested(field: string, schema: JSONSchemaProps): FieldError[] {
     ...validateJunctors(field, schema, false),
     ...(items && !Array.isArray(items) ? validateNested(`${field}.items`, items) : []),
     ...sorted(properties).flatMap(([name, property]) => validateNested(`${field}.properties[${name}]`, property)),
-    ...forbiddenInJunctors.flatMap(([key, why]) => (schema[key] ? [forbiddenField(`${field}.${key}`, why)] : [])),
-    ...(metadata ? [forbiddenField(`${field}.properties[metadata]`, "must not be specified in a nested context")] : []),
+    ...forbiddenInJunctors.flatMap(([key, why]) => (schema[key] ? [fault.forbidden(`${field}.${key}`, why)] : [])),
+    ...(metadata ? [fault.forbidden(`${field}.properties[metadata]`, "must not be specified in a nested context")] : []),
   ];
 }
 

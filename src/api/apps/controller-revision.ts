@@ -1,14 +1,17 @@
 import type { KindRules } from "../kind.ts";
 import { deepEqual } from "../meta/equality.ts";
-import { immutable, nonNegative, requiredValue } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { controllerOf } from "../meta/owners.ts";
 import { age } from "../meta/time.ts";
 import type { ControllerRevision } from "../types/apps.v1.ts";
 
 /** The rules of ControllerRevisions: what they hold never changes. */
 export const controllerRevisionRules: KindRules<ControllerRevision> = {
-  validate: ({ revision, data }) => [...(data ? [] : [requiredValue("data", "data is mandatory")]), ...nonNegative("revision", revision)],
-  validateUpdate: (revision, old) => immutable("data", deepEqual(revision.data, old.data), revision.data),
+  validate: ({ revision, data }) => [
+    ...(data ? [] : [fault.required("data", "data is mandatory")]),
+    ...fault.nonNegative("revision", revision),
+  ],
+  validateUpdate: (revision, old) => fault.immutable("data", deepEqual(revision.data, old.data), revision.data),
   cells({ metadata, revision }, now) {
     const owner = controllerOf({ metadata });
     const group = owner?.apiVersion.includes("/") ? `.${owner.apiVersion.split("/")[0]}` : "";

@@ -3,7 +3,7 @@ import { templateWarnings } from "../core/pod-warnings.ts";
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { semanticEqual } from "../meta/equality.ts";
-import { immutable, invalidValue, nonNegative, notSupported, requiredValue } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { formatLabelSelector, formatLabels } from "../meta/labels.ts";
 import { age } from "../meta/time.ts";
 import type { DaemonSet, DaemonSetSpec } from "../types/apps.v1.ts";
@@ -47,11 +47,11 @@ export const daemonSetRules: KindRules<DaemonSet> = {
     ...(spec.selector ? validateSelector(spec.selector, "daemonset") : []),
     ...validateSelected(spec),
     ...validateLastingTemplate(spec.template),
-    ...nonNegative("spec.minReadySeconds", spec.minReadySeconds),
+    ...fault.nonNegative("spec.minReadySeconds", spec.minReadySeconds),
     ...validateStrategy(spec),
-    ...nonNegative("spec.revisionHistoryLimit", spec.revisionHistoryLimit),
+    ...fault.nonNegative("spec.revisionHistoryLimit", spec.revisionHistoryLimit),
   ],
-  validateUpdate: ({ spec }, old) => immutable("spec.selector", semanticEqual(spec.selector, old.spec.selector), spec.selector),
+  validateUpdate: ({ spec }, old) => fault.immutable("spec.selector", semanticEqual(spec.selector, old.spec.selector), spec.selector),
   warnings: ({ spec }, old) => templateWarnings("spec.template", spec.template, old?.spec.template),
   cells({ metadata, spec, status }, now) {
     return [
@@ -72,10 +72,10 @@ export const daemonSetRules: KindRules<DaemonSet> = {
 function validateStrategy({ updateStrategy }: DaemonSetSpec): FieldError[] {
   const field = "spec.updateStrategy";
   if (updateStrategy?.type === "OnDelete") return [];
-  if (updateStrategy?.type !== "RollingUpdate") return [notSupported(field, updateStrategy, ["RollingUpdate", "OnDelete"])];
+  if (updateStrategy?.type !== "RollingUpdate") return [fault.notSupported(field, updateStrategy, ["RollingUpdate", "OnDelete"])];
   const rolling = updateStrategy.rollingUpdate;
   const path = `${field}.rollingUpdate`;
-  if (!rolling) return [requiredValue(path)];
+  if (!rolling) return [fault.required(path)];
   const { maxUnavailable, maxSurge } = rolling;
   const errors = [
     ...validateIntOrPercent(`${path}.maxUnavailable`, maxUnavailable),
@@ -86,7 +86,7 @@ function validateStrategy({ updateStrategy }: DaemonSetSpec): FieldError[] {
   const unavailable = scaledValue(maxUnavailable, 100, true);
   const surge = scaledValue(maxSurge, 100, true);
   if (unavailable !== 0 && surge !== 0)
-    errors.push(invalidValue(`${path}.maxSurge`, maxSurge, "may not be set when maxUnavailable is non-zero"));
-  if (unavailable === 0 && surge === 0) errors.push(requiredValue(`${path}.maxUnavailable`, "cannot be 0 when maxSurge is 0"));
+    errors.push(fault.invalid(`${path}.maxSurge`, maxSurge, "may not be set when maxUnavailable is non-zero"));
+  if (unavailable === 0 && surge === 0) errors.push(fault.required(`${path}.maxUnavailable`, "cannot be 0 when maxSurge is 0"));
   return errors;
 }

@@ -3,7 +3,7 @@ import { templateWarnings } from "../core/pod-warnings.ts";
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { semanticEqual } from "../meta/equality.ts";
-import { forbiddenField, immutable, invalidValue, nonNegative, notSupported } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { formatLabelSelector } from "../meta/labels.ts";
 import { age } from "../meta/time.ts";
 import type { Deployment, DeploymentSpec } from "../types/apps.v1.ts";
@@ -25,14 +25,14 @@ export const deploymentRules: KindRules<Deployment> = {
     defaultTemplate(spec.template);
   },
   validate: ({ spec }) => [
-    ...nonNegative("spec.replicas", spec.replicas),
+    ...fault.nonNegative("spec.replicas", spec.replicas),
     ...validateSelectorAndTemplate(spec, "deployment"),
     ...validateStrategy(spec),
-    ...nonNegative("spec.minReadySeconds", spec.minReadySeconds),
-    ...nonNegative("spec.revisionHistoryLimit", spec.revisionHistoryLimit),
+    ...fault.nonNegative("spec.minReadySeconds", spec.minReadySeconds),
+    ...fault.nonNegative("spec.revisionHistoryLimit", spec.revisionHistoryLimit),
     ...validateDeadline(spec),
   ],
-  validateUpdate: ({ spec }, old) => immutable("spec.selector", semanticEqual(spec.selector, old.spec.selector), spec.selector),
+  validateUpdate: ({ spec }, old) => fault.immutable("spec.selector", semanticEqual(spec.selector, old.spec.selector), spec.selector),
   warnings: ({ spec }, old) => templateWarnings("spec.template", spec.template, old?.spec.template),
   cells({ metadata, spec, status }, now) {
     return [
@@ -51,20 +51,20 @@ function validateStrategy({ strategy }: DeploymentSpec): FieldError[] {
   const field = "spec.strategy";
   if (strategy?.type === "Recreate")
     return strategy.rollingUpdate
-      ? [forbiddenField(`${field}.rollingUpdate`, "may not be specified when strategy `type` is 'Recreate'")]
+      ? [fault.forbidden(`${field}.rollingUpdate`, "may not be specified when strategy `type` is 'Recreate'")]
       : [];
-  if (strategy?.type !== "RollingUpdate") return [notSupported(field, strategy, ["Recreate", "RollingUpdate"])];
+  if (strategy?.type !== "RollingUpdate") return [fault.notSupported(field, strategy, ["Recreate", "RollingUpdate"])];
   const { maxSurge, maxUnavailable } = strategy.rollingUpdate ?? {};
   const path = `${field}.rollingUpdate`;
   const errors = [...validateIntOrPercent(`${path}.maxUnavailable`, maxUnavailable), ...validateIntOrPercent(`${path}.maxSurge`, maxSurge)];
   if (scaledValue(maxUnavailable, 100, true) === 0 && scaledValue(maxSurge, 100, true) === 0)
-    errors.push(invalidValue(`${path}.maxUnavailable`, maxUnavailable, "may not be 0 when `maxSurge` is 0"));
+    errors.push(fault.invalid(`${path}.maxUnavailable`, maxUnavailable, "may not be 0 when `maxSurge` is 0"));
   return [...errors, ...validateAtMostAll(`${path}.maxUnavailable`, maxUnavailable)];
 }
 
 function validateDeadline({ progressDeadlineSeconds: deadline, minReadySeconds = 0 }: DeploymentSpec): FieldError[] {
   const field = "spec.progressDeadlineSeconds";
   if (deadline === undefined) return [];
-  const tooSoon = deadline <= minReadySeconds ? [invalidValue(field, deadline, "must be greater than minReadySeconds")] : [];
-  return [...nonNegative(field, deadline), ...tooSoon];
+  const tooSoon = deadline <= minReadySeconds ? [fault.invalid(field, deadline, "must be greater than minReadySeconds")] : [];
+  return [...fault.nonNegative(field, deadline), ...tooSoon];
 }

@@ -2,7 +2,7 @@ import { defaultTemplate } from "../core/pod-defaults.ts";
 import { templateWarnings } from "../core/pod-warnings.ts";
 import type { KindRules } from "../kind.ts";
 import { semanticEqual } from "../meta/equality.ts";
-import { immutable, nonNegative } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { formatLabelSelector } from "../meta/labels.ts";
 import { age } from "../meta/time.ts";
 import type { ReplicaSet } from "../types/apps.v1.ts";
@@ -15,11 +15,11 @@ export const replicaSetRules: KindRules<ReplicaSet> = {
     defaultTemplate(spec.template);
   },
   validate: ({ spec }) => [
-    ...nonNegative("spec.replicas", spec.replicas),
-    ...nonNegative("spec.minReadySeconds", spec.minReadySeconds),
+    ...fault.nonNegative("spec.replicas", spec.replicas),
+    ...fault.nonNegative("spec.minReadySeconds", spec.minReadySeconds),
     ...validateSelectorAndTemplate(spec, "deployment"),
   ],
-  validateUpdate: ({ spec }, old) => immutable("spec.selector", semanticEqual(spec.selector, old.spec.selector), spec.selector),
+  validateUpdate: ({ spec }, old) => fault.immutable("spec.selector", semanticEqual(spec.selector, old.spec.selector), spec.selector),
   warnings: ({ spec }, old) => templateWarnings("spec.template", spec.template, old?.spec.template),
   cells({ metadata, spec, status }, now) {
     return [

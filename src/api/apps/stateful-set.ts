@@ -4,7 +4,7 @@ import { templateWarnings } from "../core/pod-warnings.ts";
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { semanticEqual } from "../meta/equality.ts";
-import { forbiddenField, invalidForEach, invalidValue, nonNegative, oneOf } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { checkDnsLabel } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
 import type { StatefulSet, StatefulSetSpec } from "../types/apps.v1.ts";
@@ -41,18 +41,18 @@ export const statefulSetRules: KindRules<StatefulSet> = {
   validate: ({ spec }, old) => [
     ...(["OrderedReady", "Parallel"].includes(spec.podManagementPolicy ?? "")
       ? []
-      : [invalidValue("spec.podManagementPolicy", spec.podManagementPolicy ?? "", "must be 'OrderedReady' or 'Parallel'")]),
+      : [fault.invalid("spec.podManagementPolicy", spec.podManagementPolicy ?? "", "must be 'OrderedReady' or 'Parallel'")]),
     ...validateStrategy(spec),
     ...validateRetention(spec),
-    ...nonNegative("spec.replicas", spec.replicas),
-    ...nonNegative("spec.minReadySeconds", spec.minReadySeconds),
-    ...nonNegative("spec.ordinals.start", spec.ordinals?.start),
+    ...fault.nonNegative("spec.replicas", spec.replicas),
+    ...fault.nonNegative("spec.minReadySeconds", spec.minReadySeconds),
+    ...fault.nonNegative("spec.ordinals.start", spec.ordinals?.start),
     // What cannot change any more is not looked at again.
     ...(old ? [] : validateFixed(spec)),
     ...validateSelectorAndTemplate({ ...spec, template: withClaimVolumes(spec) }, "statefulset", ""),
   ],
   validateUpdate({ spec }, old) {
-    return semanticEqual(withoutMutable(spec), withoutMutable(old.spec)) ? [] : [forbiddenField("spec", mutableText)];
+    return semanticEqual(withoutMutable(spec), withoutMutable(old.spec)) ? [] : [fault.forbidden("spec", mutableText)];
   },
   warnings: ({ spec }, old) => [
     ...templateWarnings("spec.template", spec.template, old?.spec.template),
@@ -73,7 +73,7 @@ export const statefulSetRules: KindRules<StatefulSet> = {
 function validateFixed({ serviceName, volumeClaimTemplates = [] }: StatefulSetSpec): FieldError[] {
   return [
     ...volumeClaimTemplates.flatMap((claim, i) => validateClaimSpec(`spec.volumeClaimTemplates[${i}].spec`, claim.spec)),
-    ...(serviceName ? invalidForEach("spec.serviceName", serviceName, checkDnsLabel(serviceName)) : []),
+    ...fault.checkedIfNonEmpty("spec.serviceName", serviceName, checkDnsLabel),
   ];
 }
 
@@ -81,10 +81,10 @@ function validateStrategy({ updateStrategy }: StatefulSetSpec): FieldError[] {
   const field = "spec.updateStrategy";
   const rolling = updateStrategy?.rollingUpdate;
   if (updateStrategy?.type === "OnDelete")
-    return rolling ? [invalidValue(`${field}.rollingUpdate`, rolling, "only allowed for updateStrategy 'RollingUpdate'")] : [];
-  if (updateStrategy?.type !== "RollingUpdate") return [invalidValue(field, updateStrategy, "must be 'RollingUpdate' or 'OnDelete'")];
+    return rolling ? [fault.invalid(`${field}.rollingUpdate`, rolling, "only allowed for updateStrategy 'RollingUpdate'")] : [];
+  if (updateStrategy?.type !== "RollingUpdate") return [fault.invalid(field, updateStrategy, "must be 'RollingUpdate' or 'OnDelete'")];
   return [
-    ...nonNegative(`${field}.rollingUpdate.partition`, rolling?.partition),
+    ...fault.nonNegative(`${field}.rollingUpdate.partition`, rolling?.partition),
     ...validateIntOrPercent(`${field}.rollingUpdate.maxUnavailable`, rolling?.maxUnavailable),
     ...validateAtMostAll(`${field}.rollingUpdate.maxUnavailable`, rolling?.maxUnavailable),
   ];
@@ -92,7 +92,7 @@ function validateStrategy({ updateStrategy }: StatefulSetSpec): FieldError[] {
 
 function validateRetention({ persistentVolumeClaimRetentionPolicy: policy }: StatefulSetSpec): FieldError[] {
   const field = "spec.persistentVolumeClaimRetentionPolicy";
-  return (["whenDeleted", "whenScaled"] as const).flatMap((key) => oneOf(`${field}.${key}`, policy?.[key], ["Retain", "Delete"]));
+  return (["whenDeleted", "whenScaled"] as const).flatMap((key) => fault.oneOf(`${field}.${key}`, policy?.[key], ["Retain", "Delete"]));
 }
 
 /** The template with a volume for each claim template, which its containers may mount. */

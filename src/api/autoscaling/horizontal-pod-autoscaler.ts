@@ -1,15 +1,7 @@
 import type { FieldError } from "../errors.ts";
 import { validateContainerResourceName } from "../core/resource-validation.ts";
 import type { KindRules } from "../kind.ts";
-import {
-  forbiddenField,
-  invalidForEach,
-  invalidValue,
-  notSupported,
-  positive,
-  requiredValue,
-  supportedValue,
-} from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { checkDnsLabel, checkPathSegment } from "../meta/names.ts";
 import { compareQuantities } from "../meta/quantity.ts";
 import { age } from "../meta/time.ts";
@@ -98,17 +90,17 @@ function validateSpec(spec: HorizontalPodAutoscalerSpec): FieldError[] {
   const { minReplicas, maxReplicas = 0 } = spec;
   const errors: FieldError[] = [];
   if (minReplicas !== undefined && minReplicas < 1)
-    errors.push(invalidValue("spec.minReplicas", minReplicas, "must be greater than or equal to 1"));
+    errors.push(fault.invalid("spec.minReplicas", minReplicas, "must be greater than or equal to 1"));
   if (minReplicas === 0 && !spec.metrics?.some(({ type }) => type === "Object" || type === "External"))
-    errors.push(forbiddenField("spec.metrics", "must specify at least one Object or External metric to support scaling to zero replicas"));
-  if (maxReplicas === 0) errors.push(requiredValue("spec.maxReplicas", "must be set and greater than 0"));
-  if (maxReplicas < 0) errors.push(invalidValue("spec.maxReplicas", maxReplicas, "must be greater than or equal to 1"));
+    errors.push(fault.forbidden("spec.metrics", "must specify at least one Object or External metric to support scaling to zero replicas"));
+  if (maxReplicas === 0) errors.push(fault.required("spec.maxReplicas", "must be set and greater than 0"));
+  if (maxReplicas < 0) errors.push(fault.invalid("spec.maxReplicas", maxReplicas, "must be greater than or equal to 1"));
   if (minReplicas !== undefined && maxReplicas < minReplicas)
-    errors.push(invalidValue("spec.maxReplicas", maxReplicas, "must be greater than or equal to `minReplicas`"));
+    errors.push(fault.invalid("spec.maxReplicas", maxReplicas, "must be greater than or equal to `minReplicas`"));
   const target = spec.scaleTargetRef;
   errors.push(...validateReference("spec.scaleTargetRef", target));
   if (target && !target.apiVersion?.includes("/"))
-    errors.push(invalidValue("spec.scaleTargetRef.apiVersion", target.apiVersion ?? "", "apiVersion must specify API group"));
+    errors.push(fault.invalid("spec.scaleTargetRef.apiVersion", target.apiVersion ?? "", "apiVersion must specify API group"));
   for (const [i, metric] of (spec.metrics ?? []).entries()) errors.push(...validateMetric(`spec.metrics[${i}]`, metric));
   for (const key of ["scaleUp", "scaleDown"] as const) errors.push(...validateRules(`spec.behavior.${key}`, spec.behavior?.[key]));
   return errors;
@@ -125,41 +117,41 @@ const sources = {
 function validateMetric(field: string, metric: MetricSpec): FieldError[] {
   if (!types.includes(metric.type)) {
     // Upstream looks at the type twice: which it is, and which source belongs to it.
-    const missing = metric.type ? [] : [requiredValue(`${field}.type`, "must specify a metric source type")];
-    const unknown = notSupported(`${field}.type`, metric.type ?? "", types);
+    const missing = metric.type ? [] : [fault.required(`${field}.type`, "must specify a metric source type")];
+    const unknown = fault.notSupported(`${field}.type`, metric.type ?? "", types);
     return [...missing, unknown, unknown];
   }
   const wanted = sources[metric.type as keyof typeof sources];
   const errors: FieldError[] = [];
   for (const key of Object.values(sources))
-    if (key !== wanted && metric[key]) errors.push(forbiddenField(`${field}.${key}`, "must populate the given metric source only"));
+    if (key !== wanted && metric[key]) errors.push(fault.forbidden(`${field}.${key}`, "must populate the given metric source only"));
   const source = metric[wanted];
-  if (!source) return [...errors, requiredValue(`${field}.${wanted}`, "must populate information for the given metric source")];
+  if (!source) return [...errors, fault.required(`${field}.${wanted}`, "must populate information for the given metric source")];
   const { target } = source;
   const path = `${field}.${wanted}.target`;
-  if ("name" in source && !source.name) errors.push(requiredValue(`${field}.${wanted}.name`, "must specify a resource name"));
+  if ("name" in source && !source.name) errors.push(fault.required(`${field}.${wanted}.name`, "must specify a resource name"));
   if ("metric" in source && !source.metric?.name)
-    errors.push(requiredValue(`${field}.${wanted}.metric.name`, "must specify a metric name"));
+    errors.push(fault.required(`${field}.${wanted}.metric.name`, "must specify a metric name"));
   if ("describedObject" in source || wanted === "object")
     errors.push(...validateReference(`${field}.object.describedObject`, metric.object?.describedObject));
   if (wanted === "containerResource") errors.push(...validateContainer(`${field}.${wanted}`, metric.containerResource ?? {}));
-  if (!target?.type) errors.push(requiredValue(`${path}.type`, "must specify a metric target type"));
+  if (!target?.type) errors.push(fault.required(`${path}.type`, "must specify a metric target type"));
   if (!["Utilization", "Value", "AverageValue"].includes(target?.type ?? ""))
-    errors.push(invalidValue(`${path}.type`, target?.type ?? "", "must be either Utilization, Value, or AverageValue"));
+    errors.push(fault.invalid(`${path}.type`, target?.type ?? "", "must be either Utilization, Value, or AverageValue"));
   for (const key of ["value", "averageValue"] as const)
     if (target?.[key] !== undefined && compareQuantities(target[key], "0") <= 0)
-      errors.push(invalidValue(`${path}.${key}`, target[key], "must be positive"));
-  errors.push(...positive(`${path}.averageUtilization`, target?.averageUtilization));
+      errors.push(fault.invalid(`${path}.${key}`, target[key], "must be positive"));
+  errors.push(...fault.positive(`${path}.averageUtilization`, target?.averageUtilization));
   if (wanted === "resource" || wanted === "containerResource") {
     if (target?.averageUtilization === undefined && target?.averageValue === undefined)
-      errors.push(requiredValue(`${path}.averageUtilization`, "must set either a target raw value or a target utilization"));
+      errors.push(fault.required(`${path}.averageUtilization`, "must set either a target raw value or a target utilization"));
     if (target?.averageUtilization !== undefined && target.averageValue !== undefined)
-      errors.push(forbiddenField(`${path}.averageValue`, "may not set both a target raw value and a target utilization"));
+      errors.push(fault.forbidden(`${path}.averageValue`, "may not set both a target raw value and a target utilization"));
   } else if (wanted === "pods" && target?.averageValue === undefined)
-    errors.push(requiredValue(`${path}.averageValue`, "must specify a positive target averageValue"));
+    errors.push(fault.required(`${path}.averageValue`, "must specify a positive target averageValue"));
   else if ((wanted === "external" || wanted === "object") && target?.value === undefined && target?.averageValue === undefined)
     errors.push(
-      requiredValue(
+      fault.required(
         `${path}.averageValue`,
         wanted === "object"
           ? "must set either a target value or averageValue"
@@ -172,15 +164,13 @@ function validateMetric(field: string, metric: MetricSpec): FieldError[] {
 function validateContainer(field: string, { name, container }: { name?: string; container?: string }): FieldError[] {
   return [
     ...(name ? validateContainerResourceName(`${field}.name`, name) : []),
-    ...(container
-      ? invalidForEach(`${field}.container`, container, checkDnsLabel(container))
-      : [requiredValue(`${field}.container`, "must specify a container")]),
+    ...fault.requiredAndChecked(`${field}.container`, container, checkDnsLabel, "must specify a container"),
   ];
 }
 
 function validateReference(field: string, target: CrossVersionObjectReference | undefined): FieldError[] {
   return (["kind", "name"] as const).flatMap((key) =>
-    target?.[key] ? invalidForEach(`${field}.${key}`, target[key], checkPathSegment(target[key])) : [requiredValue(`${field}.${key}`)],
+    target?.[key] ? fault.checked(`${field}.${key}`, target[key], checkPathSegment) : [fault.required(`${field}.${key}`)],
   );
 }
 
@@ -189,23 +179,23 @@ function validateRules(field: string, rules: HPAScalingRules | undefined): Field
   const errors: FieldError[] = [];
   if ((rules.stabilizationWindowSeconds ?? 0) < 0)
     errors.push(
-      invalidValue(`${field}.stabilizationWindowSeconds`, rules.stabilizationWindowSeconds, "must be greater than or equal to zero"),
+      fault.invalid(`${field}.stabilizationWindowSeconds`, rules.stabilizationWindowSeconds, "must be greater than or equal to zero"),
     );
   if ((rules.stabilizationWindowSeconds ?? 0) > 3600)
     errors.push(
-      invalidValue(`${field}.stabilizationWindowSeconds`, rules.stabilizationWindowSeconds, "must be less than or equal to 3600"),
+      fault.invalid(`${field}.stabilizationWindowSeconds`, rules.stabilizationWindowSeconds, "must be less than or equal to 3600"),
     );
   if (rules.selectPolicy !== undefined)
-    errors.push(...supportedValue(`${field}.selectPolicy`, rules.selectPolicy, ["Disabled", "Max", "Min"]));
-  if (!rules.policies?.length) errors.push(requiredValue(`${field}.policies`, "must specify at least one Policy"));
+    errors.push(...fault.supported(`${field}.selectPolicy`, rules.selectPolicy, ["Disabled", "Max", "Min"]));
+  if (!rules.policies?.length) errors.push(fault.required(`${field}.policies`, "must specify at least one Policy"));
   for (const [i, { type, value, periodSeconds }] of (rules.policies ?? []).entries()) {
     const path = `${field}.policies[${i}]`;
     errors.push(
-      ...supportedValue(`${path}.type`, type, ["Percent", "Pods"]),
-      ...(value > 0 ? [] : [invalidValue(`${path}.value`, value ?? 0, "must be greater than zero")]),
-      ...(periodSeconds > 0 ? [] : [invalidValue(`${path}.periodSeconds`, periodSeconds ?? 0, "must be greater than zero")]),
+      ...fault.supported(`${path}.type`, type, ["Percent", "Pods"]),
+      ...(value > 0 ? [] : [fault.invalid(`${path}.value`, value ?? 0, "must be greater than zero")]),
+      ...(periodSeconds > 0 ? [] : [fault.invalid(`${path}.periodSeconds`, periodSeconds ?? 0, "must be greater than zero")]),
     );
-    if (periodSeconds > 1800) errors.push(invalidValue(`${path}.periodSeconds`, periodSeconds, "must be less than or equal to 1800"));
+    if (periodSeconds > 1800) errors.push(fault.invalid(`${path}.periodSeconds`, periodSeconds, "must be less than or equal to 1800"));
   }
   return errors;
 }

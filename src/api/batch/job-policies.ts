@@ -1,5 +1,5 @@
 import type { FieldError } from "../errors.ts";
-import { duplicateValue, invalidForEach, invalidValue, nonNegative, oneOf, requiredValue, tooMany } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { checkQualifiedName } from "../meta/names.ts";
 import type { JobSpec, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyRule, SuccessPolicyRule } from "../types/batch.v1.ts";
 
@@ -17,11 +17,11 @@ function validateRule(field: string, rule: PodFailurePolicyRule, names: Readonly
   const { action, onExitCodes, onPodConditions = [] } = rule;
   const errors = chosen(`${field}.action`, action, actions);
   if (action === "FailIndex" && spec.backoffLimitPerIndex === undefined)
-    errors.push(invalidValue(`${field}.action`, action, "requires the backoffLimitPerIndex to be set"));
+    errors.push(fault.invalid(`${field}.action`, action, "requires the backoffLimitPerIndex to be set"));
   if (onExitCodes) errors.push(...validateExitCodes(`${field}.onExitCodes`, onExitCodes, names));
   errors.push(...atMost(`${field}.onPodConditions`, onPodConditions, 20));
   for (const [i, { type, status }] of onPodConditions.entries()) {
-    errors.push(...invalidForEach(`${field}.onPodConditions[${i}].type`, type, checkQualifiedName(type)));
+    errors.push(...fault.checked(`${field}.onPodConditions[${i}].type`, type, checkQualifiedName));
     errors.push(...chosen(`${field}.onPodConditions[${i}].status`, status, ["False", "True", "Unknown"]));
   }
   if (onExitCodes && onPodConditions.length > 0)
@@ -33,12 +33,12 @@ function validateRule(field: string, rule: PodFailurePolicyRule, names: Readonly
 
 /** As oneOf, naming the choices where there is none. */
 function chosen(field: string, value: string | undefined, supported: readonly string[]): FieldError[] {
-  if (value) return oneOf(field, value, supported);
-  return [requiredValue(field, `valid values: [${supported.map((item) => `"${item}"`).join(" ")}]`)];
+  if (value) return fault.oneOf(field, value, supported);
+  return [fault.required(field, `valid values: [${supported.map((item) => `"${item}"`).join(" ")}]`)];
 }
 
 function atMost(field: string, list: readonly unknown[], maximum: number): FieldError[] {
-  return list.length > maximum ? [tooMany(field, list.length, maximum)] : [];
+  return list.length > maximum ? [fault.tooMany(field, list.length, maximum)] : [];
 }
 
 // Upstream shows no value here, only the text.
@@ -54,25 +54,25 @@ function validateExitCodes(
   const errors = chosen(`${field}.operator`, operator, ["In", "NotIn"]);
   if (containerName !== undefined && !names.has(containerName))
     errors.push(
-      invalidValue(`${field}.containerName`, containerName, "must be one of the container or initContainer names in the pod template"),
+      fault.invalid(`${field}.containerName`, containerName, "must be one of the container or initContainer names in the pod template"),
     );
-  if (values.length === 0) errors.push(invalidValue(`${field}.values`, values, "at least one value is required"));
+  if (values.length === 0) errors.push(fault.invalid(`${field}.values`, values, "at least one value is required"));
   errors.push(...atMost(`${field}.values`, values, 255));
   for (const [i, value] of values.entries()) {
-    if (operator === "In" && value === 0) errors.push(invalidValue(`${field}.values[${i}]`, 0, "must not be 0 for the In operator"));
-    if (values.indexOf(value) < i) errors.push(duplicateValue(`${field}.values[${i}]`, value));
+    if (operator === "In" && value === 0) errors.push(fault.invalid(`${field}.values[${i}]`, 0, "must not be 0 for the In operator"));
+    if (values.indexOf(value) < i) errors.push(fault.duplicate(`${field}.values[${i}]`, value));
   }
-  if (values.some((value, i) => value < (values[i - 1] ?? value))) errors.push(invalidValue(`${field}.values`, values, "must be ordered"));
+  if (values.some((value, i) => value < (values[i - 1] ?? value))) errors.push(fault.invalid(`${field}.values`, values, "must be ordered"));
   return errors;
 }
 
 /** What is wrong with when a Job counts as done. */
 export function validateSuccessPolicy(field: string, spec: JobSpec): FieldError[] {
   if (!spec.successPolicy) return [];
-  if (spec.completionMode !== "Indexed") return [invalidValue(field, spec.successPolicy, "requires indexed completion mode")];
+  if (spec.completionMode !== "Indexed") return [fault.invalid(field, spec.successPolicy, "requires indexed completion mode")];
   const rules = spec.successPolicy.rules ?? [];
   if (rules.length === 0)
-    return [requiredValue(`${field}.rules`, "at least one rules must be specified when the successPolicy is specified")];
+    return [fault.required(`${field}.rules`, "at least one rules must be specified when the successPolicy is specified")];
   return [
     ...atMost(`${field}.rules`, rules, 20),
     ...rules.flatMap((rule, i) => validateSuccessRule(`${field}.rules[${i}]`, rule, spec.completions ?? 0)),
@@ -81,16 +81,16 @@ export function validateSuccessPolicy(field: string, spec: JobSpec): FieldError[
 
 function validateSuccessRule(field: string, { succeededCount, succeededIndexes }: SuccessPolicyRule, completions: number): FieldError[] {
   if (succeededCount === undefined && succeededIndexes === undefined)
-    return [requiredValue(field, "at least one of succeededCount or succeededIndexes must be specified")];
+    return [fault.required(field, "at least one of succeededCount or succeededIndexes must be specified")];
   const indexes = succeededIndexes === undefined ? undefined : countIndexes(succeededIndexes, completions);
   const errors =
     typeof indexes === "string"
-      ? [invalidValue(`${field}.succeededIndexes`, succeededIndexes, `error parsing succeededIndexes: ${indexes}`)]
+      ? [fault.invalid(`${field}.succeededIndexes`, succeededIndexes, `error parsing succeededIndexes: ${indexes}`)]
       : [];
   const path = `${field}.succeededCount`;
-  errors.push(...nonNegative(path, succeededCount));
+  errors.push(...fault.nonNegative(path, succeededCount));
   const atMostCount = (most: number, what: string): void => {
-    if ((succeededCount ?? 0) > most) errors.push(invalidValue(path, succeededCount, `must be less than or equal to ${most} (${what})`));
+    if ((succeededCount ?? 0) > most) errors.push(fault.invalid(path, succeededCount, `must be less than or equal to ${most} (${what})`));
   };
   atMostCount(completions, "the number of specified completions");
   if (indexes !== undefined)

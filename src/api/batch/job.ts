@@ -6,7 +6,7 @@ import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { hasCondition } from "../meta/conditions.ts";
 import { semanticEqual } from "../meta/equality.ts";
-import { immutable, invalidValue, nonNegative, notSupported, oneOfIfSet, requiredValue, tooLong } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { formatLabelSelector, matchesLabelSelector, validateLabelSelector } from "../meta/labels.ts";
 import { checkDnsLabel } from "../meta/names.ts";
 import { validateDomainPath } from "../meta/object-names.ts";
@@ -48,10 +48,10 @@ export const jobRules: KindRules<Job> = {
       // Upstream looks at the whole spec again, and says everything twice.
       ...validateSpec(spec),
       ...validateCompletions(spec, before),
-      ...immutable("spec.selector", semanticEqual(spec.selector, before.selector), spec.selector),
+      ...fault.immutable("spec.selector", semanticEqual(spec.selector, before.selector), spec.selector),
       ...validateTemplateUpdate(job, old),
       ...(["completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"] as const).flatMap((key) =>
-        immutable(`spec.${key}`, semanticEqual(spec[key], before[key]), spec[key]),
+        fault.immutable(`spec.${key}`, semanticEqual(spec[key], before[key]), spec[key]),
       ),
     ];
   },
@@ -83,7 +83,7 @@ function validatePodNames({ metadata, spec }: Job): FieldError[] {
   if (spec.completionMode !== "Indexed" || !spec.completions || spec.completions < 1) return [];
   const last = `${metadata.name ?? ""}-${spec.completions - 1}`;
   const sound = checkDnsLabel(last).length === 0 && !last.includes(".");
-  return sound ? [] : [invalidValue("metadata.name", metadata.name ?? "", `will not able to create pod with invalid DNS label: ${last}`)];
+  return sound ? [] : [fault.invalid("metadata.name", metadata.name ?? "", `will not able to create pod with invalid DNS label: ${last}`)];
 }
 
 /** The labels that a Job's pods carry, unless its selector is made by hand. */
@@ -104,8 +104,7 @@ function generateSelector(job: Job): void {
 
 function validateGenerated(job: Job, old: Job | undefined): FieldError[] {
   const { manualSelector, selector, template } = job.spec;
-  if (!selector) return [requiredValue("spec.selector")];
-  if (manualSelector) return [];
+  if (manualSelector || !selector) return [];
   const labels = template.metadata?.labels ?? {};
   const before = old?.spec.template.metadata?.labels;
   const errors: FieldError[] = [];
@@ -113,10 +112,12 @@ function validateGenerated(job: Job, old: Job | undefined): FieldError[] {
     const field = `spec.template.metadata.labels[${key}]`;
     // A Job from before v1.27 has only the short labels.
     if (labels[key] === value || (before && key.includes("/") && before[key] === undefined)) continue;
-    errors.push(labels[key] === undefined ? requiredValue(field, `must be '${value}'`) : invalidValue(field, labels, `must be '${value}'`));
+    errors.push(
+      labels[key] === undefined ? fault.required(field, `must be '${value}'`) : fault.invalid(field, labels, `must be '${value}'`),
+    );
   }
   if (isSound(selector) && !matchesLabelSelector(selector, generatedLabels(job)))
-    errors.push(invalidValue("spec.selector", selector, "`selector` not auto-generated"));
+    errors.push(fault.invalid("spec.selector", selector, "`selector` not auto-generated"));
   return errors;
 }
 
@@ -125,24 +126,24 @@ function isSound(selector: LabelSelector): boolean {
 }
 
 function validateSpec(spec: JobSpec): FieldError[] {
-  return [...validateJobSpec("spec", spec), ...validateSelected(spec)];
+  return [...validateJobSpec("spec", spec), ...(spec.selector ? [] : [fault.required("spec.selector")]), ...validateSelected(spec)];
 }
 
 /** What is wrong with the spec of a Job or, the selector left out, of a CronJob's template. */
 export function validateJobSpec(field: string, spec: JobSpec): FieldError[] {
   return [
-    ...nonNegative(`${field}.parallelism`, spec.parallelism),
-    ...nonNegative(`${field}.completions`, spec.completions),
-    ...nonNegative(`${field}.activeDeadlineSeconds`, spec.activeDeadlineSeconds),
-    ...nonNegative(`${field}.backoffLimit`, spec.backoffLimit),
-    ...nonNegative(`${field}.ttlSecondsAfterFinished`, spec.ttlSecondsAfterFinished),
-    ...nonNegative(`${field}.backoffLimitPerIndex`, spec.backoffLimitPerIndex),
-    ...nonNegative(`${field}.maxFailedIndexes`, spec.maxFailedIndexes),
+    ...fault.nonNegative(`${field}.parallelism`, spec.parallelism),
+    ...fault.nonNegative(`${field}.completions`, spec.completions),
+    ...fault.nonNegative(`${field}.activeDeadlineSeconds`, spec.activeDeadlineSeconds),
+    ...fault.nonNegative(`${field}.backoffLimit`, spec.backoffLimit),
+    ...fault.nonNegative(`${field}.ttlSecondsAfterFinished`, spec.ttlSecondsAfterFinished),
+    ...fault.nonNegative(`${field}.backoffLimitPerIndex`, spec.backoffLimitPerIndex),
+    ...fault.nonNegative(`${field}.maxFailedIndexes`, spec.maxFailedIndexes),
     ...validateManagedBy(`${field}.managedBy`, spec.managedBy),
     ...validateIndexed(field, spec),
     ...validatePodFailurePolicy(`${field}.podFailurePolicy`, spec),
     ...validateSuccessPolicy(`${field}.successPolicy`, spec),
-    ...oneOfIfSet(
+    ...fault.oneOfIfSet(
       `${field}.podReplacementPolicy`,
       spec.podReplacementPolicy,
       spec.podFailurePolicy ? ["Failed"] : ["Failed", "TerminatingOrFailed"],
@@ -155,7 +156,7 @@ export function validateJobSpec(field: string, spec: JobSpec): FieldError[] {
 
 function validateManagedBy(field: string, name: string | undefined): FieldError[] {
   if (name === undefined) return [];
-  return [...validateDomainPath(field, name), ...(name.length > 63 ? [tooLong(field, 63)] : [])];
+  return [...validateDomainPath(field, name), ...(name.length > 63 ? [fault.tooLong(field, 63)] : [])];
 }
 
 const manyCompletions = 100_000;
@@ -163,26 +164,26 @@ const fewForMany = 10_000;
 
 function validateIndexed(field: string, spec: JobSpec): FieldError[] {
   const { completionMode, completions, backoffLimitPerIndex, maxFailedIndexes } = spec;
-  const errors = oneOfIfSet(`${field}.completionMode`, completionMode, ["NonIndexed", "Indexed"]);
+  const errors = fault.oneOfIfSet(`${field}.completionMode`, completionMode, ["NonIndexed", "Indexed"]);
   if (maxFailedIndexes !== undefined && backoffLimitPerIndex === undefined)
-    errors.push(requiredValue(`${field}.backoffLimitPerIndex`, "when maxFailedIndexes is specified"));
+    errors.push(fault.required(`${field}.backoffLimitPerIndex`, "when maxFailedIndexes is specified"));
   if (completionMode !== "Indexed") {
     if (completionMode === "NonIndexed")
       for (const key of ["backoffLimitPerIndex", "maxFailedIndexes"] as const)
-        if (spec[key] !== undefined) errors.push(invalidValue(`${field}.${key}`, spec[key], "requires indexed completion mode"));
+        if (spec[key] !== undefined) errors.push(fault.invalid(`${field}.${key}`, spec[key], "requires indexed completion mode"));
     return errors;
   }
   const atMost = (key: "parallelism" | "maxFailedIndexes", most: number, when = ""): void => {
-    if ((spec[key] ?? 0) > most) errors.push(invalidValue(`${field}.${key}`, spec[key], `must be less than or equal to ${most}${when}`));
+    if ((spec[key] ?? 0) > most) errors.push(fault.invalid(`${field}.${key}`, spec[key], `must be less than or equal to ${most}${when}`));
   };
-  if (completions === undefined) errors.push(requiredValue(`${field}.completions`, "when completion mode is Indexed"));
+  if (completions === undefined) errors.push(fault.required(`${field}.completions`, "when completion mode is Indexed"));
   atMost("parallelism", manyCompletions, " when completion mode is Indexed");
   if (completions !== undefined && maxFailedIndexes !== undefined && maxFailedIndexes > completions)
-    errors.push(invalidValue(`${field}.maxFailedIndexes`, maxFailedIndexes, "must be less than or equal to completions"));
+    errors.push(fault.invalid(`${field}.maxFailedIndexes`, maxFailedIndexes, "must be less than or equal to completions"));
   atMost("maxFailedIndexes", manyCompletions);
   if ((completions ?? 0) > manyCompletions && backoffLimitPerIndex !== undefined) {
     if (maxFailedIndexes === undefined)
-      errors.push(requiredValue(`${field}.maxFailedIndexes`, `must be specified when completions is above ${manyCompletions}`));
+      errors.push(fault.required(`${field}.maxFailedIndexes`, `must be specified when completions is above ${manyCompletions}`));
     const when = ` when completions are above ${manyCompletions} and used with backoff limit per index`;
     atMost("parallelism", fewForMany, when);
     atMost("maxFailedIndexes", fewForMany, when);
@@ -192,25 +193,25 @@ function validateIndexed(field: string, spec: JobSpec): FieldError[] {
 
 function validateRestart(field: string, { template, podFailurePolicy }: JobSpec): FieldError[] {
   const policy = template?.spec?.restartPolicy;
-  if (policy === "Always") return [requiredValue(field, 'valid values: "OnFailure", "Never"')];
-  if (policy && policy !== "OnFailure" && policy !== "Never") return [notSupported(field, policy, ["OnFailure", "Never"])];
+  if (policy === "Always") return [fault.required(field, 'valid values: "OnFailure", "Never"')];
+  if (policy && policy !== "OnFailure" && policy !== "Never") return [fault.notSupported(field, policy, ["OnFailure", "Never"])];
   if (podFailurePolicy && policy === "OnFailure")
-    return [invalidValue(field, policy, 'only "Never" is supported when podFailurePolicy is specified')];
+    return [fault.invalid(field, policy, 'only "Never" is supported when podFailurePolicy is specified')];
   return [];
 }
 
 /** An indexed Job may change its completions together with its parallelism. */
 function validateCompletions(spec: JobSpec, old: JobSpec): FieldError[] {
-  if (spec.completionMode !== "Indexed") return immutable("spec.completions", spec.completions === old.completions, spec.completions);
+  if (spec.completionMode !== "Indexed") return fault.immutable("spec.completions", spec.completions === old.completions, spec.completions);
   if (spec.completions === old.completions || spec.completions === undefined || spec.completions === spec.parallelism) return [];
-  return [invalidValue("spec.completions", spec.completions, "can only be modified in tandem with spec.parallelism")];
+  return [fault.invalid("spec.completions", spec.completions, "can only be modified in tandem with spec.parallelism")];
 }
 
 /** A suspended Job without active pods may change where its pods are put and what they get; else its template stays. */
 function validateTemplateUpdate({ spec: { template } }: Job, { spec: old, status = {} }: Job): FieldError[] {
   const before = old.template;
   const isMutable = old.suspend && (!status.startTime || hasCondition(status.conditions, "Suspended")) && !status.active;
-  if (!isMutable || !template.spec || !before.spec) return immutable("spec.template", semanticEqual(template, before), template);
+  if (!isMutable || !template.spec || !before.spec) return fault.immutable("spec.template", semanticEqual(template, before), template);
   const { nodeSelector, tolerations, schedulingGates } = template.spec;
   const allowed: PodSpec = {
     ...before.spec,
@@ -221,7 +222,7 @@ function validateTemplateUpdate({ spec: { template } }: Job, { spec: old, status
     containers: withResources(before.spec.containers, template.spec.containers) ?? [],
     initContainers: withResources(before.spec.initContainers, template.spec.initContainers),
   };
-  return immutable("spec.template.spec", semanticEqual(template.spec, allowed), template.spec);
+  return fault.immutable("spec.template.spec", semanticEqual(template.spec, allowed), template.spec);
 }
 
 function withResources(containers: Container[] | undefined, others: Container[] | undefined): Container[] | undefined {

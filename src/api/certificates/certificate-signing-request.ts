@@ -1,6 +1,6 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
-import { duplicateValue, invalidValue, notSupported, requiredValue } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { age, humanDuration } from "../meta/time.ts";
 import type { CertificateSigningRequest } from "../types/certificates.v1.ts";
 
@@ -37,7 +37,7 @@ export const certificateSigningRequestRules: KindRules<CertificateSigningRequest
     ...validateUsages(spec?.usages ?? []),
     ...validateSigner(spec?.signerName ?? ""),
     ...((spec?.expirationSeconds ?? 600) < 600
-      ? [invalidValue("spec.expirationSeconds", spec.expirationSeconds, "may not specify a duration less than 600 seconds (10 minutes)")]
+      ? [fault.invalid("spec.expirationSeconds", spec.expirationSeconds, "may not specify a duration less than 600 seconds (10 minutes)")]
       : []),
   ],
   prepareForUpdate(request, { spec }) {
@@ -68,22 +68,22 @@ function conditionText(status: CertificateSigningRequest["status"] | undefined):
 function validateRequest(request: string): FieldError[] {
   const text = Buffer.from(request, "base64").toString("latin1");
   const type = /-----BEGIN ([^-]+)-----/.exec(text)?.[1];
-  return type === "CERTIFICATE REQUEST" ? [] : [invalidValue("spec.request", request, "PEM block type must be CERTIFICATE REQUEST")];
+  return type === "CERTIFICATE REQUEST" ? [] : [fault.invalid("spec.request", request, "PEM block type must be CERTIFICATE REQUEST")];
 }
 
 function validateUsages(given: readonly string[]): FieldError[] {
-  if (given.length === 0) return [requiredValue("spec.usages")];
+  if (given.length === 0) return [fault.required("spec.usages")];
   return given.flatMap((usage, i) => [
-    ...(usages.includes(usage) ? [] : [notSupported(`spec.usages[${i}]`, usage, usages)]),
-    ...(given.indexOf(usage) < i ? [duplicateValue(`spec.usages[${i}]`, usage)] : []),
+    ...(usages.includes(usage) ? [] : [fault.notSupported(`spec.usages[${i}]`, usage, usages)]),
+    ...(given.indexOf(usage) < i ? [fault.duplicate(`spec.usages[${i}]`, usage)] : []),
   ]);
 }
 
 function validateSigner(name: string): FieldError[] {
-  if (!name) return [requiredValue("spec.signerName")];
+  if (!name) return [fault.required("spec.signerName")];
   if (!name.includes("/") || name.split("/").some((part) => part === ""))
-    return [invalidValue("spec.signerName", name, "must be a fully qualified domain and path of the form 'example.com/signer-name'")];
+    return [fault.invalid("spec.signerName", name, "must be a fully qualified domain and path of the form 'example.com/signer-name'")];
   if (name === "kubernetes.io/legacy-unknown")
-    return [invalidValue("spec.signerName", name, "the legacy signerName is not allowed via this API version")];
+    return [fault.invalid("spec.signerName", name, "the legacy signerName is not allowed via this API version")];
   return [];
 }

@@ -1,5 +1,5 @@
 import { badRequest, invalid, type StatusError, unsupportedMediaType } from "../errors.ts";
-import { invalidValue } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import type { KubeObject } from "../meta/object.ts";
 import { type CompiledType, cannotBeHandled, compileType } from "../schema/compiled.ts";
 import { hasProtobufMark, openEnvelope, type ProtobufEnvelope } from "../schema/protobuf.ts";
@@ -177,7 +177,7 @@ function checkKind(sent: TypeMeta, given: JsonObject, target: BodyTarget): void 
     if (sent.kind === target.kind) throw otherVersion(sent, target);
     const group = target.apiVersion.includes("/") ? target.apiVersion.split("/", 1)[0] : undefined;
     const about = { kind: sent.kind, name: nameOf(given), ...(group ? { group } : {}) };
-    throw invalid(about, [invalidValue("kind", sent.kind, `must be ${target.kind}`)]);
+    throw invalid(about, [fault.invalid("kind", sent.kind, `must be ${target.kind}`)]);
   }
   const version = versionOf(sent.apiVersion);
   const type = typeOfKind(sent.apiVersion, sent.kind);

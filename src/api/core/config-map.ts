@@ -1,7 +1,7 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { deepEqual } from "../meta/equality.ts";
-import { forbiddenField, invalidForEach, invalidValue, tooLong } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { checkConfigKey } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
 import type { ConfigMap } from "../types/core.v1.ts";
@@ -14,21 +14,21 @@ export const configMapRules: KindRules<ConfigMap> = {
     const errors: FieldError[] = [];
     let size = 0;
     for (const [key, value] of Object.entries(data)) {
-      errors.push(...invalidForEach(`data[${key}]`, key, checkConfigKey(key)));
-      if (Object.hasOwn(binaryData, key)) errors.push(invalidValue(`data[${key}]`, key, "duplicate of key present in binaryData"));
+      errors.push(...fault.checked(`data[${key}]`, key, checkConfigKey));
+      if (Object.hasOwn(binaryData, key)) errors.push(fault.invalid(`data[${key}]`, key, "duplicate of key present in binaryData"));
       size += Buffer.byteLength(value);
     }
     for (const [key, value] of Object.entries(binaryData)) {
-      errors.push(...invalidForEach(`binaryData[${key}]`, key, checkConfigKey(key)));
+      errors.push(...fault.checked(`binaryData[${key}]`, key, checkConfigKey));
       size += decodedSize(value);
     }
-    return size > sizeLimit ? [...errors, tooLong("[]", sizeLimit)] : errors;
+    return size > sizeLimit ? [...errors, fault.tooLong("[]", sizeLimit)] : errors;
   },
   validateUpdate(next, old) {
     if (!old.immutable) return [];
-    const errors = next.immutable ? [] : [forbiddenField("immutable", "field is immutable when `immutable` is set")];
+    const errors = next.immutable ? [] : [fault.forbidden("immutable", "field is immutable when `immutable` is set")];
     for (const key of ["data", "binaryData"] as const)
-      if (!deepEqual(next[key] ?? {}, old[key] ?? {})) errors.push(forbiddenField(key, "field is immutable when `immutable` is set"));
+      if (!deepEqual(next[key] ?? {}, old[key] ?? {})) errors.push(fault.forbidden(key, "field is immutable when `immutable` is set"));
     return errors;
   },
   cells: ({ metadata, data = {}, binaryData = {} }, now) => [

@@ -2,7 +2,7 @@ import { isIP } from "node:net";
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { checkNonSpecialIp } from "../meta/addresses.ts";
-import { invalidForEach, oneOf, requiredValue } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { checkDnsLabel, checkDnsSubdomain, checkPort, checkQualifiedName } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
 import type { EndpointAddress, EndpointSubset, Endpoints } from "../types/core.v1.ts";
@@ -33,16 +33,16 @@ function addressesText(subsets: readonly EndpointSubset[]): string {
 function validateSubset(field: string, { addresses = [], notReadyAddresses = [], ports = [] }: EndpointSubset): FieldError[] {
   const errors: FieldError[] = [];
   if (addresses.length === 0 && notReadyAddresses.length === 0)
-    errors.push(requiredValue(field, "must specify `addresses` or `notReadyAddresses`"));
+    errors.push(fault.required(field, "must specify `addresses` or `notReadyAddresses`"));
   for (const [list, items] of Object.entries({ addresses, notReadyAddresses }))
     for (const [i, address] of items.entries()) errors.push(...validateAddress(`${field}.${list}[${i}]`, address));
   for (const [i, { name, port, protocol, appProtocol }] of ports.entries()) {
     const path = `${field}.ports[${i}]`;
-    if (!name && ports.length > 1) errors.push(requiredValue(`${path}.name`));
-    if (name) errors.push(...invalidForEach(`${path}.name`, name, checkDnsLabel(name)));
-    errors.push(...invalidForEach(`${path}.port`, port ?? 0, checkPort(port ?? 0)));
-    errors.push(...oneOf(`${path}.protocol`, protocol, ["SCTP", "TCP", "UDP"]));
-    if (appProtocol !== undefined) errors.push(...invalidForEach(`${path}.appProtocol`, appProtocol, checkQualifiedName(appProtocol)));
+    if (!name && ports.length > 1) errors.push(fault.required(`${path}.name`));
+    errors.push(...fault.checkedIfNonEmpty(`${path}.name`, name, checkDnsLabel));
+    errors.push(...fault.checked(`${path}.port`, port ?? 0, checkPort));
+    errors.push(...fault.oneOf(`${path}.protocol`, protocol, ["SCTP", "TCP", "UDP"]));
+    errors.push(...fault.checkedIfSet(`${path}.appProtocol`, appProtocol, checkQualifiedName));
   }
   return errors;
 }
@@ -50,8 +50,7 @@ function validateSubset(field: string, { addresses = [], notReadyAddresses = [],
 function validateAddress(field: string, { ip = "", hostname, nodeName }: EndpointAddress): FieldError[] {
   const errors = isIP(ip)
     ? checkNonSpecialIp(`${field}.ip`, ip)
-    : invalidForEach(`${field}.ip`, ip, ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)", "must be a valid IP address"]);
-  if (hostname) errors.push(...invalidForEach(`${field}.hostname`, hostname, checkDnsLabel(hostname)));
-  if (nodeName !== undefined) errors.push(...invalidForEach(`${field}.nodeName`, nodeName, checkDnsSubdomain(nodeName)));
-  return errors;
+    : fault.invalidEach(`${field}.ip`, ip, ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)", "must be a valid IP address"]);
+  errors.push(...fault.checkedIfNonEmpty(`${field}.hostname`, hostname, checkDnsLabel));
+  return [...errors, ...fault.checkedIfSet(`${field}.nodeName`, nodeName, checkDnsSubdomain)];
 }

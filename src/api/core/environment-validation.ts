@@ -1,5 +1,5 @@
 import type { FieldError } from "../errors.ts";
-import { fieldNotFound, invalidForEach, invalidValue, notSupported, requiredValue } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { checkConfigKey, checkDnsSubdomain, checkEnvVarName, checkLabelValue, checkQualifiedName } from "../meta/names.ts";
 import { compareQuantities } from "../meta/quantity.ts";
 import type { Container, EnvFromSource, EnvVar, EnvVarSource, ObjectFieldSelector, ResourceFieldSelector } from "../types/core.v1.ts";
@@ -35,7 +35,7 @@ export function validateEnvironment(field: string, container: Container, volumes
 }
 
 function validateVariable(field: string, { name, value, valueFrom }: EnvVar, volumes: ReadonlyMap<string, unknown>): FieldError[] {
-  const errors = name ? invalidForEach(`${field}.name`, name, checkEnvVarName(name)) : [requiredValue(`${field}.name`)];
+  const errors = fault.requiredAndChecked(`${field}.name`, name, checkEnvVarName);
   if (valueFrom) errors.push(...validateSource(`${field}.valueFrom`, valueFrom, value, volumes));
   return errors;
 }
@@ -52,61 +52,59 @@ function validateSource(
   if (resourceFieldRef) errors.push(...validateResourceFieldRef(`${field}.resourceFieldRef`, resourceFieldRef));
   for (const [name, reference] of Object.entries({ configMapKeyRef, secretKeyRef })) {
     if (!reference) continue;
-    errors.push(...invalidForEach(`${field}.${name}.name`, reference.name ?? "", checkDnsSubdomain(reference.name ?? "")));
-    if (!reference.key) errors.push(requiredValue(`${field}.${name}.key`));
-    else errors.push(...invalidForEach(`${field}.${name}.key`, reference.key, checkConfigKey(reference.key)));
+    errors.push(...fault.checked(`${field}.${name}.name`, reference.name ?? "", checkDnsSubdomain));
+    errors.push(...fault.requiredAndChecked(`${field}.${name}.key`, reference.key, checkConfigKey));
   }
   if (fileKeyRef) {
     for (const key of ["volumeName", "path", "key"] as const)
-      if (!fileKeyRef[key]) errors.push(requiredValue(`${field}.fileKeyRef.${key}`));
+      if (!fileKeyRef[key]) errors.push(fault.required(`${field}.fileKeyRef.${key}`));
     if (fileKeyRef.volumeName && !volumes.has(fileKeyRef.volumeName))
-      errors.push(fieldNotFound(`${field}.fileKeyRef.volumeName`, fileKeyRef.volumeName));
+      errors.push(fault.notFound(`${field}.fileKeyRef.volumeName`, fileKeyRef.volumeName));
   }
   const count = [fieldRef, resourceFieldRef, configMapKeyRef, secretKeyRef, fileKeyRef].filter(Boolean).length;
-  if (count === 0) errors.push(invalidValue(field, "", `must specify one of: ${sources}`));
-  else if (value) errors.push(invalidValue(field, "", "may not be specified when `value` is not empty"));
-  else if (count > 1) errors.push(invalidValue(field, "", "may not have more than one field specified at a time"));
+  if (count === 0) errors.push(fault.invalid(field, "", `must specify one of: ${sources}`));
+  else if (value) errors.push(fault.invalid(field, "", "may not be specified when `value` is not empty"));
+  else if (count > 1) errors.push(fault.invalid(field, "", "may not have more than one field specified at a time"));
   return errors;
 }
 
 function validateEnvFrom(field: string, index: number, { prefix, configMapRef, secretRef }: EnvFromSource): FieldError[] {
   const path = `${field}[${index}]`;
-  const errors = prefix ? invalidForEach(`${path}.prefix`, prefix, checkEnvVarName(prefix)) : [];
+  const errors = fault.checkedIfNonEmpty(`${path}.prefix`, prefix, checkEnvVarName);
   for (const [key, reference] of Object.entries({ configMapRef, secretRef })) {
     if (!reference) continue;
-    if (!reference.name) errors.push(requiredValue(`${path}.${key}.name`));
-    else errors.push(...invalidForEach(`${path}.${key}.name`, reference.name, checkDnsSubdomain(reference.name)));
+    errors.push(...fault.requiredAndChecked(`${path}.${key}.name`, reference.name, checkDnsSubdomain));
   }
-  if (!configMapRef && !secretRef) errors.push(invalidValue(field, "", "must specify one of: `configMapRef` or `secretRef`"));
-  if (configMapRef && secretRef) errors.push(invalidValue(field, "", "may not have more than one field specified at a time"));
+  if (!configMapRef && !secretRef) errors.push(fault.invalid(field, "", "must specify one of: `configMapRef` or `secretRef`"));
+  if (configMapRef && secretRef) errors.push(fault.invalid(field, "", "may not have more than one field specified at a time"));
   return errors;
 }
 
 /** What is wrong with a reference to a field of the pod, in an environment variable or (by default) in a downward API volume. */
 export function validateFieldRef(field: string, reference: ObjectFieldSelector, supported: readonly string[] = volumeFields): FieldError[] {
-  if (!reference.apiVersion) return [requiredValue(`${field}.apiVersion`)];
+  if (!reference.apiVersion) return [fault.required(`${field}.apiVersion`)];
   const fieldPath = reference.fieldPath ?? "";
-  if (!fieldPath) return [requiredValue(`${field}.fieldPath`)];
+  if (!fieldPath) return [fault.required(`${field}.fieldPath`)];
   const subscript = /^(metadata\.(?:annotations|labels))\['(.*)'\]$/.exec(fieldPath);
   if (subscript?.[1]) {
     const key = subscript[2] ?? "";
-    return invalidForEach(field, fieldPath, checkQualifiedName(subscript[1].endsWith("s") ? key.toLowerCase() : key)).slice(0, 1);
+    return fault.invalidEach(field, fieldPath, checkQualifiedName(subscript[1].endsWith("s") ? key.toLowerCase() : key)).slice(0, 1);
   }
   if (!envFields.includes(fieldPath) && !volumeFields.includes(fieldPath))
-    return [invalidValue(`${field}.fieldPath`, fieldPath, `error converting fieldPath: field label not supported: ${fieldPath}`)];
-  return supported.includes(fieldPath) ? [] : [notSupported(`${field}.fieldPath`, fieldPath, supported)];
+    return [fault.invalid(`${field}.fieldPath`, fieldPath, `error converting fieldPath: field label not supported: ${fieldPath}`)];
+  return supported.includes(fieldPath) ? [] : [fault.notSupported(`${field}.fieldPath`, fieldPath, supported)];
 }
 
 /** What is wrong with a reference to a container's resources. */
 export function validateResourceFieldRef(field: string, { resource, divisor }: ResourceFieldSelector): FieldError[] {
-  if (!resource) return [requiredValue(`${field}.resource`)];
+  if (!resource) return [fault.required(`${field}.resource`)];
   const hugePages = /^(requests|limits)\.hugepages-/.test(resource);
-  if (!resourceFields.includes(resource) && !hugePages) return [notSupported(`${field}.resource`, resource, resourceFields)];
+  if (!resourceFields.includes(resource) && !hugePages) return [fault.notSupported(`${field}.resource`, resource, resourceFields)];
   const divisors = divisorsOf(resource);
   if (!divisor || compareQuantities(divisor, "0") === 0 || divisors.includes(divisor)) return [];
   const list = divisors.join(divisors.length > 2 ? ", " : " and ");
   const kind = /hugepages/.exec(resource)?.[0] ?? resource.slice(resource.indexOf(".") + 1).replace("ephemeral-", "local ephemeral ");
-  return [invalidValue(`${field}.divisor`, resource, `only divisor's values ${list} are supported with the ${kind} resource`)];
+  return [fault.invalid(`${field}.divisor`, resource, `only divisor's values ${list} are supported with the ${kind} resource`)];
 }
 
 function divisorsOf(resource: string): string[] {
@@ -117,7 +115,7 @@ function divisorsOf(resource: string): string[] {
 /** What is wrong with the values of labels that select nodes. */
 export function validateLabelMap(field: string, labels: Readonly<Record<string, string>> | undefined): FieldError[] {
   return Object.entries(labels ?? {}).flatMap(([key, value]) => [
-    ...invalidForEach(field, key, checkQualifiedName(key)),
-    ...invalidForEach(field, value, checkLabelValue(value)),
+    ...fault.checked(field, key, checkQualifiedName),
+    ...fault.checked(field, value, checkLabelValue),
   ]);
 }

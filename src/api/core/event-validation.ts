@@ -1,6 +1,7 @@
 import type { FieldError } from "../errors.ts";
 import { deepEqual } from "../meta/equality.ts";
-import { goStruct, immutable, invalidForEach, invalidValue, requiredValue } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
+import { goStruct } from "../meta/go-struct.ts";
 import { checkQualifiedName } from "../meta/names.ts";
 import type { Event } from "../types/core.v1.ts";
 
@@ -12,12 +13,12 @@ export function validateEvent(event: Event, reporter = "reportingController"): F
   const { namespace = "" } = involvedObject ?? {};
   const clusterWide = namespace === "" && ["default", "kube-system"].includes(metadata.namespace ?? "");
   const fits = clusterWide || namespace === metadata.namespace || (eventTime && namespace !== "");
-  const errors = fits ? [] : [invalidValue("involvedObject.namespace", namespace, "does not match event.namespace")];
+  const errors = fits ? [] : [fault.invalid("involvedObject.namespace", namespace, "does not match event.namespace")];
   if (!eventTime) return errors;
-  if (!reportingComponent) errors.push(requiredValue(reporter));
-  errors.push(...invalidForEach(reporter, reportingComponent, checkQualifiedName(reportingComponent)));
+  if (!reportingComponent) errors.push(fault.required(reporter));
+  errors.push(...fault.checked(reporter, reportingComponent, checkQualifiedName));
   for (const [field, text = ""] of Object.entries({ reportingInstance, action: event.action, reason: event.reason })) {
-    if (!text) errors.push(requiredValue(field));
+    if (!text) errors.push(fault.required(field));
     errors.push(...atMost(field, text, 128));
   }
   return [...errors, ...atMost("message", event.message ?? "", 1024)];
@@ -27,12 +28,12 @@ export function validateEvent(event: Event, reporter = "reportingController"): F
 export function validateNewEvent(event: Event): FieldError[] {
   const { eventTime, type = "", source, series } = event;
   const errors = validateEvent(event);
-  if (!eventTime) errors.push(requiredValue("eventTime"));
+  if (!eventTime) errors.push(fault.required("eventTime"));
   if (series) errors.push(...validateSeries(series));
-  if (type !== "Normal" && type !== "Warning") errors.push(invalidValue("type", "", `has invalid value: ${type}`));
+  if (type !== "Normal" && type !== "Warning") errors.push(fault.invalid("type", "", `has invalid value: ${type}`));
   const old = { firstTimestamp: event.firstTimestamp, lastTimestamp: event.lastTimestamp, count: event.count };
   for (const [field, value] of Object.entries({ ...old, source: source?.component || source?.host }))
-    if (value) errors.push(invalidValue(field, "", "needs to be unset"));
+    if (value) errors.push(fault.invalid(field, "", "needs to be unset"));
   return errors;
 }
 
@@ -40,7 +41,7 @@ export function validateNewEvent(event: Event): FieldError[] {
 export function validateChangedEvent(event: Event, old: Event): FieldError[] {
   const errors = event.series && !deepEqual(event.series, old.series) ? validateSeries(event.series) : [];
   const same = (field: string, key: keyof Event, shown: unknown = event[key]): void => {
-    errors.push(...immutable(field, deepEqual(event[key] ?? "", old[key] ?? ""), shown));
+    errors.push(...fault.immutable(field, deepEqual(event[key] ?? "", old[key] ?? ""), shown));
   };
   same("involvedObject", "involvedObject", goStruct(event.involvedObject, reference));
   same("related", "related", event.related && goStruct(event.related, reference));
@@ -54,11 +55,11 @@ export function validateChangedEvent(event: Event, old: Event): FieldError[] {
 
 function validateSeries({ count = 0, lastObservedTime }: NonNullable<Event["series"]>): FieldError[] {
   return [
-    ...(count < 2 ? [invalidValue("series.count", "", "should be at least 2")] : []),
-    ...(lastObservedTime ? [] : [requiredValue("series.lastObservedTime")]),
+    ...(count < 2 ? [fault.invalid("series.count", "", "should be at least 2")] : []),
+    ...(lastObservedTime ? [] : [fault.required("series.lastObservedTime")]),
   ];
 }
 
 function atMost(field: string, text: string, most: number): FieldError[] {
-  return text.length > most ? [invalidValue(field, "", `can have at most ${most} characters`)] : [];
+  return text.length > most ? [fault.invalid(field, "", `can have at most ${most} characters`)] : [];
 }

@@ -1,6 +1,6 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
-import { duplicateValue, forbiddenField, invalidForEach, invalidValue, requiredValue } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { checkQualifiedName } from "../meta/names.ts";
 import { approximateValue, compareQuantities } from "../meta/quantity.ts";
 import type { LimitRange, LimitRangeItem } from "../types/core.v1.ts";
@@ -19,10 +19,9 @@ export const limitRangeRules: KindRules<LimitRange> = {
   },
   validate({ spec }) {
     const seen = new Set<string>();
-    return (spec?.limits ?? []).flatMap((item, i) => {
-      const field = `spec.limits[${i}]`;
+    return fault.each("spec.limits", spec?.limits, (item, field) => {
       const errors = validateItem(field, item);
-      if (seen.has(item.type)) errors.unshift(duplicateValue(`${field}.type`, item.type));
+      if (seen.has(item.type)) errors.unshift(fault.duplicate(`${field}.type`, item.type));
       seen.add(item.type);
       return errors;
     });
@@ -35,9 +34,9 @@ function validateItem(field: string, item: LimitRangeItem): FieldError[] {
   if (item.type === "Pod")
     for (const key of ["default", "defaultRequest"] as const)
       if (Object.keys(item[key] ?? {}).length > 0)
-        errors.push(forbiddenField(`${field}.${key}`, "may not be specified when `type` is 'Pod'"));
+        errors.push(fault.forbidden(`${field}.${key}`, "may not be specified when `type` is 'Pod'"));
   if (item.type === "PersistentVolumeClaim" && !item.min?.["storage"] && !item.max?.["storage"])
-    errors.push(requiredValue(`${field}.limits`, "either minimum or maximum storage value is required, but neither was provided"));
+    errors.push(fault.required(`${field}.limits`, "either minimum or maximum storage value is required, but neither was provided"));
   const check = item.type === "Pod" || item.type === "Container" ? validateContainerResourceName : validateResourceName;
   const names = new Set<string>();
   for (const key of ["max", "min", "default", "defaultRequest", "maxLimitRequestRatio"] as const)
@@ -50,9 +49,9 @@ function validateItem(field: string, item: LimitRangeItem): FieldError[] {
 }
 
 function validateType(field: string, type: string): FieldError[] {
-  const errors = invalidForEach(field, type, checkQualifiedName(type));
+  const errors = fault.checked(field, type, checkQualifiedName);
   const known = type.includes("/") || ["Pod", "Container", "PersistentVolumeClaim"].includes(type);
-  return errors.length > 0 || known ? errors : [invalidValue(field, type, "must be a standard limit type or fully qualified")];
+  return errors.length > 0 || known ? errors : [fault.invalid(field, type, "must be a standard limit type or fully qualified")];
 }
 
 // Each must not exceed the next: the texts name the greater one first.
@@ -76,22 +75,22 @@ function validateBounds(field: string, name: string, item: LimitRangeItem): Fiel
       const shown = at === "default" ? amounts[lower === "default" ? upper : lower] : amounts[at];
       const upperWord = lower === "defaultRequest" && upper === "default" ? "default limit" : words[upper];
       const text = `${words[lower]} value ${low} is greater than ${upperWord} value ${high}`;
-      errors.push(invalidValue(`${field}.${at}[${name}]`, shown, text));
+      errors.push(fault.invalid(`${field}.${at}[${name}]`, shown, text));
     }
   const ratio = item.maxLimitRequestRatio?.[name];
   if (ratio !== undefined && compareQuantities(ratio, "1") < 0)
-    errors.push(invalidValue(`${field}.maxLimitRequestRatio[${name}]`, ratio, `ratio ${ratio} is less than 1`));
+    errors.push(fault.invalid(`${field}.maxLimitRequestRatio[${name}]`, ratio, `ratio ${ratio} is less than 1`));
   if (ratio !== undefined && amounts.max !== undefined && amounts.min !== undefined) {
     const most = approximateValue(amounts.max) / approximateValue(amounts.min);
     if (approximateValue(ratio) > most)
       errors.push(
-        invalidValue(`${field}.maxLimitRequestRatio[${name}]`, ratio, `ratio ${ratio} is greater than max/min = ${most.toFixed(6)}`),
+        fault.invalid(`${field}.maxLimitRequestRatio[${name}]`, ratio, `ratio ${ratio} is greater than max/min = ${most.toFixed(6)}`),
       );
   }
   if (item.type === "Container" && amounts.default !== undefined && amounts.defaultRequest !== undefined && !isOvercommitAllowed(name))
     if (compareQuantities(amounts.default, amounts.defaultRequest) !== 0)
       errors.push(
-        invalidValue(
+        fault.invalid(
           `${field}.defaultRequest[${name}]`,
           amounts.defaultRequest,
           `default value ${amounts.default} must equal to defaultRequest value ${amounts.defaultRequest} in ${name}`,

@@ -1,5 +1,5 @@
 import type { KindRules } from "../kind.ts";
-import { invalidForEach, invalidValue } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { checkQualifiedName } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
 import type { Namespace } from "../types/core.v1.ts";
@@ -24,15 +24,15 @@ export const namespaceRules: KindRules<Namespace> = {
   },
   validate: ({ spec }) =>
     (spec?.finalizers ?? []).flatMap((name) => {
-      const wrong = invalidForEach("spec.finalizers", name, checkQualifiedName(name));
+      const wrong = fault.checked("spec.finalizers", name, checkQualifiedName);
       if (wrong.length > 0 || name.includes("/") || name === finalizer) return wrong;
-      return [invalidValue("spec.finalizers", name, "name is neither a standard finalizer name nor is it fully qualified")];
+      return [fault.invalid("spec.finalizers", name, "name is neither a standard finalizer name nor is it fully qualified")];
     }),
   validateStatusUpdate: ({ metadata, status }) => {
     const wanted = metadata.deletionTimestamp ? "Terminating" : "Active";
     if (status?.phase === wanted) return [];
     const when = metadata.deletionTimestamp ? "not empty" : "empty";
-    return [invalidValue("status.Phase", status?.phase ?? "", `may only be '${wanted}' if \`deletionTimestamp\` is ${when}`)];
+    return [fault.invalid("status.Phase", status?.phase ?? "", `may only be '${wanted}' if \`deletionTimestamp\` is ${when}`)];
   },
   cells: ({ metadata, status }, now) => [metadata.name, status?.phase ?? "", age(metadata.creationTimestamp, now)],
   fields: { name: ({ metadata }) => metadata.name ?? "", "status.phase": ({ status }) => status?.phase ?? "" },

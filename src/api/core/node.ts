@@ -1,7 +1,7 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { checkCidr } from "../meta/addresses.ts";
-import { duplicateValue, forbiddenField, invalidForEach, invalidValue, oneOf, requiredValue } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { checkLabelValue, checkQualifiedName } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
 import type { Node, NodeSpec, NodeSystemInfo, Taint } from "../types/core.v1.ts";
@@ -21,9 +21,9 @@ export const nodeRules: KindRules<Node> = {
   validateUpdate({ spec }, { spec: old }) {
     const errors: FieldError[] = [];
     if (old.podCIDRs?.length && JSON.stringify(old.podCIDRs) !== JSON.stringify(spec.podCIDRs))
-      errors.push(forbiddenField("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid'));
+      errors.push(fault.forbidden("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid'));
     if (old.providerID && spec.providerID !== old.providerID)
-      errors.push(forbiddenField("spec.providerID", 'node updates may not change providerID except from "" to valid'));
+      errors.push(fault.forbidden("spec.providerID", 'node updates may not change providerID except from "" to valid'));
     return errors;
   },
   cells(node, now) {
@@ -74,18 +74,17 @@ function addressOf({ status }: Node, type: string): string {
 // The path is upstream's, though the field is spec.taints.
 function validateTaints(taints: readonly Taint[]): FieldError[] {
   const seen = new Set<string>();
-  return taints.flatMap((taint, i) => {
-    const path = `metadata.taints[${i}]`;
+  return fault.each("metadata.taints", taints, (taint, path) => {
     const { key = "", value = "", effect } = taint;
-    const errors = invalidForEach(`${path}.key`, key, checkQualifiedName(key));
-    errors.push(...invalidForEach(`${path}.value`, value, checkLabelValue(value)));
-    if (!effect) errors.push(requiredValue(`${path}.effect`));
-    else errors.push(...oneOf(`${path}.effect`, effect, effects));
+    const errors = fault.checked(`${path}.key`, key, checkQualifiedName);
+    errors.push(...fault.checked(`${path}.value`, value, checkLabelValue));
+    if (!effect) errors.push(fault.required(`${path}.effect`));
+    else errors.push(...fault.oneOf(`${path}.effect`, effect, effects));
     const id = `${key}:${effect}`;
     if (seen.has(id))
       errors.push({
-        ...duplicateValue(path, taint),
-        message: `${duplicateValue(path, taint).message}: taints must be unique by key and effect pair`,
+        ...fault.duplicate(path, taint),
+        message: `${fault.duplicate(path, taint).message}: taints must be unique by key and effect pair`,
       });
     seen.add(id);
     return errors;
@@ -96,6 +95,6 @@ function validateRanges({ podCIDRs = [] }: NodeSpec): FieldError[] {
   const errors = podCIDRs.flatMap((range, i) => checkCidr(`spec.podCIDRs[${i}]`, range));
   const families = new Set(podCIDRs.map((range) => range.includes(":")));
   if (podCIDRs.length > families.size)
-    errors.push(invalidValue("spec.podCIDRs", podCIDRs, "may specify no more than one CIDR for each IP family"));
+    errors.push(fault.invalid("spec.podCIDRs", podCIDRs, "may specify no more than one CIDR for each IP family"));
   return errors;
 }

@@ -2,16 +2,8 @@ import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { difference } from "../meta/difference.ts";
 import { semanticEqual } from "../meta/equality.ts";
-import {
-  forbiddenField,
-  goStruct,
-  immutable,
-  invalidForEach,
-  invalidValue,
-  notSupported,
-  requiredValue,
-  supportedValue,
-} from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
+import { goStruct } from "../meta/go-struct.ts";
 import { validateLabelSelector } from "../meta/labels.ts";
 import { checkDnsSubdomain } from "../meta/names.ts";
 import { canonicalQuantity, compareQuantities } from "../meta/quantity.ts";
@@ -39,20 +31,19 @@ const goSpec = {
 
 /** What is wrong with the spec of a claim or of a template of one. */
 export function validateClaimSpec(field: string, spec: PersistentVolumeClaimSpec | undefined, isNew = true): FieldError[] {
-  if (!spec) return [requiredValue(field)];
+  if (!spec) return [fault.required(field)];
   const errors: FieldError[] = validateAccessModes(`${field}.accessModes`, spec.accessModes);
   if (spec.selector) errors.push(...validateLabelSelector(`${field}.selector`, spec.selector));
   const storage = spec.resources?.requests?.["storage"];
-  if (storage === undefined) errors.push(requiredValue(`${field}.resources[storage]`));
+  if (storage === undefined) errors.push(fault.required(`${field}.resources[storage]`));
   else if (compareQuantities(storage, "0") <= 0)
-    errors.push(invalidValue(`${field}.resources[storage]`, storage, "must be greater than zero"));
-  if (spec.storageClassName)
-    errors.push(...invalidForEach(`${field}.storageClassName`, spec.storageClassName, checkDnsSubdomain(spec.storageClassName)));
-  if (spec.volumeMode !== undefined) errors.push(...supportedValue(`${field}.volumeMode`, spec.volumeMode, ["Block", "Filesystem"]));
+    errors.push(fault.invalid(`${field}.resources[storage]`, storage, "must be greater than zero"));
+  errors.push(...fault.checkedIfNonEmpty(`${field}.storageClassName`, spec.storageClassName, checkDnsSubdomain));
+  if (spec.volumeMode !== undefined) errors.push(...fault.supported(`${field}.volumeMode`, spec.volumeMode, ["Block", "Filesystem"]));
   for (const key of ["dataSource", "dataSourceRef"] as const) errors.push(...validateDataSource(`${field}.${key}`, spec[key], isNew));
   const { dataSource, dataSourceRef } = spec;
   if (dataSource && dataSourceRef && !dataSourceRef.namespace && !semanticEqual(dataSource, dataSourceRef))
-    errors.push(invalidValue(field, {}, "must match dataSourceRef"));
+    errors.push(fault.invalid(field, {}, "must match dataSourceRef"));
   return errors;
 }
 
@@ -60,11 +51,11 @@ function validateDataSource(field: string, source: PersistentVolumeClaimSpec["da
   if (!source) return [];
   const { name, kind = "", apiGroup } = source;
   const errors: FieldError[] = [];
-  if (!name) errors.push(requiredValue(`${field}.name`));
-  if (!kind) errors.push(requiredValue(`${field}.kind`));
-  if (apiGroup && isNew) errors.push(...invalidForEach(`${field}.apiGroup`, apiGroup, checkDnsSubdomain(apiGroup)));
+  if (!name) errors.push(fault.required(`${field}.name`));
+  if (!kind) errors.push(fault.required(`${field}.kind`));
+  if (apiGroup && isNew) errors.push(...fault.checked(`${field}.apiGroup`, apiGroup, checkDnsSubdomain));
   if (!apiGroup && kind !== "PersistentVolumeClaim")
-    errors.push(invalidValue(field, kind, "must be 'PersistentVolumeClaim' when referencing the default apiGroup"));
+    errors.push(fault.invalid(field, kind, "must be 'PersistentVolumeClaim' when referencing the default apiGroup"));
   return errors;
 }
 
@@ -74,10 +65,10 @@ export function validateAccessModes(
   modes: readonly string[] | undefined,
   why = "at least 1 access mode is required",
 ): FieldError[] {
-  if (!modes?.length) return [requiredValue(field, why)];
-  const errors = modes.filter((mode) => !accessModes.includes(mode)).map((mode) => notSupported(field, mode, accessModes));
+  if (!modes?.length) return [fault.required(field, why)];
+  const errors = modes.filter((mode) => !accessModes.includes(mode)).map((mode) => fault.notSupported(field, mode, accessModes));
   if (modes.includes("ReadWriteOncePod") && modes.length > 1)
-    errors.push(forbiddenField(field, "may not use ReadWriteOncePod with other access modes"));
+    errors.push(fault.forbidden(field, "may not use ReadWriteOncePod with other access modes"));
   return errors;
 }
 
@@ -138,13 +129,13 @@ export const persistentVolumeClaimRules: KindRules<PersistentVolumeClaim> = {
     const sameSize = semanticEqual(resources, oldResources) && volumeAttributesClassName === oldAttributes;
     const errors: FieldError[] = [];
     if (!semanticEqual(rest, allowed) || !(bound || sameSize))
-      errors.push(forbiddenField("spec", `${immutableText}\n${difference(goStruct(old.spec, goSpec), goStruct(claim.spec, goSpec))}`));
-    errors.push(...immutable("volumeMode", rest.volumeMode === oldRest.volumeMode, rest.volumeMode));
+      errors.push(fault.forbidden("spec", `${immutableText}\n${difference(goStruct(old.spec, goSpec), goStruct(claim.spec, goSpec))}`));
+    errors.push(...fault.immutable("volumeMode", rest.volumeMode === oldRest.volumeMode, rest.volumeMode));
     const size = resources?.requests?.["storage"] ?? "0";
     const before = oldResources?.requests?.["storage"] ?? "0";
     const capacity = old.status?.capacity?.["storage"] ?? "0";
     if (compareQuantities(size, before) < 0 && compareQuantities(size, capacity) <= 0)
-      errors.push(forbiddenField("spec.resources.requests.storage", "field can not be less than status.capacity"));
+      errors.push(fault.forbidden("spec.resources.requests.storage", "field can not be less than status.capacity"));
     return errors;
   },
   warnings({ metadata, spec }) {

@@ -1,16 +1,8 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { semanticEqual } from "../meta/equality.ts";
-import {
-  forbiddenField,
-  goStruct,
-  invalidForEach,
-  invalidValue,
-  notSupported,
-  oneOf,
-  requiredValue,
-  supportedValue,
-} from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
+import { goStruct } from "../meta/go-struct.ts";
 import { checkDnsSubdomain } from "../meta/names.ts";
 import { canonicalQuantity, compareQuantities } from "../meta/quantity.ts";
 import { age } from "../meta/time.ts";
@@ -51,11 +43,9 @@ export const persistentVolumeRules: KindRules<PersistentVolume> = {
     ...validateAccessModes("spec.accessModes", spec.accessModes, ""),
     ...validateCapacity(spec),
     ...validateSource(spec),
-    ...oneOf("spec.persistentVolumeReclaimPolicy", spec.persistentVolumeReclaimPolicy, ["Delete", "Recycle", "Retain"]),
-    ...(spec.storageClassName
-      ? invalidForEach("spec.storageClassName", spec.storageClassName, checkDnsSubdomain(spec.storageClassName))
-      : []),
-    ...(spec.volumeMode === undefined ? [] : supportedValue("spec.volumeMode", spec.volumeMode, ["Block", "Filesystem"])),
+    ...fault.oneOf("spec.persistentVolumeReclaimPolicy", spec.persistentVolumeReclaimPolicy, ["Delete", "Recycle", "Retain"]),
+    ...fault.checkedIfNonEmpty("spec.storageClassName", spec.storageClassName, checkDnsSubdomain),
+    ...(spec.volumeMode === undefined ? [] : fault.supported("spec.volumeMode", spec.volumeMode, ["Block", "Filesystem"])),
     ...validateAffinity(spec),
   ],
   validateUpdate(volume, { spec: old }) {
@@ -63,11 +53,11 @@ export const persistentVolumeRules: KindRules<PersistentVolume> = {
     // Upstream checks a changed volume twice.
     const errors = [...(persistentVolumeRules.validate?.(volume) ?? [])];
     if (!semanticEqual(sourceOf(spec), sourceOf(old)))
-      errors.push(forbiddenField("spec.persistentvolumesource", "spec.persistentvolumesource is immutable after creation"));
-    if (spec.volumeMode !== old.volumeMode) errors.push(invalidValue("volumeMode", spec.volumeMode, "field is immutable"));
+      errors.push(fault.forbidden("spec.persistentvolumesource", "spec.persistentvolumesource is immutable after creation"));
+    if (spec.volumeMode !== old.volumeMode) errors.push(fault.invalid("volumeMode", spec.volumeMode, "field is immutable"));
     if (old.nodeAffinity && !semanticEqual(spec.nodeAffinity, old.nodeAffinity))
       errors.push(
-        invalidValue(
+        fault.invalid(
           "nodeAffinity",
           spec.nodeAffinity ? goStruct(spec.nodeAffinity, goNodeAffinity) : null,
           "field is immutable, except for updating from beta label to GA",
@@ -107,24 +97,24 @@ function validateCapacity({ capacity: given }: PersistentVolumeSpec): FieldError
   const capacity = Object.fromEntries(Object.entries(given ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)));
   const errors: FieldError[] = [];
   if (Object.keys(capacity).length === 0)
-    return [requiredValue("spec.capacity"), notSupported("spec.capacity", given ?? null, ["storage"])];
+    return [fault.required("spec.capacity"), fault.notSupported("spec.capacity", given ?? null, ["storage"])];
   if (capacity["storage"] === undefined || Object.keys(capacity).length > 1)
-    errors.push(notSupported("spec.capacity", capacity, ["storage"]));
+    errors.push(fault.notSupported("spec.capacity", capacity, ["storage"]));
   for (const [name, amount] of Object.entries(capacity))
-    if (compareQuantities(amount, "0") <= 0) errors.push(invalidValue(`spec.capacity[${name}]`, amount, "must be greater than zero"));
+    if (compareQuantities(amount, "0") <= 0) errors.push(fault.invalid(`spec.capacity[${name}]`, amount, "must be greater than zero"));
   return errors;
 }
 
 function validateSource(spec: PersistentVolumeSpec): FieldError[] {
   const [first, ...others] = Object.keys(sourceOf(spec));
-  if (!first) return [requiredValue("spec", "must specify a volume type")];
-  const errors = others.map((key) => forbiddenField(`spec.${key}`, "may not specify more than 1 volume type"));
+  if (!first) return [fault.required("spec", "must specify a volume type")];
+  const errors = others.map((key) => fault.forbidden(`spec.${key}`, "may not specify more than 1 volume type"));
   if (first === "hostPath" && spec.hostPath) errors.push(...validateHostPath("spec.hostPath", spec.hostPath));
   if (first === "nfs" && spec.nfs) errors.push(...validateNfs("spec.nfs", spec.nfs));
-  if (first === "local" && !spec.local?.path) errors.push(requiredValue("spec.local.path"));
-  if (first === "local" && !spec.nodeAffinity) errors.push(requiredValue("spec.nodeAffinity", "Local volume requires node affinity"));
+  if (first === "local" && !spec.local?.path) errors.push(fault.required("spec.local.path"));
+  if (first === "local" && !spec.nodeAffinity) errors.push(fault.required("spec.nodeAffinity", "Local volume requires node affinity"));
   if (first === "csi")
-    for (const key of ["driver", "volumeHandle"] as const) if (!spec.csi?.[key]) errors.push(requiredValue(`spec.csi.${key}`));
+    for (const key of ["driver", "volumeHandle"] as const) if (!spec.csi?.[key]) errors.push(fault.required(`spec.csi.${key}`));
   return errors;
 }
 
@@ -138,6 +128,6 @@ const goNodeAffinity = { Required: (required: NodeSelector) => goStruct(required
 
 function validateAffinity({ nodeAffinity }: PersistentVolumeSpec): FieldError[] {
   if (!nodeAffinity) return [];
-  if (!nodeAffinity.required) return [requiredValue("spec.nodeAffinity.required", "must specify required node constraints")];
+  if (!nodeAffinity.required) return [fault.required("spec.nodeAffinity.required", "must specify required node constraints")];
   return validateNodeSelector("spec.nodeAffinity.required", nodeAffinity.required);
 }

@@ -2,7 +2,7 @@ import { isIP } from "node:net";
 import type { FieldError } from "../errors.ts";
 import { difference } from "../meta/difference.ts";
 import { deepEqual, semanticEqual } from "../meta/equality.ts";
-import { forbiddenField, immutable, invalidForEach, invalidValue } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { checkDnsSubdomain, checkQualifiedName } from "../meta/names.ts";
 import type { Container, ContainerStatus, NodeSelectorTerm, Pod, PodSpec, Toleration } from "../types/core.v1.ts";
 import { qosClassOf } from "./pod-defaults.ts";
@@ -15,7 +15,7 @@ const mutableText =
 export function validatePodUpdate(pod: Pod, old: Pod): FieldError[] {
   for (const list of ["containers", "initContainers"] as const)
     if ((pod.spec[list]?.length ?? 0) !== (old.spec[list]?.length ?? 0))
-      return [forbiddenField(`spec.${list}`, "pod updates may not add or remove containers")];
+      return [fault.forbidden(`spec.${list}`, "pod updates may not add or remove containers")];
   const errors = [
     ...validateDeadlineUpdate(pod.spec, old.spec),
     ...validateTolerationsUpdate(pod.spec, old.spec),
@@ -26,7 +26,7 @@ export function validatePodUpdate(pod: Pod, old: Pod): FieldError[] {
   const gated = (old.spec.schedulingGates?.length ?? 0) > 0;
   if (gated) errors.push(...validateGatedUpdate(pod.spec, old.spec));
   const before = gated ? { ...old.spec, nodeSelector: allowed.nodeSelector, affinity: allowed.affinity } : old.spec;
-  if (!semanticEqual(allowed, before)) errors.push(forbiddenField("spec", `${mutableText}\n${difference(before, allowed)}`));
+  if (!semanticEqual(allowed, before)) errors.push(fault.forbidden("spec", `${mutableText}\n${difference(before, allowed)}`));
   return errors;
 }
 
@@ -49,16 +49,16 @@ function withAllowedChanges(spec: PodSpec, old: PodSpec): PodSpec {
 function validateDeadlineUpdate({ activeDeadlineSeconds: next }: PodSpec, { activeDeadlineSeconds: old }: PodSpec): FieldError[] {
   const field = "spec.activeDeadlineSeconds";
   if (next === undefined)
-    return old === undefined ? [] : [invalidValue(field, undefined, "must not update from a positive integer to nil value")];
+    return old === undefined ? [] : [fault.invalid(field, undefined, "must not update from a positive integer to nil value")];
   if (next < 0 || next > 2 ** 31 - 1)
     return validateDeadline(field, next).map((e) => ({ ...e, message: e.message.replace("between 1", "between 0") }));
-  return old !== undefined && old < next ? [invalidValue(field, next, "must be less than or equal to previous value")] : [];
+  return old !== undefined && old < next ? [fault.invalid(field, next, "must be less than or equal to previous value")] : [];
 }
 
 function validateTolerationsUpdate({ tolerations = [] }: PodSpec, { tolerations: old = [] }: PodSpec): FieldError[] {
   const same = (a: Toleration, b: Toleration): boolean => deepEqual({ ...a, tolerationSeconds: 0 }, { ...b, tolerationSeconds: 0 });
   const kept = old.every((toleration) => tolerations.some((other) => same(toleration, other)));
-  return kept ? [] : [forbiddenField("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds")];
+  return kept ? [] : [fault.forbidden("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds")];
 }
 
 function validateGatesUpdate({ schedulingGates = [] }: PodSpec, { schedulingGates: old = [] }: PodSpec): FieldError[] {
@@ -66,7 +66,7 @@ function validateGatesUpdate({ schedulingGates = [] }: PodSpec, { schedulingGate
   return schedulingGates.flatMap(({ name }, i) =>
     names.has(name)
       ? []
-      : [forbiddenField(`spec.schedulingGates[${i}].name`, `only deletion is allowed, but found new scheduling gate '${name}'`)],
+      : [fault.forbidden(`spec.schedulingGates[${i}].name`, `only deletion is allowed, but found new scheduling gate '${name}'`)],
   );
 }
 
@@ -76,7 +76,7 @@ function validateGatedUpdate(spec: PodSpec, old: PodSpec): FieldError[] {
   for (const [key, value] of Object.entries(old.nodeSelector ?? {}))
     if (spec.nodeSelector?.[key] !== value)
       return [
-        invalidValue(
+        fault.invalid(
           "spec.nodeSelector",
           spec.nodeSelector ?? {},
           "only additions to spec.nodeSelector are allowed (no mutations or deletions)",
@@ -89,13 +89,13 @@ function validateGatedUpdate(spec: PodSpec, old: PodSpec): FieldError[] {
   const after = terms(spec);
   if (before.length === 0) return errors;
   if (before.length !== after.length)
-    return [invalidValue(field, after, "no additions/deletions to non-empty NodeSelectorTerms list are allowed")];
+    return [fault.invalid(field, after, "no additions/deletions to non-empty NodeSelectorTerms list are allowed")];
   for (const [i, term] of before.entries())
     for (const key of ["matchExpressions", "matchFields"] as const) {
       const had = term[key] ?? [];
       const has = after[i]?.[key] ?? [];
       if (!had.every((requirement, j) => deepEqual(requirement, has[j])))
-        errors.push(invalidValue(`${field}[${i}]`, after[i], "only additions are allowed (no mutations or deletions)"));
+        errors.push(fault.invalid(`${field}[${i}]`, after[i], "only additions are allowed (no mutations or deletions)"));
     }
   return errors;
 }
@@ -105,14 +105,15 @@ export function validatePodStatusUpdate(pod: Pod, old: Pod): FieldError[] {
   const { status } = pod;
   const errors: FieldError[] = [];
   for (const [i, condition] of (status.conditions ?? []).entries())
-    errors.push(...invalidForEach(`status.conditions[${i}].Type`, condition.type, checkQualifiedName(condition.type)));
+    errors.push(...fault.checked(`status.conditions[${i}].Type`, condition.type, checkQualifiedName));
   if (status.nominatedNodeName && status.nominatedNodeName !== old.status.nominatedNodeName)
-    errors.push(...invalidForEach("status.nominatedNodeName", status.nominatedNodeName, checkDnsSubdomain(status.nominatedNodeName)));
-  if (old.status.qosClass) errors.push(...immutable("status.qosClass", status.qosClass === old.status.qosClass, status.qosClass ?? ""));
+    errors.push(...fault.checked("status.nominatedNodeName", status.nominatedNodeName, checkDnsSubdomain));
+  if (old.status.qosClass)
+    errors.push(...fault.immutable("status.qosClass", status.qosClass === old.status.qosClass, status.qosClass ?? ""));
   for (const list of ["containerStatuses", "initContainerStatuses"] as const)
     errors.push(...validateTransitions(`status.${list}`, status[list] ?? [], old.status[list] ?? [], old.spec));
   for (const [i, { ip }] of (status.podIPs ?? []).entries())
-    if (!isIP(ip)) errors.push(invalidValue(`status.podIPs[${i}]`, ip, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"));
+    if (!isIP(ip)) errors.push(fault.invalid(`status.podIPs[${i}]`, ip, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"));
   return errors;
 }
 
@@ -130,7 +131,7 @@ function validateTransitions(
     if (!ended || restartable.has(before.name) || (ended.exitCode !== 0 && spec.restartPolicy === "OnFailure")) return [];
     const after = statuses.find((status) => status.name === before.name);
     return after && !after.state?.terminated
-      ? [forbiddenField(`${field}[${i}].state`, "may not be transitioned to non-terminated state")]
+      ? [fault.forbidden(`${field}[${i}].state`, "may not be transitioned to non-terminated state")]
       : [];
   });
 }
@@ -160,29 +161,31 @@ export function validateEphemeralContainersUpdate(pod: Pod, old: Pod): FieldErro
   const errors = validateEphemeralContainers(field, containers, pod.spec);
   for (const before of old.spec.ephemeralContainers ?? []) {
     const after = containers.find((container) => container.name === before.name);
-    if (!after) errors.push(forbiddenField(field, `existing ephemeral containers "${before.name}" may not be removed\n`));
+    if (!after) errors.push(fault.forbidden(field, `existing ephemeral containers "${before.name}" may not be removed\n`));
     else if (!semanticEqual(after, before))
-      errors.push(forbiddenField(field, `existing ephemeral containers "${before.name}" may not be changed\n${difference(before, after)}`));
+      errors.push(
+        fault.forbidden(field, `existing ephemeral containers "${before.name}" may not be changed\n${difference(before, after)}`),
+      );
   }
   return errors;
 }
 
 /** What is wrong with an update by the subresource resize: only CPU and memory of running kinds of containers may change, not the QoS class. */
 export function validateResize(pod: Pod, old: Pod): FieldError[] {
-  if (old.metadata.annotations?.["kubernetes.io/config.mirror"]) return [forbiddenField("", "static pods cannot be resized")];
+  if (old.metadata.annotations?.["kubernetes.io/config.mirror"]) return [fault.forbidden("", "static pods cannot be resized")];
   const errors: FieldError[] = [];
   const before = qosClassOf(old.spec);
-  if (qosClassOf(pod.spec) !== before) errors.push(invalidValue("spec", before, "Pod QOS Class may not change as a result of resizing"));
+  if (qosClassOf(pod.spec) !== before) errors.push(fault.invalid("spec", before, "Pod QOS Class may not change as a result of resizing"));
   for (const list of ["containers", "initContainers"] as const)
     for (const [i, container] of (pod.spec[list] ?? []).entries()) {
       const before = old.spec[list]?.[i];
       for (const kind of ["limits", "requests"] as const)
         for (const name of ["cpu", "memory"])
           if (before?.resources?.[kind]?.[name] !== undefined && container.resources?.[kind]?.[name] === undefined)
-            errors.push(forbiddenField(`spec.${list}[${i}].resources.${kind}`, `resource ${kind} cannot be removed`));
+            errors.push(fault.forbidden(`spec.${list}[${i}].resources.${kind}`, `resource ${kind} cannot be removed`));
     }
   if (!semanticEqual(withoutSizes(pod.spec), withoutSizes(old.spec)))
-    errors.push(forbiddenField("spec", "only cpu and memory resources are mutable"));
+    errors.push(fault.forbidden("spec", "only cpu and memory resources are mutable"));
   return errors;
 }
 

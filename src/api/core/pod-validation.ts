@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import type { FieldError } from "../errors.ts";
-import { duplicateValue, forbiddenField, invalidForEach, invalidValue, notSupported, oneOf, requiredValue } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { validateLabels } from "../meta/labels.ts";
 import { validateAnnotations } from "../meta/metadata.ts";
 import { checkDnsLabel, checkDnsSubdomain, checkQualifiedName } from "../meta/names.ts";
@@ -34,8 +34,8 @@ export function validatePodSpec(field: string, spec: PodSpec, podName: string): 
     ...validateEphemeralContainers(`${field}.ephemeralContainers`, spec.ephemeralContainers ?? [], spec),
     ...(spec.resources ? validateResources(`${field}.resources`, spec.resources, scope.resourceClaims) : []),
     ...validateHostNetworkPorts(field, spec),
-    ...oneOf(`${field}.restartPolicy`, spec.restartPolicy, ["Always", "OnFailure", "Never"]),
-    ...oneOf(`${field}.dnsPolicy`, spec.dnsPolicy, ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]),
+    ...fault.oneOf(`${field}.restartPolicy`, spec.restartPolicy, ["Always", "OnFailure", "Never"]),
+    ...fault.oneOf(`${field}.dnsPolicy`, spec.dnsPolicy, ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]),
     ...validateLabelMap(`${field}.nodeSelector`, spec.nodeSelector),
     ...validatePodSecurity(`${field}.securityContext`, spec.securityContext, spec),
     ...validateHostUsers(field, spec),
@@ -43,10 +43,8 @@ export function validatePodSpec(field: string, spec: PodSpec, podName: string): 
     ...validateDns(field, spec),
     ...validateGates(field, spec),
     ...validateSpread(`${field}.topologySpreadConstraints`, spec.topologySpreadConstraints ?? []),
-    ...(spec.serviceAccountName
-      ? invalidForEach(`${field}.serviceAccountName`, spec.serviceAccountName, checkDnsSubdomain(spec.serviceAccountName))
-      : []),
-    ...(spec.nodeName ? invalidForEach(`${field}.nodeName`, spec.nodeName, checkDnsSubdomain(spec.nodeName)) : []),
+    ...fault.checkedIfNonEmpty(`${field}.serviceAccountName`, spec.serviceAccountName, checkDnsSubdomain),
+    ...fault.checkedIfNonEmpty(`${field}.nodeName`, spec.nodeName, checkDnsSubdomain),
     ...validateDeadline(`${field}.activeDeadlineSeconds`, spec.activeDeadlineSeconds),
     ...validateHostNames(field, spec),
     ...validateTolerations(`${field}.tolerations`, spec.tolerations ?? []),
@@ -59,14 +57,14 @@ export function validatePodSpec(field: string, spec: PodSpec, podName: string): 
 
 /** What is wrong with a pod template: its metadata and spec. */
 export function validateTemplate(field: string, template: PodTemplateSpec | undefined): FieldError[] {
-  if (!template) return [requiredValue(field)];
+  if (!template) return [fault.required(field)];
   const errors = [
     ...validateLabels(`${field}.labels`, template.metadata?.labels),
     ...validateAnnotations(`${field}.annotations`, template.metadata?.annotations),
     ...validatePodSpec(`${field}.spec`, template.spec ?? { containers: [] }, ""),
   ];
   if (template.spec?.ephemeralContainers?.length)
-    errors.push(forbiddenField(`${field}.spec.ephemeralContainers`, "ephemeral containers not allowed in pod template"));
+    errors.push(fault.forbidden(`${field}.spec.ephemeralContainers`, "ephemeral containers not allowed in pod template"));
   return errors;
 }
 
@@ -77,11 +75,9 @@ export function validateEphemeralContainers(field: string, containers: readonly 
   const scope = scopeOf(spec);
   const others = [...(spec.containers ?? []), ...(spec.initContainers ?? [])];
   const names = new Set(others.map((container) => container.name));
-  return containers.flatMap((container, i) => {
-    const path = `${field}[${i}]`;
+  return fault.each(field, containers, (container, path) => {
     const errors = validateCommon(path, container, scope);
-    if (names.has(container.name)) errors.push(duplicateValue(`${path}.name`, container.name));
-    names.add(container.name);
+    errors.push(...fault.once(names, `${path}.name`, container.name));
     const target = container.targetContainerName;
     if (target && !others.some((other) => other.name === target)) {
       const text = {
@@ -94,13 +90,13 @@ export function validateEphemeralContainers(field: string, containers: readonly 
     const why = "cannot be set for an Ephemeral Container";
     for (const key of ephemeralForbidden) {
       const value = container[key];
-      if (Array.isArray(value) ? value.length > 0 : value !== undefined) errors.push(forbiddenField(`${path}.${key}`, why));
+      if (Array.isArray(value) ? value.length > 0 : value !== undefined) errors.push(fault.forbidden(`${path}.${key}`, why));
     }
     if (Object.values(container.resources ?? {}).some((r) => Object.keys(r ?? {}).length > 0))
-      errors.push(forbiddenField(`${path}.resources`, why));
+      errors.push(fault.forbidden(`${path}.resources`, why));
     for (const [j, mount] of (container.volumeMounts ?? []).entries())
       for (const key of ["subPath", "subPathExpr"] as const)
-        if (mount[key]) errors.push(forbiddenField(`${path}.volumeMounts[${j}].${key}`, why));
+        if (mount[key]) errors.push(fault.forbidden(`${path}.volumeMounts[${j}].${key}`, why));
     return errors;
   });
 }
@@ -108,20 +104,19 @@ export function validateEphemeralContainers(field: string, containers: readonly 
 /** What is wrong with an activeDeadlineSeconds. */
 export function validateDeadline(field: string, seconds: number | undefined): FieldError[] {
   if (seconds === undefined || (seconds >= 1 && seconds <= 2 ** 31 - 1)) return [];
-  return [invalidValue(field, seconds, "must be between 1 and 2147483647, inclusive")];
+  return [fault.invalid(field, seconds, "must be between 1 and 2147483647, inclusive")];
 }
 
 function validateClaims(field: string, spec: PodSpec): FieldError[] {
   const names = new Set<string>();
-  return (spec.resourceClaims ?? []).flatMap((claim, i) => {
-    const path = `${field}[${i}]`;
-    const errors = claim.name ? invalidForEach(`${path}.name`, claim.name, checkDnsLabel(claim.name)) : [requiredValue(`${path}.name`)];
-    if (names.has(claim.name)) errors.push(duplicateValue(`${path}.name`, claim.name));
-    names.add(claim.name);
+  return fault.each(field, spec.resourceClaims, (claim, path) => {
+    const errors = fault.requiredAndChecked(`${path}.name`, claim.name, checkDnsLabel);
+    errors.push(...fault.once(names, `${path}.name`, claim.name));
     const given = [claim.resourceClaimName, claim.resourceClaimTemplateName].filter((name) => name !== undefined);
-    if (given.length === 0) errors.push(invalidValue(path, claim, "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"));
+    if (given.length === 0)
+      errors.push(fault.invalid(path, claim, "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"));
     if (given.length === 2)
-      errors.push(invalidValue(path, claim, "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"));
+      errors.push(fault.invalid(path, claim, "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"));
     return errors;
   });
 }
@@ -133,7 +128,7 @@ function validateHostNetworkPorts(field: string, spec: PodSpec): FieldError[] {
       (container.ports ?? []).flatMap((port, j) =>
         port.hostPort && port.hostPort !== port.containerPort
           ? [
-              invalidValue(
+              fault.invalid(
                 `${field}.${list}[${i}].ports[${j}].hostPort`,
                 port.hostPort,
                 "must match `containerPort` when `hostNetwork` is true",
@@ -149,29 +144,29 @@ function validateHostUsers(field: string, spec: PodSpec): FieldError[] {
   if (spec.hostUsers !== false) return [];
   return (["hostNetwork", "hostPID", "hostIPC"] as const)
     .filter((key) => spec[key])
-    .map((key) => forbiddenField(`${field}.${key}`, "when `hostUsers` is false"));
+    .map((key) => fault.forbidden(`${field}.${key}`, "when `hostUsers` is false"));
 }
 
 function validateDns(field: string, { dnsPolicy, dnsConfig }: PodSpec): FieldError[] {
   const path = `${field}.dnsConfig`;
   if (dnsPolicy === "None") {
-    if (!dnsConfig) return [requiredValue(path, "must provide `dnsConfig` when `dnsPolicy` is None")];
+    if (!dnsConfig) return [fault.required(path, "must provide `dnsConfig` when `dnsPolicy` is None")];
     if (!dnsConfig.nameservers?.length)
-      return [requiredValue(`${path}.nameservers`, "must provide at least one DNS nameserver when `dnsPolicy` is None")];
+      return [fault.required(`${path}.nameservers`, "must provide at least one DNS nameserver when `dnsPolicy` is None")];
   }
   const { nameservers = [], searches = [], options = [] } = dnsConfig ?? {};
   const errors: FieldError[] = [];
-  if (nameservers.length > 3) errors.push(invalidValue(`${path}.nameservers`, nameservers, "must not have more than 3 nameservers"));
+  if (nameservers.length > 3) errors.push(fault.invalid(`${path}.nameservers`, nameservers, "must not have more than 3 nameservers"));
   for (const [i, server] of nameservers.entries())
-    if (!isIP(server)) errors.push(invalidValue(`${path}.nameservers[${i}]`, server, ipText));
-  if (searches.length > 32) errors.push(invalidValue(`${path}.searches`, searches, "must not have more than 32 search paths"));
+    if (!isIP(server)) errors.push(fault.invalid(`${path}.nameservers[${i}]`, server, ipText));
+  if (searches.length > 32) errors.push(fault.invalid(`${path}.searches`, searches, "must not have more than 32 search paths"));
   if (searches.join(" ").length > 2048)
     errors.push(
-      invalidValue(`${path}.searches`, searches, "must not have more than 2048 characters (including spaces) in the search list"),
+      fault.invalid(`${path}.searches`, searches, "must not have more than 2048 characters (including spaces) in the search list"),
     );
   for (const [i, search] of searches.entries())
-    if (search !== ".") errors.push(...invalidForEach(`${path}.searches[${i}]`, search, checkSearch(search.replace(/\.$/, ""))));
-  for (const [i, option] of options.entries()) if (!option.name) errors.push(requiredValue(`${path}.options[${i}]`, "must not be empty"));
+    if (search !== ".") errors.push(...fault.invalidEach(`${path}.searches[${i}]`, search, checkSearch(search.replace(/\.$/, ""))));
+  for (const [i, option] of options.entries()) if (!option.name) errors.push(fault.required(`${path}.options[${i}]`, "must not be empty"));
   return errors;
 }
 
@@ -182,25 +177,23 @@ function checkSearch(search: string): string[] {
 function validateGates(field: string, spec: PodSpec): FieldError[] {
   const names = new Set<string>();
   const errors = (spec.readinessGates ?? []).flatMap(({ conditionType }, i) =>
-    invalidForEach(`${field}.readinessGates[${i}].conditionType`, conditionType, checkQualifiedName(conditionType)),
+    fault.checked(`${field}.readinessGates[${i}].conditionType`, conditionType, checkQualifiedName),
   );
   for (const [i, { name }] of (spec.schedulingGates ?? []).entries()) {
-    errors.push(...invalidForEach(`${field}.schedulingGates[${i}]`, name, checkQualifiedName(name)));
-    if (names.has(name)) errors.push(duplicateValue(`${field}.schedulingGates[${i}]`, name));
-    names.add(name);
+    errors.push(...fault.checked(`${field}.schedulingGates[${i}]`, name, checkQualifiedName));
+    errors.push(...fault.once(names, `${field}.schedulingGates[${i}]`, name));
   }
   return errors;
 }
 
 function validateHostNames(field: string, spec: PodSpec): FieldError[] {
-  const errors: FieldError[] = [];
-  if (spec.hostname) errors.push(...invalidForEach(`${field}.hostname`, spec.hostname, checkHostname(spec.hostname)));
-  if (spec.subdomain) errors.push(...invalidForEach(`${field}.subdomain`, spec.subdomain, checkDnsLabel(spec.subdomain)));
+  const errors = fault.checkedIfNonEmpty(`${field}.hostname`, spec.hostname, checkHostname);
+  errors.push(...fault.checkedIfNonEmpty(`${field}.subdomain`, spec.subdomain, checkDnsLabel));
   if (spec.hostnameOverride !== undefined) {
     const path = `${field}.hostnameOverride`;
-    if (spec.setHostnameAsFQDN) errors.push(forbiddenField(path, "may not be specified when setHostnameAsFQDN is true"));
-    if (spec.hostNetwork) errors.push(forbiddenField(path, "may not be specified when hostNetwork is true"));
-    errors.push(...invalidForEach(path, spec.hostnameOverride, checkDnsSubdomain(spec.hostnameOverride)));
+    if (spec.setHostnameAsFQDN) errors.push(fault.forbidden(path, "may not be specified when setHostnameAsFQDN is true"));
+    if (spec.hostNetwork) errors.push(fault.forbidden(path, "may not be specified when hostNetwork is true"));
+    errors.push(...fault.checked(path, spec.hostnameOverride, checkDnsSubdomain));
   }
   return errors;
 }
@@ -211,8 +204,8 @@ function checkHostname(name: string): string[] {
 
 function validateHostAliases(field: string, spec: PodSpec): FieldError[] {
   return (spec.hostAliases ?? []).flatMap(({ ip, hostnames }, i) => [
-    ...(isIP(ip ?? "") ? [] : [invalidValue(`${field}[${i}].ip`, ip ?? "", ipText)]),
-    ...(hostnames ?? []).flatMap((name, j) => invalidForEach(`${field}[${i}].hostnames[${j}]`, name, checkDnsSubdomain(name))),
+    ...(isIP(ip ?? "") ? [] : [fault.invalid(`${field}[${i}].ip`, ip ?? "", ipText)]),
+    ...(hostnames ?? []).flatMap((name, j) => fault.checked(`${field}[${i}].hostnames[${j}]`, name, checkDnsSubdomain)),
   ]);
 }
 
@@ -220,16 +213,17 @@ function validateClasses(field: string, spec: PodSpec): FieldError[] {
   const errors: FieldError[] = [];
   for (const key of ["priorityClassName", "runtimeClassName"] as const) {
     const name = spec[key];
-    if (name) errors.push(...invalidForEach(`${field}.${key}`, name, checkDnsSubdomain(name)));
+    errors.push(...fault.checkedIfNonEmpty(`${field}.${key}`, name, checkDnsSubdomain));
   }
-  if (spec.preemptionPolicy) errors.push(...oneOf(`${field}.preemptionPolicy`, spec.preemptionPolicy, ["Never", "PreemptLowerPriority"]));
+  if (spec.preemptionPolicy)
+    errors.push(...fault.oneOf(`${field}.preemptionPolicy`, spec.preemptionPolicy, ["Never", "PreemptLowerPriority"]));
   return errors;
 }
 
 function validateOverhead(field: string, spec: PodSpec): FieldError[] {
   return Object.entries(spec.overhead ?? {})
     .filter(([, amount]) => compareQuantities(amount, "0") < 0)
-    .map(([name, amount]) => invalidValue(`${field}.limits[${name}]`, amount, "must be greater than or equal to 0"));
+    .map(([name, amount]) => fault.invalid(`${field}.limits[${name}]`, amount, "must be greater than or equal to 0"));
 }
 
 const linuxOnly = [
@@ -248,21 +242,21 @@ const linuxOnly = [
 function validateOs(field: string, spec: PodSpec): FieldError[] {
   if (!spec.os) return [];
   const name: string = spec.os.name ?? "";
-  if (!name) return [requiredValue(`${field}.os.name`, "cannot be empty")];
+  if (!name) return [fault.required(`${field}.os.name`, "cannot be empty")];
   if (name === "linux") {
     const why = "windows options cannot be set for a linux pod";
-    const errors = spec.securityContext?.windowsOptions ? [forbiddenField(`${field}.securityContext.windowsOptions`, why)] : [];
+    const errors = spec.securityContext?.windowsOptions ? [fault.forbidden(`${field}.securityContext.windowsOptions`, why)] : [];
     for (const container of allContainers(spec))
       if (container.securityContext?.windowsOptions)
-        errors.push(forbiddenField(`${field}.containers[*].securityContext.windowsOptions`, why));
+        errors.push(fault.forbidden(`${field}.containers[*].securityContext.windowsOptions`, why));
     return errors;
   }
-  if (name !== "windows") return [notSupported(`${field}.os`, name, ["linux", "windows"])];
+  if (name !== "windows") return [fault.notSupported(`${field}.os`, name, ["linux", "windows"])];
   const why = "cannot be set for a windows pod";
   return [
     ...(["hostPID", "hostIPC", "hostUsers", "shareProcessNamespace"] as const)
       .filter((k) => spec[k])
-      .map((k) => forbiddenField(`${field}.${k}`, why)),
-    ...linuxOnly.filter((k) => spec.securityContext?.[k] !== undefined).map((k) => forbiddenField(`${field}.securityContext.${k}`, why)),
+      .map((k) => fault.forbidden(`${field}.${k}`, why)),
+    ...linuxOnly.filter((k) => spec.securityContext?.[k] !== undefined).map((k) => fault.forbidden(`${field}.securityContext.${k}`, why)),
   ];
 }

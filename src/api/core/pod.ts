@@ -1,6 +1,6 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
-import { forbiddenField } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import type { Pod } from "../types/core.v1.ts";
 import { defaultPod, qosClassOf } from "./pod-defaults.ts";
 import { podCells } from "./pod-table.ts";
@@ -54,8 +54,8 @@ export const podRules: KindRules<Pod> = {
 function validateCreateOnly({ metadata, spec }: Pod): FieldError[] {
   if ((metadata.generation ?? 1) > 1) return [];
   const errors: FieldError[] = [];
-  if (spec.ephemeralContainers?.length) errors.push(forbiddenField("spec.ephemeralContainers", "cannot be set on create"));
+  if (spec.ephemeralContainers?.length) errors.push(fault.forbidden("spec.ephemeralContainers", "cannot be set on create"));
   if (spec.schedulingGates?.length && spec.nodeName)
-    errors.push(forbiddenField("spec.nodeName", "cannot be set until all schedulingGates have been cleared"));
+    errors.push(fault.forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared"));
   return errors;
 }

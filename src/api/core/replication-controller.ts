@@ -1,6 +1,6 @@
 import { containerCells, validateLastingTemplate } from "../apps/pod-owner.ts";
 import type { KindRules } from "../kind.ts";
-import { invalidValue, nonNegative, requiredValue } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { formatLabels, matchesLabels } from "../meta/labels.ts";
 import { age } from "../meta/time.ts";
 import type { ReplicationController, ReplicationControllerSpec } from "../types/core.v1.ts";
@@ -19,9 +19,9 @@ export const replicationControllerRules: KindRules<ReplicationController> = {
     defaultTemplate(spec.template);
   },
   validate: ({ spec }) => [
-    ...nonNegative("spec.minReadySeconds", spec.minReadySeconds),
-    ...(Object.keys(spec.selector ?? {}).length ? [] : [requiredValue("spec.selector")]),
-    ...nonNegative("spec.replicas", spec.replicas),
+    ...fault.nonNegative("spec.minReadySeconds", spec.minReadySeconds),
+    ...(Object.keys(spec.selector ?? {}).length ? [] : [fault.required("spec.selector")]),
+    ...fault.nonNegative("spec.replicas", spec.replicas),
     ...validateTemplateOf(spec),
   ],
   warnings: ({ spec }, old) => templateWarnings("spec.template", spec.template, old?.spec.template),
@@ -40,11 +40,11 @@ export const replicationControllerRules: KindRules<ReplicationController> = {
 };
 
 function validateTemplateOf({ selector, template }: ReplicationControllerSpec): ReturnType<typeof validateLastingTemplate> {
-  if (!template) return [requiredValue("spec.template")];
+  if (!template) return [fault.required("spec.template")];
   const labels = template.metadata?.labels;
   const selected = !Object.keys(selector ?? {}).length || matchesLabels(selector, labels);
   return [
-    ...(selected ? [] : [invalidValue("spec.template.metadata.labels", labels ?? null, "`selector` does not match template `labels`")]),
+    ...(selected ? [] : [fault.invalid("spec.template.metadata.labels", labels ?? null, "`selector` does not match template `labels`")]),
     ...validateLastingTemplate(template),
   ];
 }

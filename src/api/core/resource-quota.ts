@@ -1,7 +1,7 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { semanticEqual } from "../meta/equality.ts";
-import { immutable, invalidValue } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { checkQualifiedName } from "../meta/names.ts";
 import { canonicalQuantity } from "../meta/quantity.ts";
 import { age } from "../meta/time.ts";
@@ -27,13 +27,13 @@ export const resourceQuotaRules: KindRules<ResourceQuota> = {
       errors.push(...validateName(field, name), ...validateQuantity(field, name, amount));
     }
     for (const scope of spec?.scopes ?? [])
-      if (!scopes.includes(scope)) errors.push(invalidValue("spec.scopes", spec?.scopes, "unsupported scope"));
+      if (!scopes.includes(scope)) errors.push(fault.invalid("spec.scopes", spec?.scopes, "unsupported scope"));
     const expressions = spec?.scopeSelector?.matchExpressions ?? [];
     for (const { scopeName, operator, values = [] } of expressions) {
       const field = "spec.scopeSelector.matchExpressions";
-      if (!scopes.includes(scopeName)) errors.push(invalidValue(`${field}.scopeName`, scopeName, "unsupported scope"));
+      if (!scopes.includes(scopeName)) errors.push(fault.invalid(`${field}.scopeName`, scopeName, "unsupported scope"));
       if (!["In", "NotIn", "Exists", "DoesNotExist"].includes(operator))
-        errors.push(invalidValue(`${field}.operator`, operator, "not a valid selector operator"));
+        errors.push(fault.invalid(`${field}.operator`, operator, "not a valid selector operator"));
       if (!["In", "NotIn", "Exists", "DoesNotExist"].includes(operator)) continue;
       const takesValues = ["In", "NotIn"].includes(operator);
       if (takesValues && values.length === 0)
@@ -44,13 +44,13 @@ export const resourceQuotaRules: KindRules<ResourceQuota> = {
         });
       if (!takesValues && values.length > 0)
         errors.push(
-          invalidValue(`${field}.values`, values, "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector"),
+          fault.invalid(`${field}.values`, values, "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector"),
         );
     }
     return errors;
   },
   validateUpdate: ({ spec }, old) =>
-    immutable("spec.scopes", semanticEqual(setOf(spec?.scopes), setOf(old.spec?.scopes)), spec?.scopes ?? null),
+    fault.immutable("spec.scopes", semanticEqual(setOf(spec?.scopes), setOf(old.spec?.scopes)), spec?.scopes ?? null),
   cells({ metadata, status }, now) {
     const used = status?.used ?? {};
     const hard = status?.hard ?? {};
@@ -73,5 +73,5 @@ function validateName(field: string, name: string): FieldError[] {
   const counted = name.includes("/") || (isStandardResource(name) && name !== "storage");
   return counted || checkQualifiedName(name).length > 0
     ? errors
-    : [...errors, invalidValue(field, name, "must be a standard resource for quota")];
+    : [...errors, fault.invalid(field, name, "must be a standard resource for quota")];
 }

@@ -1,5 +1,5 @@
 import type { FieldError } from "../errors.ts";
-import { fieldNotFound, forbiddenField, invalidForEach, invalidValue, requiredValue } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { checkQualifiedName } from "../meta/names.ts";
 import { approximateValue, compareQuantities, isQuantity, quantityOf, value } from "../meta/quantity.ts";
 import type { ResourceRequirements } from "../types/core.v1.ts";
@@ -35,9 +35,9 @@ export function isStandardResource(name: string): boolean {
 
 /** What is wrong with the name of any resource. */
 export function validateResourceName(field: string, name: string): FieldError[] {
-  const errors = invalidForEach(field, name, checkQualifiedName(name));
+  const errors = fault.checked(field, name, checkQualifiedName);
   if (errors.length > 0 || name.includes("/") || isStandardResource(name)) return errors;
-  return [invalidValue(field, name, "must be a standard resource type or fully qualified")];
+  return [fault.invalid(field, name, "must be a standard resource type or fully qualified")];
 }
 
 /** Whether limits of the resource may exceed requests: native ones, huge pages left out. */
@@ -67,22 +67,22 @@ export function validateResources(field: string, resources: ResourceRequirements
   }
   const claimed = resources?.claims ?? [];
   for (const [i, claim] of claimed.entries()) {
-    if (!claim.name) errors.push(requiredValue(`${field}.claims[${i}].name`));
-    else if (!claims.has(claim.name)) errors.push(fieldNotFound(`${field}.claims[${i}].name`, claim.name));
+    if (!claim.name) errors.push(fault.required(`${field}.claims[${i}].name`));
+    else if (!claims.has(claim.name)) errors.push(fault.notFound(`${field}.claims[${i}].name`, claim.name));
   }
   const all = { ...limits, ...requests };
   if (Object.keys(all).some((name) => name.startsWith("hugepages-")) && !all["cpu"] && !all["memory"])
-    errors.push(forbiddenField(field, "HugePages require cpu or memory"));
+    errors.push(fault.forbidden(field, "HugePages require cpu or memory"));
   return errors;
 }
 
 function validateAgainstLimit(field: string, name: string, request: string, limit: string | undefined): FieldError[] {
   if (limit === undefined)
-    return isOvercommitAllowed(name) ? [] : [requiredValue(`${field}.limits`, "Limit must be set for non overcommitable resources")];
+    return isOvercommitAllowed(name) ? [] : [fault.required(`${field}.limits`, "Limit must be set for non overcommitable resources")];
   if (!isOvercommitAllowed(name) && compareQuantities(request, limit) !== 0)
-    return [invalidValue(`${field}.requests`, request, `must be equal to ${name} limit of ${limit}`)];
+    return [fault.invalid(`${field}.requests`, request, `must be equal to ${name} limit of ${limit}`)];
   if (compareQuantities(request, limit) > 0)
-    return [invalidValue(`${field}.requests`, request, `must be less than or equal to ${name} limit of ${limit}`)];
+    return [fault.invalid(`${field}.requests`, request, `must be less than or equal to ${name} limit of ${limit}`)];
   return [];
 }
 
@@ -95,23 +95,23 @@ export function validateContainerResourceName(field: string, name: string): Fiel
   const errors = validateResourceName(field, name);
   if (!name.includes("/")) {
     const fits = containerResources.has(name) || name.startsWith("hugepages-");
-    return fits ? errors : [...errors, invalidValue(field, name, "must be a standard resource for containers")];
+    return fits ? errors : [...errors, fault.invalid(field, name, "must be a standard resource for containers")];
   }
   if (errors.length > 0) return errors;
-  if (!isNative(name) && !isExtended(name)) return [invalidValue(field, name, "doesn't follow extended resource name standard")];
+  if (!isNative(name) && !isExtended(name)) return [fault.invalid(field, name, "doesn't follow extended resource name standard")];
   return [];
 }
 
 /** What is wrong with an amount of a resource: below zero, or a fraction of what cannot be split. */
 export function validateQuantity(field: string, name: string, amount: string): FieldError[] {
-  if (compareQuantities(amount, "0") < 0) return [invalidValue(field, amount, "must be greater than or equal to 0")];
+  if (compareQuantities(amount, "0") < 0) return [fault.invalid(field, amount, "must be greater than or equal to 0")];
   if (name.startsWith("hugepages-")) {
     const size = name.slice("hugepages-".length);
     const multiple = isQuantity(size) && approximateValue(amount) % approximateValue(size) === 0;
-    return multiple ? [] : [invalidValue(field, amount, `${amount} is not positive integer multiple of ${name}`)];
+    return multiple ? [] : [fault.invalid(field, amount, `${amount} is not positive integer multiple of ${name}`)];
   }
   const whole = isExtended(name) || name === "pods" || name === "services" || name.startsWith("count/");
-  return whole && !isWhole(amount) ? [invalidValue(field, amount, "must be an integer")] : [];
+  return whole && !isWhole(amount) ? [fault.invalid(field, amount, "must be an integer")] : [];
 }
 
 function isWhole(quantity: string): boolean {

@@ -1,7 +1,7 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { deepEqual } from "../meta/equality.ts";
-import { forbiddenField, immutable, invalidForEach, invalidValue, requiredValue, tooLong } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { checkConfigKey } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
 import type { Secret } from "../types/core.v1.ts";
@@ -24,17 +24,17 @@ export const secretRules: KindRules<Secret> = {
     const errors: FieldError[] = [];
     let size = 0;
     for (const [key, value] of Object.entries(secret.data ?? {})) {
-      errors.push(...invalidForEach(`data[${key}]`, key, checkConfigKey(key)));
+      errors.push(...fault.checked(`data[${key}]`, key, checkConfigKey));
       size += decodedSize(value);
     }
-    if (size > sizeLimit) errors.push(tooLong("data", sizeLimit));
+    if (size > sizeLimit) errors.push(fault.tooLong("data", sizeLimit));
     return [...errors, ...validateForType(secret)];
   },
   validateUpdate(next, old) {
-    const errors = immutable("type", (next.type ?? "") === (old.type ?? ""), next.type);
+    const errors = fault.immutable("type", (next.type ?? "") === (old.type ?? ""), next.type);
     if (!old.immutable) return errors;
-    if (!next.immutable) errors.push(forbiddenField("immutable", "field is immutable when `immutable` is set"));
-    if (!deepEqual(next.data ?? {}, old.data ?? {})) errors.push(forbiddenField("data", "field is immutable when `immutable` is set"));
+    if (!next.immutable) errors.push(fault.forbidden("immutable", "field is immutable when `immutable` is set"));
+    if (!deepEqual(next.data ?? {}, old.data ?? {})) errors.push(fault.forbidden("data", "field is immutable when `immutable` is set"));
     return errors;
   },
   cells: ({ metadata, type, data = {} }, now) => [
@@ -48,19 +48,19 @@ export const secretRules: KindRules<Secret> = {
 
 function validateForType({ metadata, type, data = {} }: Secret): FieldError[] {
   const missing = (...keys: string[]): FieldError[] =>
-    keys.filter((key) => data[key] === undefined).map((key) => requiredValue(`data[${key}]`));
+    keys.filter((key) => data[key] === undefined).map((key) => fault.required(`data[${key}]`));
   switch (type) {
     case "kubernetes.io/service-account-token":
-      return metadata.annotations?.[accountAnnotation] ? [] : [requiredValue(`metadata.annotations[${accountAnnotation}]`)];
+      return metadata.annotations?.[accountAnnotation] ? [] : [fault.required(`metadata.annotations[${accountAnnotation}]`)];
     case "kubernetes.io/dockercfg":
       return [...missing(".dockercfg"), ...validateJson(".dockercfg", data)];
     case "kubernetes.io/dockerconfigjson":
       return [...missing(".dockerconfigjson"), ...validateJson(".dockerconfigjson", data)];
     case "kubernetes.io/basic-auth":
       if (data["username"] !== undefined || data["password"] !== undefined) return [];
-      return [requiredValue("data[username]"), requiredValue("data[password]")];
+      return [fault.required("data[username]"), fault.required("data[password]")];
     case "kubernetes.io/ssh-auth":
-      return data["ssh-privatekey"] ? [] : [requiredValue("data[ssh-privatekey]")];
+      return data["ssh-privatekey"] ? [] : [fault.required("data[ssh-privatekey]")];
     case "kubernetes.io/tls":
       return missing("tls.crt", "tls.key");
     default:
@@ -75,6 +75,6 @@ function validateJson(key: string, data: Readonly<Record<string, string>>): Fiel
     JSON.parse(Buffer.from(text, "base64").toString());
     return [];
   } catch (error) {
-    return [invalidValue(`data[${key}]`, "<secret contents redacted>", error instanceof Error ? error.message : "invalid JSON")];
+    return [fault.invalid(`data[${key}]`, "<secret contents redacted>", error instanceof Error ? error.message : "invalid JSON")];
   }
 }

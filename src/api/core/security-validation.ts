@@ -1,5 +1,5 @@
 import type { FieldError } from "../errors.ts";
-import { duplicateValue, invalidForEach, invalidValue, oneOf, oneOfIfSet, requiredValue } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { checkId } from "../meta/names.ts";
 import type { AppArmorProfile, PodSecurityContext, PodSpec, SeccompProfile, SecurityContext } from "../types/core.v1.ts";
 
@@ -12,33 +12,32 @@ const profiles = ["Localhost", "RuntimeDefault", "Unconfined"];
 export function validatePodSecurity(field: string, context: PodSecurityContext | undefined, spec: PodSpec): FieldError[] {
   const errors: FieldError[] = [];
   if (spec.shareProcessNamespace && spec.hostPID)
-    errors.push(invalidValue(`${field}.shareProcessNamespace`, true, "ShareProcessNamespace and HostPID cannot both be enabled"));
+    errors.push(fault.invalid(`${field}.shareProcessNamespace`, true, "ShareProcessNamespace and HostPID cannot both be enabled"));
   if (!context) return errors;
   for (const key of ["fsGroup", "runAsUser", "runAsGroup"] as const) {
     const id = context[key];
-    if (id !== undefined) errors.push(...invalidForEach(`${field}.${key}`, id, checkId(id)));
+    errors.push(...fault.checkedIfSet(`${field}.${key}`, id, checkId));
   }
   for (const [i, id] of (context.supplementalGroups ?? []).entries())
-    errors.push(...invalidForEach(`${field}.supplementalGroups[${i}]`, id, checkId(id)));
+    errors.push(...fault.checked(`${field}.supplementalGroups[${i}]`, id, checkId));
   errors.push(...validateSysctls(`${field}.sysctls`, context, spec));
-  errors.push(...oneOfIfSet(`${field}.fsGroupChangePolicy`, context.fsGroupChangePolicy, ["Always", "OnRootMismatch"]));
-  errors.push(...oneOfIfSet(`${field}.supplementalGroupsPolicy`, context.supplementalGroupsPolicy, ["Merge", "Strict"]));
+  errors.push(...fault.oneOfIfSet(`${field}.fsGroupChangePolicy`, context.fsGroupChangePolicy, ["Always", "OnRootMismatch"]));
+  errors.push(...fault.oneOfIfSet(`${field}.supplementalGroupsPolicy`, context.supplementalGroupsPolicy, ["Merge", "Strict"]));
   errors.push(...validateSeccomp(`${field}.seccompProfile`, context.seccompProfile));
-  errors.push(...validateAppArmor(`${field}.appArmorProfile`, context.appArmorProfile));
-  return errors;
+  return [...errors, ...validateAppArmor(`${field}.appArmorProfile`, context.appArmorProfile)];
 }
 
 function validateSysctls(field: string, context: PodSecurityContext, spec: PodSpec): FieldError[] {
   const names = new Set<string>();
   return (context.sysctls ?? []).flatMap(({ name }, i) => {
     const path = `${field}[${i}].name`;
-    if (!name) return [requiredValue(path)];
-    if (name.length > 253 || !sysctlPattern.test(name)) return [invalidValue(path, name, sysctlText)];
-    if (names.has(name)) return [duplicateValue(path, name)];
+    if (!name) return [fault.required(path)];
+    if (name.length > 253 || !sysctlPattern.test(name)) return [fault.invalid(path, name, sysctlText)];
+    if (names.has(name)) return [fault.duplicate(path, name)];
     names.add(name);
-    if (spec.hostNetwork && /^net[./]/.test(name)) return [invalidValue(path, name, "may not be specified when 'hostNetwork' is true")];
+    if (spec.hostNetwork && /^net[./]/.test(name)) return [fault.invalid(path, name, "may not be specified when 'hostNetwork' is true")];
     if (spec.hostIPC && /^(kernel[./](shm|msg|sem)|fs[./]mqueue[./])/.test(name))
-      return [invalidValue(path, name, "may not be specified when 'hostIPC' is true")];
+      return [fault.invalid(path, name, "may not be specified when 'hostIPC' is true")];
     return [];
   });
 }
@@ -49,16 +48,16 @@ export function validateContainerSecurity(field: string, context: SecurityContex
   const errors: FieldError[] = [];
   for (const key of ["runAsUser", "runAsGroup"] as const) {
     const id = context[key];
-    if (id !== undefined) errors.push(...invalidForEach(`${field}.${key}`, id, checkId(id)));
+    errors.push(...fault.checkedIfSet(`${field}.${key}`, id, checkId));
   }
-  errors.push(...oneOfIfSet(`${field}.procMount`, context.procMount, ["Default", "Unmasked"]));
+  errors.push(...fault.oneOfIfSet(`${field}.procMount`, context.procMount, ["Default", "Unmasked"]));
   errors.push(...validateSeccomp(`${field}.seccompProfile`, context.seccompProfile));
   errors.push(...validateAppArmor(`${field}.appArmorProfile`, context.appArmorProfile));
   if (context.allowPrivilegeEscalation === false) {
     if (context.privileged)
-      errors.push(invalidValue(field, context, "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"));
+      errors.push(fault.invalid(field, context, "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"));
     if (context.capabilities?.add?.includes("CAP_SYS_ADMIN"))
-      errors.push(invalidValue(field, context, "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"));
+      errors.push(fault.invalid(field, context, "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"));
   }
   return errors;
 }
@@ -66,16 +65,16 @@ export function validateContainerSecurity(field: string, context: SecurityContex
 function validateSeccomp(field: string, profile: SeccompProfile | undefined): FieldError[] {
   if (!profile) return [];
   const errors = profile.type
-    ? oneOf(`${field}.type`, profile.type, profiles)
-    : [requiredValue(`${field}.type`, "type is required when seccompProfile is set")];
+    ? fault.oneOf(`${field}.type`, profile.type, profiles)
+    : [fault.required(`${field}.type`, "type is required when seccompProfile is set")];
   return [...errors, ...validateLocalhost(field, profile, "seccomp")];
 }
 
 function validateAppArmor(field: string, profile: AppArmorProfile | undefined): FieldError[] {
   if (!profile) return [];
   const errors = profile.type
-    ? oneOf(`${field}.type`, profile.type, profiles)
-    : [requiredValue(`${field}.type`, "type is required when appArmorProfile is set")];
+    ? fault.oneOf(`${field}.type`, profile.type, profiles)
+    : [fault.required(`${field}.type`, "type is required when appArmorProfile is set")];
   return [...errors, ...validateLocalhost(field, profile, "AppArmor")];
 }
 
@@ -83,12 +82,12 @@ function validateLocalhost(field: string, { type, localhostProfile }: SeccompPro
   const path = `${field}.localhostProfile`;
   if (type === "Localhost") {
     if (kind === "seccomp" ? localhostProfile === undefined : !localhostProfile)
-      return [requiredValue(path, `must be set when ${kind} type is Localhost`)];
+      return [fault.required(path, `must be set when ${kind} type is Localhost`)];
     if (!localhostProfile) return [];
-    if (localhostProfile.startsWith("/")) return [invalidValue(path, localhostProfile, "must be a relative path")];
-    return localhostProfile.split("/").includes("..") ? [invalidValue(path, localhostProfile, "must not contain '..'")] : [];
+    if (localhostProfile.startsWith("/")) return [fault.invalid(path, localhostProfile, "must be a relative path")];
+    return localhostProfile.split("/").includes("..") ? [fault.invalid(path, localhostProfile, "must not contain '..'")] : [];
   }
   // Upstream shows the whole of a seccomp profile, with the names of its own struct.
   const shown = kind === "seccomp" ? { Type: type ?? "", LocalhostProfile: localhostProfile } : localhostProfile;
-  return localhostProfile === undefined ? [] : [invalidValue(path, shown, `can only be set when ${kind} type is Localhost`)];
+  return localhostProfile === undefined ? [] : [fault.invalid(path, shown, `can only be set when ${kind} type is Localhost`)];
 }

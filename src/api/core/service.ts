@@ -1,6 +1,6 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
-import { duplicateValue, forbiddenField, invalidForEach, invalidValue, oneOf, oneOfIfSet, requiredValue } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { formatLabels } from "../meta/labels.ts";
 import { checkDnsLabel, checkDnsSubdomain, checkPort, checkQualifiedName } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
@@ -39,7 +39,7 @@ export const serviceRules: KindRules<Service> = {
     ...validatePorts(spec),
     ...validateLabelMap("spec.selector", spec.selector),
     ...validateAffinity(spec),
-    ...oneOf("spec.type", spec.type, types),
+    ...fault.oneOf("spec.type", spec.type, types),
     ...validateForType(spec),
     ...validateExternalIPs(spec),
     ...validateSourceRanges(spec),
@@ -52,11 +52,11 @@ export const serviceRules: KindRules<Service> = {
     const errors: FieldError[] = [];
     const kept = spec.type !== "ExternalName" && old.type !== "ExternalName" && old.clusterIP;
     if (kept && (spec.clusterIPs?.[0] ?? spec.clusterIP) !== old.clusterIP)
-      errors.push(invalidValue("spec.clusterIPs[0]", spec.clusterIPs ?? [], "may not change once set"));
+      errors.push(fault.invalid("spec.clusterIPs[0]", spec.clusterIPs ?? [], "may not change once set"));
     if (spec.type === "LoadBalancer" && old.type === "LoadBalancer" && spec.loadBalancerClass !== old.loadBalancerClass)
-      errors.push(invalidValue("spec.loadBalancerClass", spec.loadBalancerClass, "may not change once set"));
+      errors.push(fault.invalid("spec.loadBalancerClass", spec.loadBalancerClass, "may not change once set"));
     if (needsHealthPort(spec) && needsHealthPort(old) && spec.healthCheckNodePort !== old.healthCheckNodePort)
-      errors.push(forbiddenField("spec.healthCheckNodePort", "field is immutable"));
+      errors.push(fault.forbidden("spec.healthCheckNodePort", "field is immutable"));
     return errors;
   },
   warnings: ({ spec }) => [
@@ -107,22 +107,18 @@ function externalAddresses({ spec, status }: Service): string {
 function carryOver(spec: ServiceSpec, old: ServiceSpec): void {
   const { type } = spec;
   if (type !== "ExternalName" && old.type !== "ExternalName") {
-    if (!spec.clusterIP) {
-      spec.clusterIP = old.clusterIP;
-      if (!spec.clusterIPs?.length) spec.clusterIPs = old.clusterIPs && [...old.clusterIPs];
-    } else if (spec.clusterIP !== old.clusterIP && spec.clusterIPs?.[0] === old.clusterIPs?.[0]) spec.clusterIPs = [spec.clusterIP];
+    spec.clusterIP ||= old.clusterIP;
     if (!spec.clusterIPs?.length) spec.clusterIPs = old.clusterIPs && [...old.clusterIPs];
+    if (spec.clusterIP && spec.clusterIP !== old.clusterIP && spec.clusterIPs?.[0] === old.clusterIPs?.[0])
+      spec.clusterIPs = [spec.clusterIP];
     if (!spec.ipFamilies?.length) spec.ipFamilies = old.ipFamilies && [...old.ipFamilies];
     spec.ipFamilyPolicy ??= old.ipFamilyPolicy;
   }
   if (hasNodePorts(type) && hasNodePorts(old.type))
-    for (const [i, port] of (spec.ports ?? []).entries())
+    for (const port of spec.ports ?? [])
       if (!port.nodePort) {
-        const same =
-          old.ports?.find((p) => p.port === port.port && p.protocol === port.protocol && (p.name ?? "") === (port.name ?? "")) ??
-          old.ports?.[i];
-        const free = same?.nodePort && !spec.ports?.some((p) => p.nodePort === same.nodePort && p.protocol === port.protocol);
-        if (free) port.nodePort = same.nodePort;
+        const same = old.ports?.find(({ name }) => (name ?? "") === (port.name ?? ""));
+        if (same?.nodePort && !spec.ports?.some(({ nodePort }) => nodePort === same.nodePort)) port.nodePort = same.nodePort;
       }
   if (needsHealthPort(spec) && needsHealthPort(old) && !spec.healthCheckNodePort) spec.healthCheckNodePort = old.healthCheckNodePort;
 }
@@ -162,25 +158,21 @@ export function needsHealthPort(spec: ServiceSpec): boolean {
 function validatePorts(spec: ServiceSpec): FieldError[] {
   const ports = spec.ports ?? [];
   const headless = spec.clusterIP === "None";
-  if (ports.length === 0) return headless || spec.type === "ExternalName" ? [] : [requiredValue("spec.ports")];
+  if (ports.length === 0) return headless || spec.type === "ExternalName" ? [] : [fault.required("spec.ports")];
   const names = new Set<string>();
-  return ports.flatMap((port, i) => {
-    const path = `spec.ports[${i}]`;
+  return fault.each("spec.ports", ports, (port, path) => {
     const errors: FieldError[] = [];
     const { name = "" } = port;
     if (!name) {
-      if (ports.length > 1) errors.push(requiredValue(`${path}.name`));
+      if (ports.length > 1) errors.push(fault.required(`${path}.name`));
     } else {
-      errors.push(...invalidForEach(`${path}.name`, name, checkDnsLabel(name)));
-      if (names.has(name)) errors.push(duplicateValue(`${path}.name`, name));
-      names.add(name);
+      errors.push(...fault.checked(`${path}.name`, name, checkDnsLabel));
+      errors.push(...fault.once(names, `${path}.name`, name));
     }
-    errors.push(...invalidForEach(`${path}.port`, port.port ?? 0, checkPort(port.port ?? 0)));
-    errors.push(...oneOf(`${path}.protocol`, port.protocol, ["SCTP", "TCP", "UDP"]));
+    errors.push(...fault.checked(`${path}.port`, port.port ?? 0, checkPort));
+    errors.push(...fault.oneOf(`${path}.protocol`, port.protocol, ["SCTP", "TCP", "UDP"]));
     errors.push(...validatePortReference(`${path}.targetPort`, port.targetPort));
-    if (port.appProtocol !== undefined)
-      errors.push(...invalidForEach(`${path}.appProtocol`, port.appProtocol, checkQualifiedName(port.appProtocol)));
-    return errors;
+    return [...errors, ...fault.checkedIfSet(`${path}.appProtocol`, port.appProtocol, checkQualifiedName)];
   });
 }
 
@@ -193,20 +185,20 @@ function duplicatePorts(ports: readonly ServicePort[]): FieldError[] {
       return [];
     }
     const shown = { Name: "", Protocol: port.protocol, AppProtocol: null, Port: port.port, TargetPort: 0, NodePort: 0 };
-    return [duplicateValue(`spec.ports[${i}]`, shown)];
+    return [fault.duplicate(`spec.ports[${i}]`, shown)];
   });
 }
 
 function validateAffinity({ sessionAffinity, sessionAffinityConfig }: ServiceSpec): FieldError[] {
-  const errors = oneOf("spec.sessionAffinity", sessionAffinity, ["ClientIP", "None"]);
+  const errors = fault.oneOf("spec.sessionAffinity", sessionAffinity, ["ClientIP", "None"]);
   if (sessionAffinity === "ClientIP") {
     const seconds = sessionAffinityConfig?.clientIP?.timeoutSeconds ?? 0;
     if (seconds <= 0 || seconds > 86_400)
       errors.push(
-        invalidValue("spec.sessionAffinityConfig.clientIP.timeoutSeconds", seconds, "must be greater than 0 and less than 86400"),
+        fault.invalid("spec.sessionAffinityConfig.clientIP.timeoutSeconds", seconds, "must be greater than 0 and less than 86400"),
       );
   } else if (sessionAffinityConfig && sessionAffinity === "None")
-    errors.push(forbiddenField("spec.sessionAffinityConfig", "must not be set when session affinity is None"));
+    errors.push(fault.forbidden("spec.sessionAffinityConfig", "must not be set when session affinity is None"));
   return errors;
 }
 
@@ -214,15 +206,15 @@ function validateForType(spec: ServiceSpec): FieldError[] {
   const errors: FieldError[] = [];
   if (spec.type === "ExternalName") {
     if (spec.clusterIP || spec.clusterIPs?.length)
-      errors.push(forbiddenField("spec.clusterIPs", "may not be set for ExternalName services"));
+      errors.push(fault.forbidden("spec.clusterIPs", "may not be set for ExternalName services"));
     const name = (spec.externalName ?? "").replace(/\.$/, "");
-    if (!name) errors.push(requiredValue("spec.externalName"));
-    else errors.push(...invalidForEach("spec.externalName", spec.externalName, checkDnsSubdomain(name)));
+    if (!name) errors.push(fault.required("spec.externalName"));
+    else errors.push(...fault.invalidEach("spec.externalName", spec.externalName, checkDnsSubdomain(name)));
   } else if (spec.clusterIP === "None" && hasNodePorts(spec.type))
-    errors.push(invalidValue("spec.clusterIPs[0]", "None", `may not be set to 'None' for ${spec.type} services`));
+    errors.push(fault.invalid("spec.clusterIPs[0]", "None", `may not be set to 'None' for ${spec.type} services`));
   if (spec.type === "ClusterIP")
     for (const [i, port] of (spec.ports ?? []).entries())
-      if (port.nodePort) errors.push(forbiddenField(`spec.ports[${i}].nodePort`, "may not be used when `type` is 'ClusterIP'"));
+      if (port.nodePort) errors.push(fault.forbidden(`spec.ports[${i}].nodePort`, "may not be used when `type` is 'ClusterIP'"));
   return errors;
 }
 
@@ -231,12 +223,11 @@ function validateLoadBalancer(spec: ServiceSpec): FieldError[] {
   const only = "may only be used when `type` is 'LoadBalancer'";
   if (spec.type === "LoadBalancer") {
     const name = spec.loadBalancerClass;
-    if (spec.allocateLoadBalancerNodePorts === undefined) errors.push(requiredValue("spec.allocateLoadBalancerNodePorts"));
-    if (name !== undefined) errors.push(...invalidForEach("spec.loadBalancerClass", name, checkQualifiedName(name)));
-    return errors;
+    if (spec.allocateLoadBalancerNodePorts === undefined) errors.push(fault.required("spec.allocateLoadBalancerNodePorts"));
+    return [...errors, ...fault.checkedIfSet("spec.loadBalancerClass", name, checkQualifiedName)];
   }
   for (const key of ["allocateLoadBalancerNodePorts", "loadBalancerClass"] as const)
-    if (spec[key] !== undefined) errors.push(forbiddenField(`spec.${key}`, only));
+    if (spec[key] !== undefined) errors.push(fault.forbidden(`spec.${key}`, only));
   return errors;
 }
 
@@ -244,20 +235,20 @@ function validatePolicies(spec: ServiceSpec): FieldError[] {
   const errors: FieldError[] = [];
   const policies = ["Cluster", "Local"];
   const external = spec.externalTrafficPolicy;
-  if (isReachable(spec)) errors.push(...oneOf("spec.externalTrafficPolicy", external, policies));
+  if (isReachable(spec)) errors.push(...fault.oneOf("spec.externalTrafficPolicy", external, policies));
   else if (external)
-    errors.push(invalidValue("spec.externalTrafficPolicy", external, "may only be set for externally-accessible services"));
-  errors.push(...oneOfIfSet("spec.internalTrafficPolicy", spec.internalTrafficPolicy, policies));
+    errors.push(fault.invalid("spec.externalTrafficPolicy", external, "may only be set for externally-accessible services"));
+  errors.push(...fault.oneOfIfSet("spec.internalTrafficPolicy", spec.internalTrafficPolicy, policies));
   const port = spec.healthCheckNodePort;
   if (port && !needsHealthPort(spec))
     errors.push(
-      invalidValue(
+      fault.invalid(
         "spec.healthCheckNodePort",
         port,
         "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
       ),
     );
-  else if (port) errors.push(...invalidForEach("spec.healthCheckNodePort", port, checkPort(port)));
+  else if (port) errors.push(...fault.checked("spec.healthCheckNodePort", port, checkPort));
   const distributions = ["PreferClose", "PreferSameZone", "PreferSameNode"];
-  return [...errors, ...oneOfIfSet("spec.trafficDistribution", spec.trafficDistribution, distributions)];
+  return [...errors, ...fault.oneOfIfSet("spec.trafficDistribution", spec.trafficDistribution, distributions)];
 }

@@ -1,14 +1,5 @@
 import type { FieldError } from "../errors.ts";
-import {
-  duplicateValue,
-  forbiddenField,
-  invalidForEach,
-  invalidValue,
-  notSupported,
-  oneOf,
-  requiredValue,
-  tooLong,
-} from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { validateLabels } from "../meta/labels.ts";
 import { checkDnsLabel, checkDnsSubdomain } from "../meta/names.ts";
 import { compareQuantities } from "../meta/quantity.ts";
@@ -32,16 +23,12 @@ const modeText = "must be a number between 0 and 0777 (octal), both inclusive";
 /** What is wrong with a pod's volumes. */
 export function validateVolumes(field: string, volumes: readonly Volume[], podName: string): FieldError[] {
   const names = new Set<string>();
-  return volumes.flatMap((volume, i) => {
-    const path = `${field}[${i}]`;
+  return fault.each(field, volumes, (volume, path) => {
     const errors = validateSource(path, volume, podName);
-    if (!volume.name) errors.push(requiredValue(`${path}.name`));
-    else errors.push(...invalidForEach(`${path}.name`, volume.name, checkDnsLabel(volume.name)));
+    errors.push(...fault.requiredAndChecked(`${path}.name`, volume.name, checkDnsLabel));
     // As upstream: a volume that is wrong in itself takes no name.
     if (errors.length > 0) return errors;
-    if (names.has(volume.name)) errors.push(duplicateValue(`${path}.name`, volume.name));
-    names.add(volume.name);
-    return errors;
+    return [...errors, ...fault.once(names, `${path}.name`, volume.name)];
   });
 }
 
@@ -49,21 +36,21 @@ export function validateVolumes(field: string, volumes: readonly Volume[], podNa
 const checks: { [K in keyof Volume]?: (path: string, volume: Volume, podName: string) => FieldError[] } = {
   emptyDir: (path, { emptyDir }) =>
     emptyDir?.sizeLimit !== undefined && compareQuantities(emptyDir.sizeLimit, "0") < 0
-      ? [forbiddenField(`${path}.sizeLimit`, "SizeLimit field must be a valid resource quantity")]
+      ? [fault.forbidden(`${path}.sizeLimit`, "SizeLimit field must be a valid resource quantity")]
       : [],
   hostPath: (path, { hostPath }) => (hostPath ? validateHostPath(path, hostPath) : []),
   secret: (path, { secret }) => [
-    ...(secret?.secretName ? [] : [requiredValue(`${path}.secretName`)]),
+    ...(secret?.secretName ? [] : [fault.required(`${path}.secretName`)]),
     ...validateMode(`${path}.defaultMode`, secret?.defaultMode),
     ...validateItems(`${path}.items`, secret?.items),
   ],
   configMap: (path, { configMap }) => [
-    ...(configMap?.name ? [] : [requiredValue(`${path}.name`)]),
+    ...(configMap?.name ? [] : [fault.required(`${path}.name`)]),
     ...validateMode(`${path}.defaultMode`, configMap?.defaultMode),
     ...validateItems(`${path}.items`, configMap?.items),
   ],
   persistentVolumeClaim: (path, { persistentVolumeClaim }) =>
-    persistentVolumeClaim?.claimName ? [] : [requiredValue(`${path}.claimName`)],
+    persistentVolumeClaim?.claimName ? [] : [fault.required(`${path}.claimName`)],
   nfs: (path, { nfs }) => (nfs ? validateNfs(path, nfs) : []),
   iscsi: (path, { iscsi }) => (iscsi ? validateIscsi(path, iscsi) : []),
   csi: (path, { csi }) => (csi ? validateInlineCsi(path, csi) : []),
@@ -74,7 +61,7 @@ const checks: { [K in keyof Volume]?: (path: string, volume: Volume, podName: st
   projected: (path, { projected }) => (projected ? validateProjected(path, projected) : []),
   ephemeral: (path, { name, ephemeral }, podName) => {
     const template = ephemeral?.volumeClaimTemplate;
-    if (!template) return [requiredValue(`${path}.volumeClaimTemplate`)];
+    if (!template) return [fault.required(`${path}.volumeClaimTemplate`)];
     const errors = [
       ...validateLabels(`${path}.volumeClaimTemplate.metadata.labels`, template.metadata?.labels),
       ...validateClaimSpec(`${path}.volumeClaimTemplate.spec`, template.spec),
@@ -83,12 +70,13 @@ const checks: { [K in keyof Volume]?: (path: string, volume: Volume, podName: st
     if (podName && name)
       errors.push(
         ...checkDnsSubdomain(claim).map((text) =>
-          invalidValue(path.replace(/ephemeral$/, "name"), name, `PVC name ${JSON.stringify(claim)}: ${text}`),
+          fault.invalid(path.replace(/ephemeral$/, "name"), name, `PVC name ${JSON.stringify(claim)}: ${text}`),
         ),
       );
     return errors;
   },
-  image: (path, { image }) => (image?.pullPolicy ? oneOf(`${path}.pullPolicy`, image.pullPolicy, ["Always", "IfNotPresent", "Never"]) : []),
+  image: (path, { image }) =>
+    image?.pullPolicy ? fault.oneOf(`${path}.pullPolicy`, image.pullPolicy, ["Always", "IfNotPresent", "Never"]) : [],
 };
 
 // The order in which upstream looks at the sources: it names the later of two in its message.
@@ -98,10 +86,10 @@ function validateSource(path: string, volume: Volume, podName: string): FieldErr
   const present = (Object.keys(volume) as (keyof Volume)[]).filter((key) => key !== "name" && volume[key] !== undefined);
   present.sort((a, b) => rank(a) - rank(b));
   const [first, ...others] = present;
-  if (!first) return [requiredValue(path, "must specify a volume type")];
+  if (!first) return [fault.required(path, "must specify a volume type")];
   return [
     ...(checks[first]?.(`${path}.${first}`, volume, podName) ?? []),
-    ...others.map((key) => forbiddenField(`${path}.${key}`, "may not specify more than 1 volume type")),
+    ...others.map((key) => fault.forbidden(`${path}.${key}`, "may not specify more than 1 volume type")),
   ];
 }
 
@@ -113,51 +101,51 @@ function rank(key: keyof Volume): number {
 /** What is wrong with a path on the node. */
 export function validateHostPath(path: string, { path: host, type }: HostPathVolumeSource): FieldError[] {
   const errors: FieldError[] = [];
-  if (!host) errors.push(requiredValue(`${path}.path`));
-  else if (host.split("/").includes("..")) errors.push(invalidValue(`${path}.path`, host, "must not contain '..'"));
-  if (type && !hostPathTypes.includes(type)) errors.push(notSupported(`${path}.type`, type, hostPathTypes));
+  if (!host) errors.push(fault.required(`${path}.path`));
+  else if (host.split("/").includes("..")) errors.push(fault.invalid(`${path}.path`, host, "must not contain '..'"));
+  if (type && !hostPathTypes.includes(type)) errors.push(fault.notSupported(`${path}.type`, type, hostPathTypes));
   return errors;
 }
 
 /** What is wrong with an NFS volume. */
 export function validateNfs(path: string, { server, path: exported }: NFSVolumeSource): FieldError[] {
   const errors: FieldError[] = [];
-  if (!server) errors.push(requiredValue(`${path}.server`));
-  if (!exported) errors.push(requiredValue(`${path}.path`));
-  if (!exported?.startsWith("/")) errors.push(invalidValue(`${path}.path`, exported ?? "", "must be an absolute path"));
+  if (!server) errors.push(fault.required(`${path}.server`));
+  if (!exported) errors.push(fault.required(`${path}.path`));
+  if (!exported?.startsWith("/")) errors.push(fault.invalid(`${path}.path`, exported ?? "", "must be an absolute path"));
   return errors;
 }
 
 const iscsiName = /^(iqn\.\d{4}-\d{2}\.[a-zA-Z\d.-]+(:[^,;*&$|\s]+)?|eui\.[\da-fA-F]{16}|naa\.[\da-fA-F]{32})$/;
 
 function validateIscsi(path: string, { targetPortal, iqn, lun = 0 }: ISCSIVolumeSource): FieldError[] {
-  const errors = targetPortal ? [] : [requiredValue(`${path}.targetPortal`)];
-  if (!iqn) errors.push(requiredValue(`${path}.iqn`));
+  const errors = targetPortal ? [] : [fault.required(`${path}.targetPortal`)];
+  if (!iqn) errors.push(fault.required(`${path}.iqn`));
   else if (!/^(iqn|eui|naa)/.test(iqn))
-    errors.push(invalidValue(`${path}.iqn`, iqn, "must be valid format starting with iqn, eui, or naa"));
-  else if (!iscsiName.test(iqn)) errors.push(invalidValue(`${path}.iqn`, iqn, "must be valid format"));
-  if (lun < 0 || lun > 255) errors.push(invalidValue(`${path}.lun`, lun, "must be between 0 and 255, inclusive"));
+    errors.push(fault.invalid(`${path}.iqn`, iqn, "must be valid format starting with iqn, eui, or naa"));
+  else if (!iscsiName.test(iqn)) errors.push(fault.invalid(`${path}.iqn`, iqn, "must be valid format"));
+  if (lun < 0 || lun > 255) errors.push(fault.invalid(`${path}.lun`, lun, "must be between 0 and 255, inclusive"));
   return errors;
 }
 
 function validateInlineCsi(path: string, { driver, nodePublishSecretRef }: CSIVolumeSource): FieldError[] {
   const errors = driver
-    ? invalidForEach(`${path}.driver`, driver, checkDnsSubdomain(driver.toLowerCase()))
-    : [requiredValue(`${path}.driver`)];
-  if (driver && driver.length > 63) errors.unshift(tooLong(`${path}.driver`, 63));
-  if (nodePublishSecretRef && !nodePublishSecretRef.name) errors.push(requiredValue(`${path}.nodePublishSecretRef.name`));
+    ? fault.invalidEach(`${path}.driver`, driver, checkDnsSubdomain(driver.toLowerCase()))
+    : [fault.required(`${path}.driver`)];
+  if (driver && driver.length > 63) errors.unshift(fault.tooLong(`${path}.driver`, 63));
+  if (nodePublishSecretRef && !nodePublishSecretRef.name) errors.push(fault.required(`${path}.nodePublishSecretRef.name`));
   return errors;
 }
 
 function validateMode(path: string, mode: number | undefined): FieldError[] {
-  return mode !== undefined && (mode < 0 || mode > 0o777) ? [invalidValue(path, mode, modeText)] : [];
+  return mode !== undefined && (mode < 0 || mode > 0o777) ? [fault.invalid(path, mode, modeText)] : [];
 }
 
 function validateItems(path: string, items: readonly KeyToPath[] | undefined): FieldError[] {
   return (items ?? []).flatMap((item, i) => {
     const errors: FieldError[] = [];
-    if (!item.key) errors.push(requiredValue(`${path}[${i}].key`));
-    if (!item.path) errors.push(requiredValue(`${path}[${i}].path`));
+    if (!item.key) errors.push(fault.required(`${path}[${i}].key`));
+    if (!item.path) errors.push(fault.required(`${path}[${i}].path`));
     else errors.push(...checkFilePath(`${path}[${i}].path`, item.path));
     return [...errors, ...validateMode(`${path}[${i}].mode`, item.mode)];
   });
@@ -165,20 +153,20 @@ function validateItems(path: string, items: readonly KeyToPath[] | undefined): F
 
 function checkFilePath(field: string, path: string): FieldError[] {
   const errors = checkLocalPath(field, path);
-  if (path.startsWith("..")) errors.push(invalidValue(field, path, "must not start with '..'"));
+  if (path.startsWith("..")) errors.push(fault.invalid(field, path, "must not start with '..'"));
   return errors;
 }
 
 function validateDownwardFile(path: string, file: DownwardAPIVolumeFile): FieldError[] {
-  const errors = file.path ? checkFilePath(`${path}.path`, file.path) : [requiredValue(`${path}.path`)];
+  const errors = file.path ? checkFilePath(`${path}.path`, file.path) : [fault.required(`${path}.path`)];
   const { fieldRef, resourceFieldRef } = file;
   if (fieldRef) {
     errors.push(...validateFieldRef(`${path}.fieldRef`, fieldRef));
-    if (resourceFieldRef) errors.push(invalidValue(path, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously"));
+    if (resourceFieldRef) errors.push(fault.invalid(path, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously"));
   } else if (resourceFieldRef) {
-    if (!resourceFieldRef.containerName) errors.push(requiredValue(`${path}.resourceFieldRef.containerName`));
+    if (!resourceFieldRef.containerName) errors.push(fault.required(`${path}.resourceFieldRef.containerName`));
     else errors.push(...validateResourceFieldRef(`${path}.resourceFieldRef`, resourceFieldRef));
-  } else errors.push(requiredValue(path, "one of fieldRef and resourceFieldRef is required"));
+  } else errors.push(fault.required(path, "one of fieldRef and resourceFieldRef is required"));
   return [...errors, ...validateMode(`${path}.mode`, file.mode)];
 }
 
@@ -186,7 +174,7 @@ function validateProjected(path: string, { sources, defaultMode }: ProjectedVolu
   const paths = new Set<string>();
   const errors = validateMode(`${path}.defaultMode`, defaultMode);
   const use = (file: string, shown = file): void => {
-    if (file && paths.has(file)) errors.push(invalidValue(path, shown, "conflicting duplicate paths"));
+    if (file && paths.has(file)) errors.push(fault.invalid(path, shown, "conflicting duplicate paths"));
     paths.add(file);
   };
   for (const [i, source] of (sources ?? []).entries()) {
@@ -194,7 +182,7 @@ function validateProjected(path: string, { sources, defaultMode }: ProjectedVolu
     for (const kind of ["secret", "configMap"] as const) {
       const projection = source[kind];
       if (!projection) continue;
-      if (!projection.name) errors.push(requiredValue(`${at}.${kind}.name`));
+      if (!projection.name) errors.push(fault.required(`${at}.${kind}.name`));
       errors.push(...validateItems(`${at}.${kind}.items`, projection.items));
       for (const item of projection.items ?? []) use(item.path, projection.name);
     }
@@ -207,17 +195,17 @@ function validateProjected(path: string, { sources, defaultMode }: ProjectedVolu
       const seconds = token.expirationSeconds ?? 3600;
       if (seconds < 600)
         errors.push(
-          invalidValue(`${at}.serviceAccountToken.expirationSeconds`, seconds, "may not specify a duration less than 10 minutes"),
+          fault.invalid(`${at}.serviceAccountToken.expirationSeconds`, seconds, "may not specify a duration less than 10 minutes"),
         );
       if (seconds > 2 ** 32)
         errors.push(
-          invalidValue(`${at}.serviceAccountToken.expirationSeconds`, seconds, "may not specify a duration larger than 2^32 seconds"),
+          fault.invalid(`${at}.serviceAccountToken.expirationSeconds`, seconds, "may not specify a duration larger than 2^32 seconds"),
         );
-      if (!token.path) errors.push(requiredValue(`${path}.path`));
+      if (!token.path) errors.push(fault.required(`${path}.path`));
       else errors.push(...checkFilePath(`${path}.path`, token.path));
     }
     if (Object.values(source).filter((s) => s !== undefined).length > 1)
-      errors.push(forbiddenField(at, "may not specify more than 1 volume type per source"));
+      errors.push(fault.forbidden(at, "may not specify more than 1 volume type per source"));
   }
   return errors;
 }

@@ -1,6 +1,6 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
-import { forbiddenField, invalidForEach, invalidValue, notSupported, oneOf, requiredValue } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { checkDnsLabel, checkDnsSubdomain } from "../meta/names.ts";
 import { deepEqual } from "../meta/equality.ts";
 import { age } from "../meta/time.ts";
@@ -22,24 +22,22 @@ export const flowSchemaRules: KindRules<FlowSchema> = {
   validate({ metadata, spec }) {
     const errors: FieldError[] = [];
     const precedence = spec.matchingPrecedence ?? 0;
-    if (precedence <= 0) errors.push(invalidValue("spec.matchingPrecedence", precedence, "must be a positive value"));
+    if (precedence <= 0) errors.push(fault.invalid("spec.matchingPrecedence", precedence, "must be a positive value"));
     if (precedence === 1 && metadata.name !== "exempt")
-      errors.push(invalidValue("spec.matchingPrecedence", precedence, "only the schema named 'exempt' may have matchingPrecedence 1"));
-    if (precedence > 10_000) errors.push(invalidValue("spec.matchingPrecedence", precedence, "must not be greater than 10000"));
+      errors.push(fault.invalid("spec.matchingPrecedence", precedence, "only the schema named 'exempt' may have matchingPrecedence 1"));
+    if (precedence > 10_000) errors.push(fault.invalid("spec.matchingPrecedence", precedence, "must not be greater than 10000"));
     const { name } = spec.priorityLevelConfiguration ?? {};
     errors.push(
-      ...(name
-        ? invalidForEach("spec.priorityLevelConfiguration.name", name, checkDnsSubdomain(name))
-        : [requiredValue("spec.priorityLevelConfiguration.name", "must reference a priority level")]),
+      ...fault.requiredAndChecked("spec.priorityLevelConfiguration.name", name, checkDnsSubdomain, "must reference a priority level"),
     );
     const methods = ["ByNamespace", "ByUser"];
     if (spec.distinguisherMethod && !methods.includes(spec.distinguisherMethod.type))
-      errors.push(notSupported("spec.distinguisherMethod.type", { Type: spec.distinguisherMethod.type }, methods));
+      errors.push(fault.notSupported("spec.distinguisherMethod.type", { Type: spec.distinguisherMethod.type }, methods));
     for (const [i, { subjects, resourceRules, nonResourceRules }] of (spec.rules ?? []).entries()) {
       errors.push(...validateRule(`spec.rules[${i}]`, { subjects, resourceRules, nonResourceRules }));
-      if (!subjects?.length) errors.push(requiredValue(`spec.rules[${i}].subjects`, "subjects must contain at least one value"));
+      if (!subjects?.length) errors.push(fault.required(`spec.rules[${i}].subjects`, "subjects must contain at least one value"));
       if (!resourceRules?.length && !nonResourceRules?.length)
-        errors.push(requiredValue(`spec.rules[${i}]`, "at least one of resourceRules and nonResourceRules has to be non-empty"));
+        errors.push(fault.required(`spec.rules[${i}]`, "at least one of resourceRules and nonResourceRules has to be non-empty"));
     }
     const fixed = mandatoryConfiguration(FlowSchemas, metadata.name);
     if (fixed && !deepEqual(spec, fixed.spec)) errors.push(mustEqual(spec, `spec of '${metadata.name}' must equal the fixed value`));
@@ -91,32 +89,32 @@ export const priorityLevelConfigurationRules: KindRules<PriorityLevelConfigurati
 };
 
 function levelErrors(name: string, spec: PriorityLevelConfigurationSpec): FieldError[] {
-  const errors = oneOf("spec.type", spec.type, ["Exempt", "Limited"]);
+  const errors = fault.oneOf("spec.type", spec.type, ["Exempt", "Limited"]);
   if ((name === "exempt") !== (spec.type === "Exempt"))
-    errors.unshift(invalidValue("spec.type", spec.type, "must be 'Exempt' if and only if `name` is 'exempt'"));
+    errors.unshift(fault.invalid("spec.type", spec.type, "must be 'Exempt' if and only if `name` is 'exempt'"));
   const { limited } = spec;
-  if (spec.type === "Exempt" && limited) errors.push(forbiddenField("spec.limited", "must be nil if the type is not Limited"));
+  if (spec.type === "Exempt" && limited) errors.push(fault.forbidden("spec.limited", "must be nil if the type is not Limited"));
   if (spec.type !== "Limited") return errors;
-  if (!limited) return [...errors, requiredValue("spec.limited", "must not be empty when type is Limited")];
+  if (!limited) return [...errors, fault.required("spec.limited", "must not be empty when type is Limited")];
   const response = limited.limitResponse;
-  errors.push(...oneOf("spec.limited.limitResponse.type", response?.type, ["Queue", "Reject"]));
+  errors.push(...fault.oneOf("spec.limited.limitResponse.type", response?.type, ["Queue", "Reject"]));
   if (response?.type === "Queue" && !response.queuing)
-    errors.push(requiredValue("spec.limited.limitResponse.queuing", "must not be empty if limited.limitResponse.type is Limited"));
+    errors.push(fault.required("spec.limited.limitResponse.queuing", "must not be empty if limited.limitResponse.type is Limited"));
   if (response?.type === "Reject" && response.queuing)
-    errors.push(forbiddenField("spec.limited.limitResponse.queuing", "must be nil if limited.limitResponse.type is not Limited"));
+    errors.push(fault.forbidden("spec.limited.limitResponse.queuing", "must be nil if limited.limitResponse.type is not Limited"));
   const { nominalConcurrencyShares = 0, lendablePercent = 0, borrowingLimitPercent = 0 } = limited;
   if (nominalConcurrencyShares < 0)
-    errors.push(invalidValue("spec.limited.nominalConcurrencyShares", nominalConcurrencyShares, "must be a non-negative integer"));
+    errors.push(fault.invalid("spec.limited.nominalConcurrencyShares", nominalConcurrencyShares, "must be a non-negative integer"));
   if (lendablePercent < 0 || lendablePercent > 100)
-    errors.push(invalidValue("spec.limited.lendablePercent", lendablePercent, "must be between 0 and 100, inclusive"));
+    errors.push(fault.invalid("spec.limited.lendablePercent", lendablePercent, "must be between 0 and 100, inclusive"));
   if (borrowingLimitPercent < 0)
-    errors.push(invalidValue("spec.limited.borrowingLimitPercent", borrowingLimitPercent, "if specified, must be a non-negative integer"));
+    errors.push(fault.invalid("spec.limited.borrowingLimitPercent", borrowingLimitPercent, "if specified, must be a non-negative integer"));
   const { queues = 0, handSize = 0, queueLengthLimit = 0 } = response?.queuing ?? {};
   if (response?.type === "Queue" && response.queuing)
     for (const [key, count] of Object.entries({ queues, handSize, queueLengthLimit }))
-      if (count <= 0) errors.push(invalidValue(`spec.limited.limitResponse.queuing.${key}`, count, "must be positive"));
+      if (count <= 0) errors.push(fault.invalid(`spec.limited.limitResponse.queuing.${key}`, count, "must be positive"));
   if (response?.type === "Queue" && response.queuing && handSize > queues)
-    errors.push(invalidValue("spec.limited.limitResponse.queuing.handSize", handSize, `should not be greater than queues (${queues})`));
+    errors.push(fault.invalid("spec.limited.limitResponse.queuing.handSize", handSize, `should not be greater than queues (${queues})`));
   return errors;
 }
 
@@ -133,7 +131,7 @@ function fixedLevel(name: string, spec: PriorityLevelConfigurationSpec): FieldEr
 }
 
 function mustEqual(spec: object, message: string): FieldError {
-  return invalidValue("spec", spec, message);
+  return fault.invalid("spec", spec, message);
 }
 
 const verbsKnown = ["create", "delete", "deletecollection", "get", "list", "patch", "proxy", "update", "watch"];
@@ -141,8 +139,7 @@ const verbsKnown = ["create", "delete", "deletecollection", "get", "list", "patc
 function validateRule(field: string, { subjects, resourceRules, nonResourceRules }: PolicyRulesWithSubjects): FieldError[] {
   return [
     ...(subjects ?? []).flatMap((subject, i) => validateSubject(`${field}.subjects[${i}]`, subject)),
-    ...(resourceRules ?? []).flatMap(({ verbs, apiGroups, resources, namespaces = [], clusterScope }, i) => {
-      const path = `${field}.resourceRules[${i}]`;
+    ...fault.each(`${field}.resourceRules`, resourceRules, ({ verbs, apiGroups, resources, namespaces = [], clusterScope }, path) => {
       return [
         ...validateVerbs(`${path}.verbs`, verbs),
         ...someOrAll(`${path}.apiGroups`, apiGroups, "resource rules must supply at least one api group", "api groups"),
@@ -156,7 +153,7 @@ function validateRule(field: string, { subjects, resourceRules, nonResourceRules
               "namespaces",
             )),
         ...(namespaces ?? []).flatMap((name, j) =>
-          invalidForEach(
+          fault.invalidEach(
             `${path}.namespaces[${j}]`,
             name,
             name === "*" ? [] : checkDnsLabel(name).map((text) => `each member of this list must be '*' or a DNS-1123 label; ${text}`),
@@ -164,12 +161,11 @@ function validateRule(field: string, { subjects, resourceRules, nonResourceRules
         ),
       ];
     }),
-    ...(nonResourceRules ?? []).flatMap(({ verbs, nonResourceURLs: urls }, i) => {
-      const path = `${field}.nonResourceRules[${i}]`;
+    ...fault.each(`${field}.nonResourceRules`, nonResourceRules, ({ verbs, nonResourceURLs: urls }, path) => {
       return [
         ...validateVerbs(`${path}.verbs`, verbs),
         ...someOrAll(`${path}.nonResourceURLs`, urls, "nonResourceURLs must contain at least one value", "non-resource URLs"),
-        ...(urls ?? []).flatMap((url, j) => invalidForEach(`${path}.nonResourceURLs[${j}]`, url, url === "*" ? [] : checkUrlPath(url))),
+        ...(urls ?? []).flatMap((url, j) => fault.invalidEach(`${path}.nonResourceURLs[${j}]`, url, url === "*" ? [] : checkUrlPath(url))),
       ];
     }),
   ];
@@ -177,14 +173,14 @@ function validateRule(field: string, { subjects, resourceRules, nonResourceRules
 
 /** A list must not be empty, and with "*" in it there must be nothing else. */
 function someOrAll(field: string, list: readonly string[] | undefined, missing: string, others: string): FieldError[] {
-  if (!list?.length) return [requiredValue(field, missing)];
-  return list.length > 1 && list.includes("*") ? [invalidValue(field, list, `if '*' is present, must not specify other ${others}`)] : [];
+  if (!list?.length) return [fault.required(field, missing)];
+  return list.length > 1 && list.includes("*") ? [fault.invalid(field, list, `if '*' is present, must not specify other ${others}`)] : [];
 }
 
 function validateVerbs(field: string, verbs: readonly string[] | undefined): FieldError[] {
   const errors = someOrAll(field, verbs, "verbs must contain at least one value", "verbs");
   if (verbs?.includes("*") || verbs?.every((verb) => verbsKnown.includes(verb))) return errors;
-  return verbs ? [...errors, notSupported(field, verbs, verbsKnown)] : errors;
+  return verbs ? [...errors, fault.notSupported(field, verbs, verbsKnown)] : errors;
 }
 
 function checkUrlPath(path: string): string[] {
@@ -200,17 +196,17 @@ const subjectKinds = { Group: "group", ServiceAccount: "serviceAccount", User: "
 
 function validateSubject(field: string, subject: Subject): FieldError[] {
   const own = subjectKinds[subject.kind as keyof typeof subjectKinds];
-  if (!own) return [notSupported(`${field}.kind`, subject.kind ?? "", Object.keys(subjectKinds))];
+  if (!own) return [fault.notSupported(`${field}.kind`, subject.kind ?? "", Object.keys(subjectKinds))];
   const errors: FieldError[] = [];
   for (const [kind, key] of Object.entries(subjectKinds)) {
     const given = subject[key];
-    if (key === own && !given) errors.push(requiredValue(`${field}.${key}`, `${key} is required when subject kind is '${kind}'`));
-    if (key !== own && given) errors.push(forbiddenField(`${field}.${key}`, `${key} is forbidden when subject kind is not '${kind}'`));
-    if (key === own && given && !given.name) errors.push(requiredValue(`${field}.${key}.name`));
+    if (key === own && !given) errors.push(fault.required(`${field}.${key}`, `${key} is required when subject kind is '${kind}'`));
+    if (key !== own && given) errors.push(fault.forbidden(`${field}.${key}`, `${key} is forbidden when subject kind is not '${kind}'`));
+    if (key === own && given && !given.name) errors.push(fault.required(`${field}.${key}.name`));
   }
   const { name = "", namespace } = subject.serviceAccount ?? {};
   if (own !== "serviceAccount" || !subject.serviceAccount) return errors;
-  if (name && name !== "*") errors.push(...invalidForEach(`${field}.${own}.name`, name, checkDnsSubdomain(name)));
-  const missing = requiredValue(`${field}.${own}.namespace`, "must specify namespace for service account");
-  return [...errors, ...(namespace ? invalidForEach(`${field}.${own}.namespace`, namespace, checkDnsLabel(namespace)) : [missing])];
+  if (name && name !== "*") errors.push(...fault.checked(`${field}.${own}.name`, name, checkDnsSubdomain));
+  const missing = fault.required(`${field}.${own}.namespace`, "must specify namespace for service account");
+  return [...errors, ...(namespace ? fault.checked(`${field}.${own}.namespace`, namespace, checkDnsLabel) : [missing])];
 }

@@ -1,10 +1,10 @@
 import { isIP } from "node:net";
 import type { FieldError } from "../errors.ts";
-import { invalidValue } from "./field-errors.ts";
+import * as fault from "./field-errors.ts";
 
 /** What is wrong with an IP address. */
 export function checkIp(field: string, ip: string): FieldError[] {
-  return isIP(ip) ? [] : [invalidValue(field, ip, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")];
+  return isIP(ip) ? [] : [fault.invalid(field, ip, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")];
 }
 
 /** What is wrong with a range of IP addresses. */
@@ -12,19 +12,19 @@ export function checkCidr(field: string, range: string): FieldError[] {
   const [ip = "", bits = "", ...rest] = range.split("/");
   const family = isIP(ip);
   const sound = family > 0 && rest.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128);
-  if (!sound) return [invalidValue(field, range, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)")];
+  if (!sound) return [fault.invalid(field, range, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)")];
   const exact = family !== 4 || numberOf(ip) % 2 ** (32 - Number(bits)) === 0;
-  return exact ? [] : [invalidValue(field, range, "must not have bits set beyond the prefix length")];
+  return exact ? [] : [fault.invalid(field, range, "must not have bits set beyond the prefix length")];
 }
 
 /** What is wrong with an address that must lead to another machine: one that means nothing, oneself, or only the link. */
 export function checkNonSpecialIp(field: string, ip: string): FieldError[] {
-  if (ip === "0.0.0.0" || ip === "::") return [invalidValue(field, ip, `may not be unspecified (${ip})`)];
-  if (ip.startsWith("127.") || ip === "::1") return [invalidValue(field, ip, "may not be in the loopback range (127.0.0.0/8, ::1/128)")];
+  if (ip === "0.0.0.0" || ip === "::") return [fault.invalid(field, ip, `may not be unspecified (${ip})`)];
+  if (ip.startsWith("127.") || ip === "::1") return [fault.invalid(field, ip, "may not be in the loopback range (127.0.0.0/8, ::1/128)")];
   if (ip.startsWith("169.254.") || /^fe[89ab]/i.test(ip))
-    return [invalidValue(field, ip, "may not be in the link-local range (169.254.0.0/16, fe80::/10)")];
+    return [fault.invalid(field, ip, "may not be in the link-local range (169.254.0.0/16, fe80::/10)")];
   if (ip.startsWith("224.0.0.") || /^ff02:/i.test(ip))
-    return [invalidValue(field, ip, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")];
+    return [fault.invalid(field, ip, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")];
   return [];
 }
 

@@ -1,6 +1,6 @@
 import { badRequest, type FieldError } from "../errors.ts";
 import type { LabelSelector, LabelSelectorRequirement } from "../types/meta.v1.ts";
-import { forbiddenField, invalidForEach, invalidValue, requiredValue } from "./field-errors.ts";
+import * as fault from "./field-errors.ts";
 import { checkLabelValue, checkQualifiedName } from "./names.ts";
 
 /** Labels as objects carry them. */
@@ -159,7 +159,7 @@ class Parser {
     if (negated) this.take();
     const key = this.take();
     if (!isIdentifier(key)) throw unparsable(`found '${key}', expected: identifier`);
-    checked("<nil>", key, checkQualifiedName(key));
+    parsable("<nil>", key, checkQualifiedName(key));
     if (negated) return { key, operator: "!", values: [] };
     if (this.peek() === "" || this.peek() === ",") return { key, operator: "exists", values: [] };
     const operator = this.operator();
@@ -222,12 +222,12 @@ function isIdentifier(token: string): boolean {
 }
 
 function checkValue(index: number, key: string, operator: Requirement["operator"], value: string): void {
-  if (operator !== "gt" && operator !== "lt") checked(`values[${index}][${key}]`, value, checkLabelValue(value));
-  else if (!/^[+-]?\d+$/.test(value)) checked(`values[${index}]`, value, ["for 'Gt', 'Lt' operators, the value must be an integer"]);
+  if (operator !== "gt" && operator !== "lt") parsable(`values[${index}][${key}]`, value, checkLabelValue(value));
+  else if (!/^[+-]?\d+$/.test(value)) parsable(`values[${index}]`, value, ["for 'Gt', 'Lt' operators, the value must be an integer"]);
 }
 
-function checked(field: string, value: string, errors: readonly string[]): void {
-  if (errors.length > 0) throw unparsable(errors.map((text) => `${field}: ${invalidValue(field, value, text).message}`).join(", "));
+function parsable(field: string, value: string, errors: readonly string[]): void {
+  if (errors.length > 0) throw unparsable(errors.map((text) => `${field}: ${fault.invalid(field, value, text).message}`).join(", "));
 }
 
 function unparsable(why: string): Error {
@@ -237,8 +237,8 @@ function unparsable(why: string): Error {
 /** What is wrong with labels. */
 export function validateLabels(field: string, labels: Labels): FieldError[] {
   return Object.entries(labels ?? {}).flatMap(([key, value]) => [
-    ...invalidForEach(field, key, checkQualifiedName(key)),
-    ...invalidForEach(field, value, checkLabelValue(value)),
+    ...fault.checked(field, key, checkQualifiedName),
+    ...fault.checked(field, value, checkLabelValue),
   ]);
 }
 
@@ -255,12 +255,12 @@ export function validateLabelSelector(field: string, selector: LabelSelector | u
 function validateExpression(field: string, { key, operator, values = [] }: LabelSelectorRequirement): FieldError[] {
   const errors: FieldError[] = [];
   if (operator === "In" || operator === "NotIn") {
-    if (values.length === 0) errors.push(requiredValue(`${field}.values`, "must be specified when `operator` is 'In' or 'NotIn'"));
+    if (values.length === 0) errors.push(fault.required(`${field}.values`, "must be specified when `operator` is 'In' or 'NotIn'"));
   } else if (operator === "Exists" || operator === "DoesNotExist") {
     if (values.length > 0)
-      errors.push(forbiddenField(`${field}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"));
-  } else errors.push(invalidValue(`${field}.operator`, operator ?? "", "not a valid selector operator"));
-  errors.push(...invalidForEach(`${field}.key`, key ?? "", checkQualifiedName(key ?? "")));
-  for (const [i, value] of values.entries()) errors.push(...invalidForEach(`${field}.values[${i}]`, value, checkLabelValue(value)));
+      errors.push(fault.forbidden(`${field}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"));
+  } else errors.push(fault.invalid(`${field}.operator`, operator ?? "", "not a valid selector operator"));
+  errors.push(...fault.checked(`${field}.key`, key ?? "", checkQualifiedName));
+  for (const [i, value] of values.entries()) errors.push(...fault.checked(`${field}.values[${i}]`, value, checkLabelValue));
   return errors;
 }

@@ -1,7 +1,7 @@
 import type { FieldError } from "../errors.ts";
 import type { ObjectMeta, OwnerReference } from "../types/meta.v1.ts";
 import { deepEqual } from "./equality.ts";
-import { forbiddenField, immutable, invalidForEach, invalidValue, requiredValue, tooLong } from "./field-errors.ts";
+import * as fault from "./field-errors.ts";
 import { validateLabels } from "./labels.ts";
 import { checkQualifiedName } from "./names.ts";
 import { nameCheckOf } from "./object-names.ts";
@@ -31,14 +31,13 @@ export function validateMetadata(meta: ObjectMeta, resource: ResourceOfMetadata)
   const errors: FieldError[] = [];
   if (meta.generateName) {
     const base = meta.generateName.replace(/-+$/, "a");
-    errors.push(...invalidForEach("metadata.generateName", meta.generateName, check(base)));
+    errors.push(...fault.invalidEach("metadata.generateName", meta.generateName, check(base)));
   }
-  if (!meta.name) errors.push(requiredValue("metadata.name", "name or generateName is required"));
-  else errors.push(...invalidForEach("metadata.name", meta.name, check(meta.name)));
-  if (resource.namespaced && !meta.namespace) errors.push(requiredValue("metadata.namespace"));
-  if (!resource.namespaced && meta.namespace) errors.push(forbiddenField("metadata.namespace", "not allowed on this type"));
-  errors.push(...validateMutableMetadata(meta, needsQualifiedFinalizers(resource)));
-  return errors;
+  if (!meta.name) errors.push(fault.required("metadata.name", "name or generateName is required"));
+  else errors.push(...fault.checked("metadata.name", meta.name, check));
+  if (resource.namespaced && !meta.namespace) errors.push(fault.required("metadata.namespace"));
+  if (!resource.namespaced && meta.namespace) errors.push(fault.forbidden("metadata.namespace", "not allowed on this type"));
+  return [...errors, ...validateMutableMetadata(meta, needsQualifiedFinalizers(resource))];
 }
 
 /** What is wrong with the metadata of an object that replaces another. */
@@ -50,9 +49,9 @@ export function validateMetadataUpdate(
   const errors: FieldError[] = [];
   if (old.deletionTimestamp) errors.push(...newFinalizers(meta, old));
   if (meta.generation !== undefined && old.generation !== undefined && meta.generation < old.generation)
-    errors.push(invalidValue("metadata.generation", meta.generation, "must not be decremented"));
+    errors.push(fault.invalid("metadata.generation", meta.generation, "must not be decremented"));
   for (const key of ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] as const)
-    errors.push(...immutable(`metadata.${key}`, (meta[key] || undefined) === (old[key] || undefined), meta[key] ?? ""));
+    errors.push(...fault.immutable(`metadata.${key}`, (meta[key] || undefined) === (old[key] || undefined), meta[key] ?? ""));
   errors.push(...validateMutableMetadata(meta, needsQualifiedFinalizers(resource)));
   return errors;
 }
@@ -61,7 +60,7 @@ function newFinalizers(meta: ObjectMeta, old: ObjectMeta): FieldError[] {
   const added = (meta.finalizers ?? []).filter((finalizer) => !old.finalizers?.includes(finalizer));
   if (added.length === 0) return [];
   const detail = `no new finalizers can be added if the object is being deleted, found new finalizers ${goStrings(added)}`;
-  return [forbiddenField("metadata.finalizers", detail)];
+  return [fault.forbidden("metadata.finalizers", detail)];
 }
 
 function validateMutableMetadata(meta: ObjectMeta, qualified: boolean): FieldError[] {
@@ -79,10 +78,10 @@ export function validateAnnotations(field: string, annotations: Readonly<Record<
   let size = 0;
   for (const [key, value] of Object.entries(annotations ?? {})) {
     // The keys are checked without regard to case, as upstream does.
-    errors.push(...invalidForEach(field, key, checkQualifiedName(key.toLowerCase())));
+    errors.push(...fault.invalidEach(field, key, checkQualifiedName(key.toLowerCase())));
     size += Buffer.byteLength(key) + Buffer.byteLength(value);
   }
-  if (size > annotationsLimit) errors.push(tooLong(field, annotationsLimit));
+  if (size > annotationsLimit) errors.push(fault.tooLong(field, annotationsLimit));
   return errors;
 }
 
@@ -91,15 +90,15 @@ function validateOwners(owners: readonly OwnerReference[]): FieldError[] {
   const errors: FieldError[] = [];
   let controller: OwnerReference | undefined;
   for (const owner of owners) {
-    if (!owner.apiVersion) errors.push(invalidValue(`${field}.apiVersion`, "", "version must not be empty"));
+    if (!owner.apiVersion) errors.push(fault.invalid(`${field}.apiVersion`, "", "version must not be empty"));
     for (const key of ["kind", "name", "uid"] as const)
-      if (!owner[key]) errors.push(invalidValue(`${field}.${key}`, "", "must not be empty"));
+      if (!owner[key]) errors.push(fault.invalid(`${field}.${key}`, "", "must not be empty"));
     if (owner.apiVersion === "v1" && owner.kind === "Event")
-      errors.push(invalidValue(field, owner, "/v1, Kind=Event is disallowed from being an owner"));
+      errors.push(fault.invalid(field, owner, "/v1, Kind=Event is disallowed from being an owner"));
     if (!owner.controller) continue;
     if (controller)
       errors.push(
-        invalidValue(
+        fault.invalid(
           field,
           owners,
           `Only one reference can have Controller set to true. Found "true" in references for ${controller.kind}/${controller.name} and ${owner.kind}/${owner.name}`,
@@ -114,11 +113,11 @@ function validateFinalizers(finalizers: readonly string[], qualified: boolean): 
   const field = "metadata.finalizers";
   const errors: FieldError[] = [];
   if (finalizers.includes("orphan") && finalizers.includes("foregroundDeletion"))
-    errors.push(invalidValue(field, finalizers, "finalizer orphan and foregroundDeletion cannot be both set"));
+    errors.push(fault.invalid(field, finalizers, "finalizer orphan and foregroundDeletion cannot be both set"));
   for (const [i, finalizer] of finalizers.entries()) {
-    errors.push(...invalidForEach(field, finalizer, checkQualifiedName(finalizer)));
+    errors.push(...fault.checked(field, finalizer, checkQualifiedName));
     if (qualified && !finalizer.includes("/") && !standardFinalizers.has(finalizer))
-      errors.push(invalidValue(`${field}[${i}]`, finalizer, "name is neither a standard finalizer name nor is it fully qualified"));
+      errors.push(fault.invalid(`${field}[${i}]`, finalizer, "name is neither a standard finalizer name nor is it fully qualified"));
   }
   return errors;
 }

@@ -1,5 +1,5 @@
 import type { FieldError } from "../errors.ts";
-import { invalidForEach, invalidValue, requiredValue } from "./field-errors.ts";
+import * as fault from "./field-errors.ts";
 import { checkDnsLabel, checkDnsSubdomain, checkPathSegment } from "./names.ts";
 
 type Check = (name: string) => string[];
@@ -29,12 +29,12 @@ export function nameCheckOf({ group, plural }: { group: string; plural: string }
 
 /** What is wrong with a name such as "acme.io/foo": a domain and a path. */
 export function validateDomainPath(field: string, name: string): FieldError[] {
-  if (!name) return [requiredValue(field)];
+  if (!name) return [fault.required(field)];
   const [, domain = "", path = ""] = /^(.*?)\/(.*)$/s.exec(name) ?? [];
-  if (!domain || !path) return [invalidValue(field, name, 'must be a domain-prefixed path (such as "acme.io/foo")')];
-  const errors = invalidForEach(field, domain, checkDnsSubdomain(domain));
+  if (!domain || !path) return [fault.invalid(field, name, 'must be a domain-prefixed path (such as "acme.io/foo")')];
+  const errors = fault.checked(field, domain, checkDnsSubdomain);
   const characters = "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+";
   return new RegExp(`^${characters}$`).test(path)
     ? errors
-    : [...errors, invalidValue(field, path, `Invalid path (regex used for validation is '${characters}')`)];
+    : [...errors, fault.invalid(field, path, `Invalid path (regex used for validation is '${characters}')`)];
 }

@@ -1,7 +1,7 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { checkCidr, isStrictSubset } from "../meta/addresses.ts";
-import { forbiddenField, invalidForEach, invalidValue, requiredValue, supportedValue } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { formatLabelSelector, validateLabelSelector } from "../meta/labels.ts";
 import { checkPort, checkPortName } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
@@ -31,31 +31,30 @@ function validateSpec(spec: NetworkPolicySpec): FieldError[] {
     for (const [j, peer] of to.entries()) errors.push(...validatePeer(`spec.egress[${i}].to[${j}]`, peer));
   }
   const types = spec.policyTypes ?? [];
-  if (types.length > 2) return [...errors, invalidValue("spec.policyTypes", types, "may not specify more than two policyTypes")];
-  for (const [i, type] of types.entries()) errors.push(...supportedValue(`spec.policyTypes[${i}]`, type, ["Ingress", "Egress"]));
+  if (types.length > 2) return [...errors, fault.invalid("spec.policyTypes", types, "may not specify more than two policyTypes")];
+  for (const [i, type] of types.entries()) errors.push(...fault.supported(`spec.policyTypes[${i}]`, type, ["Ingress", "Egress"]));
   return errors;
 }
 
 function validatePort(field: string, { port, endPort, protocol }: NetworkPolicyPort): FieldError[] {
-  const errors = supportedValue(`${field}.protocol`, protocol, ["TCP", "UDP", "SCTP"]);
+  const errors = fault.supported(`${field}.protocol`, protocol, ["TCP", "UDP", "SCTP"]);
   if (typeof port === "number") {
-    errors.push(...invalidForEach(`${field}.port`, port, checkPort(port)));
+    errors.push(...fault.checked(`${field}.port`, port, checkPort));
     if (endPort !== undefined) {
-      if (port > endPort) errors.push(invalidValue(`${field}.endPort`, port, "must be greater than or equal to `port`"));
-      errors.push(...invalidForEach(`${field}.endPort`, endPort, checkPort(endPort)));
+      if (port > endPort) errors.push(fault.invalid(`${field}.endPort`, port, "must be greater than or equal to `port`"));
+      errors.push(...fault.checked(`${field}.endPort`, endPort, checkPort));
     }
     return errors;
   }
   if (endPort !== undefined)
     errors.push(
-      invalidValue(
+      fault.invalid(
         `${field}.endPort`,
         endPort,
         `may not be specified when \`port\` is ${port === undefined ? "not specified" : "non-numeric"}`,
       ),
     );
-  if (port !== undefined) errors.push(...invalidForEach(`${field}.port`, port, checkPortName(port)));
-  return errors;
+  return [...errors, ...fault.checkedIfSet(`${field}.port`, port, checkPortName)];
 }
 
 function validatePeer(field: string, { podSelector, namespaceSelector, ipBlock }: NetworkPolicyPeer): FieldError[] {
@@ -63,17 +62,17 @@ function validatePeer(field: string, { podSelector, namespaceSelector, ipBlock }
     ...validateLabelSelector(`${field}.podSelector`, podSelector),
     ...validateLabelSelector(`${field}.namespaceSelector`, namespaceSelector),
   ];
-  if (!podSelector && !namespaceSelector && !ipBlock) return [requiredValue(field, "must specify a peer")];
+  if (!podSelector && !namespaceSelector && !ipBlock) return [fault.required(field, "must specify a peer")];
   if (!ipBlock) return errors;
-  if (podSelector || namespaceSelector) errors.push(forbiddenField(field, "may not specify both ipBlock and another peer"));
-  if (!ipBlock.cidr) return [...errors, requiredValue(`${field}.ipBlock.cidr`)];
+  if (podSelector || namespaceSelector) errors.push(fault.forbidden(field, "may not specify both ipBlock and another peer"));
+  if (!ipBlock.cidr) return [...errors, fault.required(`${field}.ipBlock.cidr`)];
   const wrongRange = checkCidr(`${field}.ipBlock.cidr`, ipBlock.cidr);
   if (wrongRange.length > 0) return [...errors, ...wrongRange];
   for (const [i, range] of (ipBlock.except ?? []).entries()) {
     const path = `${field}.ipBlock.except[${i}]`;
     const wrong = checkCidr(path, range);
     if (wrong.length === 0 && !isStrictSubset(range, ipBlock.cidr))
-      wrong.push(invalidValue(path, range, "must be a strict subset of `cidr`"));
+      wrong.push(fault.invalid(path, range, "must be a strict subset of `cidr`"));
     errors.push(...wrong);
   }
   return errors;

@@ -3,7 +3,8 @@ import { validateResources } from "../core/resource-validation.ts";
 import { validateTolerations } from "../core/scheduling-validation.ts";
 import type { KindRules } from "../kind.ts";
 import { deepEqual } from "../meta/equality.ts";
-import { duplicateValue, goStruct, immutable, invalidForEach, requiredValue } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
+import { goStruct } from "../meta/go-struct.ts";
 import { checkDnsLabel } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
 import type { RuntimeClass } from "../types/node.v1.ts";
@@ -13,16 +14,16 @@ const goToleration = { Key: "", Operator: "", Value: "", Effect: "", TolerationS
 /** The rules of RuntimeClasses. */
 export const runtimeClassRules: KindRules<RuntimeClass> = {
   validate: ({ handler = "", scheduling, overhead }) => [
-    ...(handler ? invalidForEach("handler", handler, checkDnsLabel(handler)) : [requiredValue("handler")]),
+    ...fault.requiredAndChecked("handler", handler, checkDnsLabel),
     ...validateResources("overhead", { limits: overhead?.podFixed ?? {} }, new Set()),
     ...validateLabelMap("scheduling.nodeSelector", scheduling?.nodeSelector),
     ...validateTolerations("scheduling.tolerations", scheduling?.tolerations ?? []),
     ...(scheduling?.tolerations ?? []).flatMap((toleration, i, all) =>
       all.findIndex((other) => deepEqual(other, toleration)) < i
-        ? [duplicateValue(`scheduling.tolerations[${i}]`, goStruct(toleration, goToleration))]
+        ? [fault.duplicate(`scheduling.tolerations[${i}]`, goStruct(toleration, goToleration))]
         : [],
     ),
   ],
-  validateUpdate: (next, old) => immutable("handler", next.handler === old.handler, next.handler),
+  validateUpdate: (next, old) => fault.immutable("handler", next.handler === old.handler, next.handler),
   cells: ({ metadata, handler }, now) => [metadata.name, handler, age(metadata.creationTimestamp, now)],
 };

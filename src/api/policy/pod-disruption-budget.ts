@@ -1,6 +1,6 @@
 import { validateAtMostAll, validateIntOrPercent } from "../apps/pod-owner.ts";
 import type { KindRules } from "../kind.ts";
-import { invalidValue, supportedValue } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { validateLabelSelector } from "../meta/labels.ts";
 import { age } from "../meta/time.ts";
 import type { PodDisruptionBudget } from "../types/policy.v1.ts";
@@ -11,13 +11,13 @@ export const podDisruptionBudgetRules: KindRules<PodDisruptionBudget> = {
     const { minAvailable, maxUnavailable, selector, unhealthyPodEvictionPolicy } = spec ?? {};
     const errors =
       minAvailable !== undefined && maxUnavailable !== undefined
-        ? [invalidValue("spec", spec, "minAvailable and maxUnavailable cannot be both set")]
+        ? [fault.invalid("spec", spec, "minAvailable and maxUnavailable cannot be both set")]
         : [];
     for (const [key, value] of Object.entries({ minAvailable, maxUnavailable }))
       errors.push(...validateIntOrPercent(`spec.${key}`, value), ...validateAtMostAll(`spec.${key}`, value));
     errors.push(...validateLabelSelector("spec.selector", selector));
     if (unhealthyPodEvictionPolicy !== undefined)
-      errors.push(...supportedValue("spec.unhealthyPodEvictionPolicy", unhealthyPodEvictionPolicy, ["AlwaysAllow", "IfHealthyBudget"]));
+      errors.push(...fault.supported("spec.unhealthyPodEvictionPolicy", unhealthyPodEvictionPolicy, ["AlwaysAllow", "IfHealthyBudget"]));
     return errors;
   },
   cells: ({ metadata, spec, status }, now) => [

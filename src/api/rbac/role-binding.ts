@@ -1,7 +1,8 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { deepEqual } from "../meta/equality.ts";
-import { goStruct, invalidForEach, invalidValue, notSupported, requiredValue } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
+import { goStruct } from "../meta/go-struct.ts";
 import { checkDnsSubdomain, checkPathSegment } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
 import type { ClusterRoleBinding, RoleBinding, RoleRef, Subject } from "../types/rbac.v1.ts";
@@ -31,7 +32,7 @@ function rulesFor<T extends Binding>(roleKinds: readonly string[], clusterWide: 
     validateUpdate: ({ roleRef }, old) =>
       deepEqual(roleRef, old.roleRef)
         ? []
-        : [invalidValue("roleRef", goStruct(roleRef, { APIGroup: "", Kind: "", Name: "" }), "cannot change roleRef")],
+        : [fault.invalid("roleRef", goStruct(roleRef, { APIGroup: "", Kind: "", Name: "" }), "cannot change roleRef")],
     cells: ({ metadata, roleRef, subjects }, now) => [
       metadata.name,
       `${roleRef?.kind}/${roleRef?.name}`,
@@ -51,22 +52,20 @@ function namesOf(subjects: readonly Subject[] | undefined, kind: string): string
 function validateRoleRef(roleRef: RoleRef | undefined, kinds: readonly string[]): FieldError[] {
   const { apiGroup = "", kind = "", name = "" } = roleRef ?? {};
   const errors: FieldError[] = [];
-  if (apiGroup !== group) errors.push(notSupported("roleRef.apiGroup", apiGroup, [group]));
-  if (!kinds.includes(kind)) errors.push(notSupported("roleRef.kind", kind, kinds));
-  if (!name) errors.push(requiredValue("roleRef.name"));
-  else errors.push(...invalidForEach("roleRef.name", name, checkPathSegment(name)));
-  return errors;
+  if (apiGroup !== group) errors.push(fault.notSupported("roleRef.apiGroup", apiGroup, [group]));
+  if (!kinds.includes(kind)) errors.push(fault.notSupported("roleRef.kind", kind, kinds));
+  return [...errors, ...fault.requiredAndChecked("roleRef.name", name, checkPathSegment)];
 }
 
 function validateSubject(field: string, { kind, name = "", namespace, apiGroup = "" }: Subject, clusterWide: boolean): FieldError[] {
   const errors: FieldError[] = [];
-  if (!name) errors.push(requiredValue(`${field}.name`));
+  if (!name) errors.push(fault.required(`${field}.name`));
   if (kind === "ServiceAccount") {
-    if (name) errors.push(...invalidForEach(`${field}.name`, name, checkDnsSubdomain(name)));
-    if (apiGroup) errors.push(notSupported(`${field}.apiGroup`, apiGroup, [""]));
-    if (!namespace && clusterWide) errors.push(requiredValue(`${field}.namespace`));
+    errors.push(...fault.checkedIfNonEmpty(`${field}.name`, name, checkDnsSubdomain));
+    if (apiGroup) errors.push(fault.notSupported(`${field}.apiGroup`, apiGroup, [""]));
+    if (!namespace && clusterWide) errors.push(fault.required(`${field}.namespace`));
   } else if (kind === "User" || kind === "Group") {
-    if (apiGroup !== group) errors.push(notSupported(`${field}.apiGroup`, apiGroup, [group]));
-  } else errors.push(notSupported(`${field}.kind`, kind ?? "", ["ServiceAccount", "User", "Group"]));
+    if (apiGroup !== group) errors.push(fault.notSupported(`${field}.apiGroup`, apiGroup, [group]));
+  } else errors.push(fault.notSupported(`${field}.kind`, kind ?? "", ["ServiceAccount", "User", "Group"]));
   return errors;
 }

@@ -1,6 +1,7 @@
 import type { KindRules } from "../kind.ts";
 import { deepEqual } from "../meta/equality.ts";
-import { goStruct, immutable } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
+import { goStruct } from "../meta/go-struct.ts";
 import { age } from "../meta/time.ts";
 import { defaultClaim, validateClaim, validateSelectors, validateSlice } from "./device-validation.ts";
 import type { DeviceClass, ResourceClaim, ResourceClaimTemplate, ResourceSlice } from "../types/resource.v1.ts";
@@ -31,7 +32,7 @@ export const deviceClassRules: KindRules<DeviceClass> = {
 export const resourceClaimRules: KindRules<ResourceClaim> = {
   default: ({ spec }) => defaultClaim(spec),
   validate: ({ spec }, old) => (old ? [] : validateClaim("spec", spec)),
-  validateUpdate: ({ spec }, old) => immutable("spec", deepEqual(spec, old.spec), goStruct(spec, goClaim)),
+  validateUpdate: ({ spec }, old) => fault.immutable("spec", deepEqual(spec, old.spec), goStruct(spec, goClaim)),
   cells: ({ metadata, status }, now) => [
     metadata.name,
     claimState(metadata.deletionTimestamp, status),
@@ -43,7 +44,7 @@ export const resourceClaimRules: KindRules<ResourceClaim> = {
 export const resourceClaimTemplateRules: KindRules<ResourceClaimTemplate> = {
   default: ({ spec }) => defaultClaim(spec?.spec),
   validate: ({ spec }) => validateClaim("spec.spec", spec?.spec),
-  validateUpdate: ({ spec }, old) => immutable("spec", deepEqual(spec, old.spec), goStruct(spec, { Spec: goClaim })),
+  validateUpdate: ({ spec }, old) => fault.immutable("spec", deepEqual(spec, old.spec), goStruct(spec, { Spec: goClaim })),
   cells: ({ metadata }, now) => [metadata.name, age(metadata.creationTimestamp, now)],
 };
 
@@ -51,9 +52,9 @@ export const resourceClaimTemplateRules: KindRules<ResourceClaimTemplate> = {
 export const resourceSliceRules: KindRules<ResourceSlice> = {
   validate: ({ spec }) => validateSlice(spec),
   validateUpdate: ({ spec }, { spec: old }) => [
-    ...immutable("spec.pool.name", spec?.pool?.name === old?.pool?.name, spec?.pool?.name ?? ""),
-    ...immutable("spec.driver", spec?.driver === old?.driver, spec?.driver ?? ""),
-    ...immutable("spec.nodeName", spec?.nodeName === old?.nodeName, spec?.nodeName ?? null),
+    ...fault.immutable("spec.pool.name", spec?.pool?.name === old?.pool?.name, spec?.pool?.name ?? ""),
+    ...fault.immutable("spec.driver", spec?.driver === old?.driver, spec?.driver ?? ""),
+    ...fault.immutable("spec.nodeName", spec?.nodeName === old?.nodeName, spec?.nodeName ?? null),
   ],
   cells: ({ metadata, spec }, now) => [
     metadata.name,

@@ -1,6 +1,6 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
-import { forbiddenField, oneOf } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { age } from "../meta/time.ts";
 import type { PriorityClass } from "../types/scheduling.v1.ts";
 
@@ -20,7 +20,7 @@ export const priorityClassRules: KindRules<PriorityClass> = {
     if (name.startsWith("system-")) {
       if (system[name] !== value)
         errors.push(
-          forbiddenField(
+          fault.forbidden(
             "metadata.name",
             "priority class names with 'system-' prefix are reserved for system use only. error: " +
               (system[name] === undefined
@@ -28,13 +28,12 @@ export const priorityClassRules: KindRules<PriorityClass> = {
                 : `value of ${name} PriorityClass must be ${system[name]}`),
           ),
         );
-    } else if (value > highest) errors.push(forbiddenField("value", `maximum allowed value of a user defined priority is ${highest}`));
-    errors.push(...oneOf("preemptionPolicy", preemptionPolicy, ["PreemptLowerPriority", "Never"]));
-    return errors;
+    } else if (value > highest) errors.push(fault.forbidden("value", `maximum allowed value of a user defined priority is ${highest}`));
+    return [...errors, ...fault.oneOf("preemptionPolicy", preemptionPolicy, ["PreemptLowerPriority", "Never"])];
   },
   validateUpdate({ value, preemptionPolicy }, old) {
     const errors: FieldError[] = [];
-    if (value !== old.value) errors.push(forbiddenField("value", "may not be changed in an update."));
+    if (value !== old.value) errors.push(fault.forbidden("value", "may not be changed in an update."));
     if (preemptionPolicy !== old.preemptionPolicy)
       errors.push({
         reason: "FieldValueInvalid",

@@ -1,7 +1,7 @@
 import { correlate } from "../apiextensions/rules.ts";
 import type { FieldError } from "../errors.ts";
 import { deepEqual } from "../meta/equality.ts";
-import { duplicateValue, invalidValue, notSupported, requiredValue, tooLong, tooMany, wrongType } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import type { JSONSchemaProps } from "../types/apiextensions.v1.ts";
 import { isFormat } from "./formats.ts";
 import { goRegExp } from "./go-regexp.ts";
@@ -45,7 +45,7 @@ function typeCheck(schema: JSONSchemaProps): Check | undefined {
   return (value, path, errors) => {
     const actual = typeName(value);
     if (allowed.includes(actual) || (actual === "integer" && schema.type === "number")) return;
-    errors.push(wrongType(path || "<nil>", actual, `${path} in body must be of type ${wanted}: "${actual}"`));
+    errors.push(fault.wrongType(path || "<nil>", actual, `${path} in body must be of type ${wanted}: "${actual}"`));
   };
 }
 
@@ -58,7 +58,7 @@ function enumCheck({ enum: values }: JSONSchemaProps): Check | undefined {
   const texts = new Set(values.map((value) => JSON.stringify(value)));
   const shown = values.map((value) => (typeof value === "string" ? value : JSON.stringify(value)));
   return (value, path, errors) => {
-    if (!texts.has(JSON.stringify(value))) errors.push(notSupported(path, value, shown));
+    if (!texts.has(JSON.stringify(value))) errors.push(fault.notSupported(path, value, shown));
   };
 }
 
@@ -67,12 +67,12 @@ function stringCheck({ pattern, minLength = 0, maxLength = Number.POSITIVE_INFIN
   const expression = pattern === undefined ? undefined : tolerant(pattern);
   return (value, path, errors) => {
     if (typeof value !== "string") return;
-    if (value.length > maxLength && [...value].length > maxLength) errors.push(tooLong(path, maxLength));
+    if (value.length > maxLength && [...value].length > maxLength) errors.push(fault.tooLong(path, maxLength));
     else if (value.length < minLength * 2 && [...value].length < minLength)
-      errors.push(invalidValue(path, value, `${path} in body should be at least ${minLength} chars long`));
-    else if (expression && !expression.test(value)) errors.push(invalidValue(path, value, `${path} in body should match '${pattern}'`));
+      errors.push(fault.invalid(path, value, `${path} in body should be at least ${minLength} chars long`));
+    else if (expression && !expression.test(value)) errors.push(fault.invalid(path, value, `${path} in body should match '${pattern}'`));
     if (format && !isFormat(format, value))
-      errors.push(wrongType(path, value, `${path} in body must be of type ${format}: ${JSON.stringify(value)}`));
+      errors.push(fault.wrongType(path, value, `${path} in body must be of type ${format}: ${JSON.stringify(value)}`));
   };
 }
 
@@ -93,7 +93,7 @@ function numberChecks(schema: JSONSchemaProps): (Check | undefined)[] {
     return (value, path, errors) => {
       // Upstream compares whole numbers with a whole limit.
       const shown = typeof value === "number" && Number.isInteger(value) ? Math.trunc(limit) : limit;
-      if (typeof value === "number" && !fits(value)) errors.push(invalidValue(path, value, `${path} in body should be ${should}${shown}`));
+      if (typeof value === "number" && !fits(value)) errors.push(fault.invalid(path, value, `${path} in body should be ${should}${shown}`));
     };
   };
   const limit = type === "integer" || type === "number" ? formatLimits[format] : undefined;
@@ -102,7 +102,7 @@ function numberChecks(schema: JSONSchemaProps): (Check | undefined)[] {
       ? undefined
       : (value, path, errors) => {
           if (typeof value === "number" && (value >= limit || value < -limit))
-            errors.push(invalidValue("<nil>", "", `Checked value must be of type ${type} with format ${format} in ${path}`));
+            errors.push(fault.invalid("<nil>", "", `Checked value must be of type ${type} with format ${format} in ${path}`));
         },
     multipleOf === undefined
       ? undefined
@@ -117,7 +117,7 @@ function numberChecks(schema: JSONSchemaProps): (Check | undefined)[] {
 }
 
 function combinationChecks({ allOf, anyOf, oneOf, not }: JSONSchemaProps): (Check | undefined)[] {
-  const refuse = (path: string, what: string): FieldError => invalidValue("<nil>", "", `"${path}" must ${what}`);
+  const refuse = (path: string, what: string): FieldError => fault.invalid("<nil>", "", `"${path}" must ${what}`);
   const all = allOf?.map(checkOf);
   const any = anyOf?.map(checkOf);
   const one = oneOf?.map(checkOf);
@@ -171,8 +171,8 @@ function listCheck(schema: JSONSchemaProps): Check {
   const keys = schema["x-kubernetes-list-type"] === "map" ? (schema["x-kubernetes-list-map-keys"] ?? []) : undefined;
   return (value, path, errors, old) => {
     if (!Array.isArray(value)) return;
-    if (value.length > maxItems) errors.push(tooMany(path, value.length, maxItems));
-    if (value.length < minItems) errors.push(invalidValue(path, value.length, `${path} in body should have at least ${minItems} items`));
+    if (value.length > maxItems) errors.push(fault.tooMany(path, value.length, maxItems));
+    if (value.length < minItems) errors.push(fault.invalid(path, value.length, `${path} in body should have at least ${minItems} items`));
     const before = keys && Array.isArray(old) ? correlate(old, keys) : undefined;
     if (each) for (const [i, item] of value.entries()) each(item, `${path}[${i}]`, errors, before?.(item));
   };
@@ -188,7 +188,7 @@ function uniqueCheck(schema: JSONSchemaProps): Check | undefined {
     for (const [i, item] of value.entries()) {
       const identity: unknown = listType === "map" && isJsonObject(item) ? Object.fromEntries(keys.map((key) => [key, item[key]])) : item;
       const text = JSON.stringify(identity);
-      if (seen.has(text)) errors.push(duplicateValue(`${path}[${i}]`, identity));
+      if (seen.has(text)) errors.push(fault.duplicate(`${path}[${i}]`, identity));
       seen.add(text);
     }
   };
@@ -203,10 +203,10 @@ function objectCheck(schema: JSONSchemaProps): Check {
     const before = isJsonObject(old) ? old : undefined;
     const prefix = path ? `${path}.` : "";
     const names = Object.keys(value);
-    if (names.length > maxProperties) errors.push(tooMany(path, names.length, maxProperties));
+    if (names.length > maxProperties) errors.push(fault.tooMany(path, names.length, maxProperties));
     if (names.length < minProperties)
-      errors.push(invalidValue(path, names.length, `${path} in body should have at least ${minProperties} properties`));
-    for (const name of required) if (value[name] === undefined) errors.push(requiredValue(prefix + name));
+      errors.push(fault.invalid(path, names.length, `${path} in body should have at least ${minProperties} properties`));
+    for (const name of required) if (value[name] === undefined) errors.push(fault.required(prefix + name));
     for (const name of names) (properties.get(name) ?? others)?.(value[name], prefix + name, errors, before?.[name]);
   };
 }
@@ -216,10 +216,10 @@ function embeddedCheck(schema: JSONSchemaProps): Check | undefined {
   return (value, path, errors) => {
     if (!isJsonObject(value)) return;
     const { apiVersion, kind } = value;
-    for (const name of ["apiVersion", "kind"]) if (value[name] === undefined) errors.push(requiredValue(`${path}.${name}`));
-    if (apiVersion === "") errors.push(invalidValue(`${path}.apiVersion`, "", "must not be empty"));
+    for (const name of ["apiVersion", "kind"]) if (value[name] === undefined) errors.push(fault.required(`${path}.${name}`));
+    if (apiVersion === "") errors.push(fault.invalid(`${path}.apiVersion`, "", "must not be empty"));
     else if (typeof apiVersion === "string" && apiVersion.split("/").length > 2)
-      errors.push(invalidValue(`${path}.apiVersion`, apiVersion, `unexpected GroupVersion string: ${apiVersion}`));
-    if (kind === "") errors.push(invalidValue(`${path}.kind`, "", "must not be empty"));
+      errors.push(fault.invalid(`${path}.apiVersion`, apiVersion, `unexpected GroupVersion string: ${apiVersion}`));
+    if (kind === "") errors.push(fault.invalid(`${path}.kind`, "", "must not be empty"));
   };
 }

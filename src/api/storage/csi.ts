@@ -1,18 +1,8 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { deepEqual } from "../meta/equality.ts";
-import {
-  duplicateValue,
-  forbiddenField,
-  goStruct,
-  immutable,
-  invalidForEach,
-  invalidValue,
-  nonNegative,
-  requiredValue,
-  supportedValue,
-  tooLong,
-} from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
+import { goStruct } from "../meta/go-struct.ts";
 import { validateLabelSelector } from "../meta/labels.ts";
 import { checkDnsSubdomain, checkQualifiedName } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
@@ -41,19 +31,19 @@ export const csiDriverRules: KindRules<CSIDriver> = {
     if (!deepEqual(spec, old.spec)) metadata.generation = (old.metadata.generation ?? 0) + 1;
   },
   validate: ({ spec }) => [
-    ...(spec.volumeLifecycleModes ?? []).flatMap((mode) => supportedValue("spec.volumeLifecycleModes", mode, ["Persistent", "Ephemeral"])),
-    ...supportedValue("spec.fsGroupPolicy", spec.fsGroupPolicy, ["File", "None", "ReadWriteOnceWithFSType"]),
+    ...(spec.volumeLifecycleModes ?? []).flatMap((mode) => fault.supported("spec.volumeLifecycleModes", mode, ["Persistent", "Ephemeral"])),
+    ...fault.supported("spec.fsGroupPolicy", spec.fsGroupPolicy, ["File", "None", "ReadWriteOnceWithFSType"]),
     ...(spec.tokenRequests ?? []).flatMap(({ audience, expirationSeconds }, i, all) => {
       const field = `spec.tokenRequests[${i}]`;
       return [
-        ...(all.findIndex((other) => other.audience === audience) < i ? [duplicateValue(`${field}.audience`, audience)] : []),
+        ...(all.findIndex((other) => other.audience === audience) < i ? [fault.duplicate(`${field}.audience`, audience)] : []),
         ...(expirationSeconds === undefined ? [] : validateExpiration(`${field}.expirationSeconds`, expirationSeconds)),
       ];
     }),
   ],
   validateUpdate: ({ spec }, old) => [
-    ...immutable("spec.attachedRequired", spec.attachRequired === old.spec.attachRequired, spec.attachRequired),
-    ...immutable(
+    ...fault.immutable("spec.attachedRequired", spec.attachRequired === old.spec.attachRequired, spec.attachRequired),
+    ...fault.immutable(
       "spec.volumeLifecycleModes",
       deepEqual(spec.volumeLifecycleModes, old.spec.volumeLifecycleModes),
       spec.volumeLifecycleModes,
@@ -81,14 +71,14 @@ export const csiDriverRules: KindRules<CSIDriver> = {
 
 /** What is wrong with the name of a driver: at most 63 characters of a DNS subdomain, big letters allowed. */
 export function validateDriverName(field: string, name: string | undefined): FieldError[] {
-  if (!name) return [requiredValue(field)];
-  const long = name.length > 63 ? [tooLong(field, 63)] : [];
-  return [...long, ...invalidForEach(field, name, checkDnsSubdomain(name.toLowerCase()))];
+  if (!name) return [fault.required(field)];
+  const long = name.length > 63 ? [fault.tooLong(field, 63)] : [];
+  return [...long, ...fault.invalidEach(field, name, checkDnsSubdomain(name.toLowerCase()))];
 }
 
 function validateExpiration(field: string, seconds: number): FieldError[] {
-  if (seconds < 600) return [invalidValue(field, seconds, "may not specify a duration less than 10 minutes")];
-  return seconds > 2 ** 32 ? [invalidValue(field, seconds, "may not specify a duration larger than 2^32 seconds")] : [];
+  if (seconds < 600) return [fault.invalid(field, seconds, "may not specify a duration less than 10 minutes")];
+  return seconds > 2 ** 32 ? [fault.invalid(field, seconds, "may not specify a duration larger than 2^32 seconds")] : [];
 }
 
 const goDriver = {
@@ -112,21 +102,21 @@ export const csiNodeRules: KindRules<CSINode> = {
       const field = `spec.drivers[${i}]`;
       return [
         ...validateDriverName(`${field}.name`, name),
-        ...(nodeID ? [] : [requiredValue(`${field}.nodeID`)]),
-        ...(nodeID.length > 256 ? [invalidValue(`${field}.nodeID`, nodeID, "must be 256 characters or less")] : []),
-        ...nonNegative(`${field}.allocatable.count`, allocatable?.count),
-        ...(all.findIndex((other) => other.name === name) < i ? [duplicateValue(`${field}.name`, name)] : []),
+        ...(nodeID ? [] : [fault.required(`${field}.nodeID`)]),
+        ...(nodeID.length > 256 ? [fault.invalid(`${field}.nodeID`, nodeID, "must be 256 characters or less")] : []),
+        ...fault.nonNegative(`${field}.allocatable.count`, allocatable?.count),
+        ...(all.findIndex((other) => other.name === name) < i ? [fault.duplicate(`${field}.name`, name)] : []),
         ...topologyKeys.flatMap((key, j) => [
-          ...(topologyKeys.indexOf(key) < j ? [duplicateValue(field, key)] : []),
-          ...(key ? [] : [requiredValue(field)]),
-          ...invalidForEach(field, key, checkQualifiedName(key)),
+          ...(topologyKeys.indexOf(key) < j ? [fault.duplicate(field, key)] : []),
+          ...(key ? [] : [fault.required(field)]),
+          ...fault.checked(field, key, checkQualifiedName),
         ]),
       ];
     }),
   validateUpdate: ({ spec }, old) =>
     (spec?.drivers ?? []).flatMap((driver) => {
       const before = old.spec?.drivers?.find(({ name }) => name === driver.name);
-      return immutable("spec.drivers", !before || sameDriver(driver, before), goStruct(driver, goDriver));
+      return fault.immutable("spec.drivers", !before || sameDriver(driver, before), goStruct(driver, goDriver));
     }),
   cells: ({ metadata, spec }, now) => [metadata.name, spec?.drivers?.length ?? 0, age(metadata.creationTimestamp, now)],
 };
@@ -135,11 +125,11 @@ export const csiNodeRules: KindRules<CSINode> = {
 export const csiStorageCapacityRules: KindRules<CSIStorageCapacity> = {
   validate: ({ storageClassName = "", nodeTopology }) => [
     ...validateLabelSelector("nodeTopology", nodeTopology),
-    ...invalidForEach("storageClassName", storageClassName, checkDnsSubdomain(storageClassName)),
+    ...fault.checked("storageClassName", storageClassName, checkDnsSubdomain),
   ],
   validateUpdate: (next, old) => [
-    ...immutable("nodeTopology", deepEqual(next.nodeTopology, old.nodeTopology), next.nodeTopology),
-    ...immutable("storageClassName", next.storageClassName === old.storageClassName, next.storageClassName),
+    ...fault.immutable("nodeTopology", deepEqual(next.nodeTopology, old.nodeTopology), next.nodeTopology),
+    ...fault.immutable("storageClassName", next.storageClassName === old.storageClassName, next.storageClassName),
   ],
   cells: ({ metadata }) => [metadata.name, metadata.creationTimestamp ?? null],
 };
@@ -152,15 +142,13 @@ export const volumeAttachmentRules: KindRules<VolumeAttachment> = {
     const errors: FieldError[] = validateDriverName("spec.attacher", spec?.attacher);
     const { persistentVolumeName, inlineVolumeSpec } = spec?.source ?? {};
     if (persistentVolumeName === undefined && !inlineVolumeSpec)
-      errors.push(requiredValue("spec.source", "must specify exactly one of inlineVolumeSpec and persistentVolumeName"));
+      errors.push(fault.required("spec.source", "must specify exactly one of inlineVolumeSpec and persistentVolumeName"));
     if (persistentVolumeName === "")
-      errors.push(requiredValue("spec.source.persistentVolumeName", "must specify non empty persistentVolumeName"));
-    if (persistentVolumeName !== undefined)
-      errors.push(...invalidForEach("spec.source.persistentVolumeName", persistentVolumeName, checkDnsSubdomain(persistentVolumeName)));
-    errors.push(...invalidForEach("spec.nodeName", spec?.nodeName ?? "", checkDnsSubdomain(spec?.nodeName ?? "")));
-    return errors;
+      errors.push(fault.required("spec.source.persistentVolumeName", "must specify non empty persistentVolumeName"));
+    errors.push(...fault.checkedIfSet("spec.source.persistentVolumeName", persistentVolumeName, checkDnsSubdomain));
+    return [...errors, ...fault.checked("spec.nodeName", spec?.nodeName ?? "", checkDnsSubdomain)];
   },
-  validateUpdate: ({ spec }, old) => immutable("spec", deepEqual(spec, old.spec), goStruct(spec, goAttachment)),
+  validateUpdate: ({ spec }, old) => fault.immutable("spec", deepEqual(spec, old.spec), goStruct(spec, goAttachment)),
   cells: ({ metadata, spec, status }, now) => [
     metadata.name,
     spec.attacher,
@@ -178,14 +166,14 @@ export const volumeAttributesClassRules: KindRules<VolumeAttributesClass> = {
   },
   validate: ({ driverName, parameters }) => [
     ...(driverName
-      ? invalidForEach("driverName", driverName.toLowerCase(), checkQualifiedName(driverName.toLowerCase()))
-      : [requiredValue("driverName")]),
-    ...(Object.keys(parameters ?? {}).length > 0 ? [] : [requiredValue("parameters", "must contain at least one key/value pair")]),
+      ? fault.invalidEach("driverName", driverName.toLowerCase(), checkQualifiedName(driverName.toLowerCase()))
+      : [fault.required("driverName")]),
+    ...(Object.keys(parameters ?? {}).length > 0 ? [] : [fault.required("parameters", "must contain at least one key/value pair")]),
   ],
   validateUpdate(next, old) {
     const errors: FieldError[] = [];
-    if (next.driverName !== old.driverName) errors.push(forbiddenField("driverName", "updates to driverName are forbidden."));
-    if (!deepEqual(next.parameters, old.parameters)) errors.push(forbiddenField("parameters", "updates to parameters are forbidden."));
+    if (next.driverName !== old.driverName) errors.push(fault.forbidden("driverName", "updates to driverName are forbidden."));
+    if (!deepEqual(next.parameters, old.parameters)) errors.push(fault.forbidden("parameters", "updates to parameters are forbidden."));
     return errors;
   },
   cells: ({ metadata, driverName }, now) => [metadata.name, driverName, age(metadata.creationTimestamp, now)],

@@ -1,7 +1,7 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import { deepEqual } from "../meta/equality.ts";
-import { duplicateValue, immutable, invalidForEach, requiredValue, supportedValue } from "../meta/field-errors.ts";
+import * as fault from "../meta/field-errors.ts";
 import { checkQualifiedName } from "../meta/names.ts";
 import { age } from "../meta/time.ts";
 import type { TopologySelectorTerm } from "../types/core.v1.ts";
@@ -24,21 +24,27 @@ export const storageClassRules: KindRules<StorageClass> = {
   },
   validate({ provisioner = "", parameters = {}, reclaimPolicy, volumeBindingMode, allowedTopologies = [] }) {
     const errors: FieldError[] = provisioner
-      ? invalidForEach("provisioner", provisioner.toLowerCase(), checkQualifiedName(provisioner.toLowerCase()))
-      : [requiredValue("provisioner")];
+      ? fault.invalidEach("provisioner", provisioner.toLowerCase(), checkQualifiedName(provisioner.toLowerCase()))
+      : [fault.required("provisioner")];
     for (const key of Object.keys(parameters))
       if (!key)
-        errors.push({ ...requiredValue("parameters"), reason: "FieldValueInvalid", message: 'Invalid value: "": field can not be empty.' });
-    if (reclaimPolicy) errors.push(...supportedValue("reclaimPolicy", reclaimPolicy, ["Delete", "Retain"]));
+        errors.push({
+          ...fault.required("parameters"),
+          reason: "FieldValueInvalid",
+          message: 'Invalid value: "": field can not be empty.',
+        });
+    if (reclaimPolicy) errors.push(...fault.supported("reclaimPolicy", reclaimPolicy, ["Delete", "Retain"]));
     errors.push(
-      ...supportedValue("volumeBindingMode", volumeBindingMode, ["Immediate", "WaitForFirstConsumer"]),
+      ...fault.supported("volumeBindingMode", volumeBindingMode, ["Immediate", "WaitForFirstConsumer"]),
       ...validateTopologies(allowedTopologies),
     );
     return errors;
   },
   validateUpdate: (next, old) => [
-    ...immutable("parameters", deepEqual(next.parameters ?? {}, old.parameters ?? {}), next.parameters ?? null),
-    ...(["provisioner", "reclaimPolicy", "volumeBindingMode"] as const).flatMap((key) => immutable(key, next[key] === old[key], next[key])),
+    ...fault.immutable("parameters", deepEqual(next.parameters ?? {}, old.parameters ?? {}), next.parameters ?? null),
+    ...(["provisioner", "reclaimPolicy", "volumeBindingMode"] as const).flatMap((key) =>
+      fault.immutable(key, next[key] === old[key], next[key]),
+    ),
   ],
   cells(storageClass, now) {
     const { metadata, provisioner, reclaimPolicy, volumeBindingMode, allowVolumeExpansion } = storageClass;
@@ -60,16 +66,16 @@ function validateTopologies(terms: readonly TopologySelectorTerm[]): FieldError[
     const field = `allowedTopologies[${i}].matchLabelExpressions`;
     const chosen: Record<string, string[]> = {};
     const errors = matchLabelExpressions.flatMap(({ key = "", values = [] }, j) => {
-      const twice = Object.hasOwn(chosen, key) ? [duplicateValue(`${field}[${j}].key`, key)] : [];
+      const twice = Object.hasOwn(chosen, key) ? [fault.duplicate(`${field}[${j}].key`, key)] : [];
       chosen[key] = [...values].sort();
       return [
-        ...(values.length === 0 ? [requiredValue(`${field}[${j}].values`)] : []),
-        ...values.flatMap((value, k) => (values.indexOf(value) < k ? [duplicateValue(`${field}[${j}].values[${k}]`, value)] : [])),
-        ...invalidForEach(`${field}[${j}].key`, key, checkQualifiedName(key)),
+        ...(values.length === 0 ? [fault.required(`${field}[${j}].values`)] : []),
+        ...values.flatMap((value, k) => (values.indexOf(value) < k ? [fault.duplicate(`${field}[${j}].values[${k}]`, value)] : [])),
+        ...fault.checked(`${field}[${j}].key`, key, checkQualifiedName),
         ...twice,
       ];
     });
-    errors.push(...seen.filter((other) => deepEqual(other, chosen)).map(() => duplicateValue(field, "")));
+    errors.push(...seen.filter((other) => deepEqual(other, chosen)).map(() => fault.duplicate(field, "")));
     seen.push(chosen);
     return errors;
   });

@@ -1,4 +1,5 @@
 import { type FieldError, internalError, invalid } from "../../api/errors.ts";
+import { hasNodePorts, needsHealthPort } from "../../api/core/service.ts";
 import { validateClusterIPs } from "../../api/core/service-addresses.ts";
 import { Services } from "../../api/types/resources.ts";
 import type { Service, ServicePort, ServiceSpec } from "../../api/types/core.v1.ts";
@@ -72,7 +73,6 @@ export class ServiceAllocation implements ResourceHooks {
   };
 
   private complete(spec: ServiceSpec, old: ServiceSpec | undefined, claim: Claim): void {
-    if (old) carryOver(spec, old);
     if (spec.type === "ExternalName") {
       for (const member of ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"] as const)
         delete spec[member];
@@ -136,9 +136,9 @@ export class ServiceAllocation implements ResourceHooks {
     if (needsNodePorts(spec)) {
       const mine = new Map<number, string[]>();
       for (const [index, port] of (spec.ports ?? []).entries()) this.giveNodePort(spec, port, index, mine, claim);
-    } else if (!usesNodePorts(spec)) for (const port of spec.ports ?? []) forgetNodePort(port, old);
-    if (needsHealthCheckPort(spec)) this.giveHealthCheckPort(spec, claim);
-    else if (old && needsHealthCheckPort(old)) delete spec.healthCheckNodePort;
+    } else if (!hasNodePorts(spec.type)) for (const port of spec.ports ?? []) forgetNodePort(port, old);
+    if (needsHealthPort(spec)) this.giveHealthCheckPort(spec, claim);
+    else if (old && needsHealthPort(old)) delete spec.healthCheckNodePort;
   }
 
   /** Ports of one Service with different protocols may share a number: those with the same port do. */
@@ -213,27 +213,6 @@ function holdingOf(service: Service | undefined): Holding {
   return { address: spec?.clusterIP ? parseIPv4(spec.clusterIP) : undefined, ports };
 }
 
-/** What a client that sends a whole Service may leave out keeps its value, as upstream's patchAllocatedValues does. */
-function carryOver(spec: ServiceSpec, old: ServiceSpec): void {
-  if (spec.type !== "ExternalName" && old.type !== "ExternalName") {
-    if (!spec.clusterIP && !spec.clusterIPs?.length) {
-      spec.clusterIP = old.clusterIP;
-      spec.clusterIPs = old.clusterIPs && [...old.clusterIPs];
-    }
-    const listed = spec.clusterIPs?.[0];
-    if (spec.clusterIP && (!listed || (listed === old.clusterIP && listed !== spec.clusterIP))) spec.clusterIPs = [spec.clusterIP];
-    if (!spec.ipFamilies?.length && old.ipFamilies) spec.ipFamilies = [...old.ipFamilies];
-    spec.ipFamilyPolicy ??= old.ipFamilyPolicy;
-  }
-  if (usesNodePorts(spec) && usesNodePorts(old))
-    for (const port of spec.ports ?? []) {
-      const before = old.ports?.find(({ name }) => (name ?? "") === (port.name ?? ""));
-      if (!port.nodePort && before?.nodePort && !spec.ports?.some(({ nodePort }) => nodePort === before.nodePort))
-        port.nodePort = before.nodePort;
-    }
-  if (needsHealthCheckPort(spec) && needsHealthCheckPort(old)) spec.healthCheckNodePort ||= old.healthCheckNodePort;
-}
-
 /** A type without node ports forgets those that it had before; one that the client asks for anew is left for validation to refuse. */
 function forgetNodePort(port: ServicePort, old: ServiceSpec | undefined): void {
   if (old?.ports?.some(({ nodePort }) => nodePort === port.nodePort)) delete port.nodePort;
@@ -243,14 +222,6 @@ function isHeadless(spec: ServiceSpec): boolean {
   return spec.clusterIP === "None" || spec.clusterIPs?.[0] === "None";
 }
 
-function usesNodePorts(spec: ServiceSpec): boolean {
-  return spec.type === "NodePort" || spec.type === "LoadBalancer";
-}
-
 function needsNodePorts(spec: ServiceSpec): boolean {
   return spec.type === "NodePort" || (spec.type === "LoadBalancer" && spec.allocateLoadBalancerNodePorts !== false);
-}
-
-function needsHealthCheckPort(spec: ServiceSpec): boolean {
-  return spec.type === "LoadBalancer" && spec.externalTrafficPolicy === "Local";
 }

@@ -1,5 +1,5 @@
 import { badRequest, type FieldError, invalid } from "../../api/errors.ts";
-import { forbiddenField, requiredValue, tooLong } from "../../api/meta/field-errors.ts";
+import * as fault from "../../api/meta/field-errors.ts";
 import type { DeleteOptions, ListOptions, WatchOptions } from "../call.ts";
 import { isTrue } from "../request-path.ts";
 
@@ -36,9 +36,9 @@ export function writeQuery(query: URLSearchParams, kind: string, applies = false
 
 function managerErrors(fieldManager: string | undefined, force: string | null, applies: boolean): FieldError[] {
   const errors: FieldError[] = [];
-  if (applies && !fieldManager) errors.push(requiredValue("fieldManager", "is required for apply patch"));
-  if (!applies && force !== null) errors.push(forbiddenField("force", "may not be specified for non-apply patch"));
-  if (fieldManager && fieldManager.length > 128) errors.push(tooLong("fieldManager", 128));
+  if (applies && !fieldManager) errors.push(fault.required("fieldManager", "is required for apply patch"));
+  if (!applies && force !== null) errors.push(fault.forbidden("force", "may not be specified for non-apply patch"));
+  if (fieldManager && fieldManager.length > 128) errors.push(fault.tooLong("fieldManager", 128));
   return errors;
 }
 

@@ -1,5 +1,5 @@
 import { badRequest, type FieldError, invalid, notFound } from "../../api/errors.ts";
-import { forbiddenField, invalidValue } from "../../api/meta/field-errors.ts";
+import * as fault from "../../api/meta/field-errors.ts";
 import type { Pod } from "../../api/types/core.v1.ts";
 import { Nodes, Pods } from "../../api/types/resources.ts";
 import type { Objects } from "../objects.ts";
@@ -44,12 +44,12 @@ export function validateLogOptions(name: string, query: URLSearchParams): void {
   const errors: FieldError[] = [];
   const atLeast = (field: string, least: number, why: string): void => {
     const text = query.get(field);
-    if (text !== null && !(Number(text) >= least)) errors.push(invalidValue(field, Number(text), why));
+    if (text !== null && !(Number(text) >= least)) errors.push(fault.invalid(field, Number(text), why));
   };
   atLeast("tailLines", 0, "must be greater than or equal to 0");
   atLeast("limitBytes", 1, "must be greater than 0");
   const [since, from] = [query.get("sinceSeconds"), query.get("sinceTime")];
-  if (since !== null && from !== null) errors.push(forbiddenField("[]", "at most one of `sinceTime` or `sinceSeconds` may be specified"));
+  if (since !== null && from !== null) errors.push(fault.forbidden("[]", "at most one of `sinceTime` or `sinceSeconds` may be specified"));
   else atLeast("sinceSeconds", 1, "must be greater than 0");
   if (errors.length > 0) throw invalid({ kind: "PodLogOptions", name }, errors);
 }

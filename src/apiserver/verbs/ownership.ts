@@ -36,6 +36,7 @@ const spec: readonly string[] = ["spec"];
 /** The part of the object that the call does not write, whatever was sent. */
 function unwritten({ handler, subresource }: Call): readonly string[] | undefined {
   if (subresource === "status") return spec;
+  if (!subresource && handler.info.plural === "certificatesigningrequests") return [...spec, ...status];
   return !subresource && handler.hasStatus ? status : undefined;
 }
 

@@ -1,5 +1,5 @@
 import { badRequest, invalid, isReason, type StatusError, unsupportedMediaType } from "../../api/errors.ts";
-import { invalidValue } from "../../api/meta/field-errors.ts";
+import * as fault from "../../api/meta/field-errors.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
 import { applyJsonPatch } from "../../api/meta/patch/json.ts";
 import { applyMergePatch } from "../../api/meta/patch/merge.ts";
@@ -99,7 +99,7 @@ export function patched(
   if (!isJsonObject(result)) throw badRequest("the patch does not give an object");
   const isStrategic = patch.type === "strategic";
   const unfit = (why: string): StatusError =>
-    invalid({ kind: "" }, [invalidValue("patch", isStrategic ? printedPatch(old, patch.body) : JSON.stringify(result), why)]);
+    invalid({ kind: "" }, [fault.invalid("patch", isStrategic ? printedPatch(old, patch.body) : JSON.stringify(result), why)]);
   const object = asObject(result);
   try {
     if (!schema.patched || !isStrategic) checkType(handler, object, old, schema.patched !== undefined);
@@ -133,7 +133,7 @@ function checkType({ info, kindTarget }: ResourceHandler, object: KubeObject, ol
   const { apiVersion = old.apiVersion, kind = old.kind } = object;
   if (apiVersion === old.apiVersion && kind === old.kind) return;
   const field = kind === old.kind ? "apiVersion" : "kind";
-  if (!builtIn) throw invalid({ ...kindTarget, name: old.metadata.name }, [invalidValue(field, object[field], `must be ${old[field]}`)]);
+  if (!builtIn) throw invalid({ ...kindTarget, name: old.metadata.name }, [fault.invalid(field, object[field], `must be ${old[field]}`)]);
   if (typeof object[field] !== "string") {
     const type = jsonType(object[field]);
     throw new DecodeError(

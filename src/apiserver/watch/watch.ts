@@ -1,5 +1,5 @@
 import { expired, type FieldError, internalError, invalid, StatusError } from "../../api/errors.ts";
-import { notSupported } from "../../api/meta/field-errors.ts";
+import * as fault from "../../api/meta/field-errors.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
 import { Compacted, type StoredObject, type StoreEvent } from "../../store/store.ts";
 import type { Call, WatchOptions } from "../call.ts";
@@ -160,6 +160,6 @@ function validateWatchOptions(options: WatchOptions): void {
   if (options.sendInitialEvents !== undefined) {
     if (match !== "NotOlderThan") refuse("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
   } else if (match) refuse("resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
-  if (match && match !== "NotOlderThan") errors.push(notSupported("resourceVersionMatch", match, ["NotOlderThan"]));
+  if (match && match !== "NotOlderThan") errors.push(fault.notSupported("resourceVersionMatch", match, ["NotOlderThan"]));
   if (errors.length > 0) throw invalid({ group: "meta.k8s.io", kind: "ListOptions" }, errors);
 }
