@@ -175,3 +175,20 @@ describe("custom resources", () => {
     );
   });
 });
+
+test("whole numbers that would lose digits are refused, those that a double holds are kept", () => {
+  const target = { type: undefined, apiVersion: "example.com/v1", kind: "Counter" };
+  const body = (number: string, type: "json" | "yaml"): Uint8Array =>
+    Buffer.from(
+      type === "json"
+        ? `{"apiVersion":"example.com/v1","kind":"Counter","text":"9007199254740993","spec":{"count":${number}}}`
+        : `apiVersion: example.com/v1\nkind: Counter\nspec: {count: ${number}}\n`,
+    );
+  for (const type of ["json", "yaml"] as const) {
+    const read = (number: string): unknown => readObject(body(number, type), `application/${type}`, target).object;
+    for (const number of ["9007199254740991", "9007199254740992", "-18014398509481984", "0.12345678901234567", "1e21"])
+      expect(read(number)).toMatchObject({ spec: { count: Number(number) } });
+    for (const number of ["9007199254740993", "-9223372036854775807"])
+      expect(() => read(number)).toThrow(`the number ${number} cannot be kept to its last digit`);
+  }
+});
