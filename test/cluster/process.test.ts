@@ -4,6 +4,7 @@ import { execFile, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, describe, expect, test } from "vitest";
+import { startKmsPlugin } from "../unit/apiserver/encryption/kms-plugin.ts";
 import { freePort, hue, startHue, temporaryFolder } from "../support/hue.ts";
 
 const root = new URL("../..", import.meta.url).pathname;
@@ -165,6 +166,27 @@ test("--secrets-encryption leaves no plain Secret on the disk, rotates its keys,
   rmSync(keyFile);
   const refused = await hue("server", ...simulated, "--data-dir", dataDir, "--https-listen-port", String(server.port));
   expect(said(refused)).toMatch(/secrets "[a-z-]+\/[a-z0-9-]+" cannot be decrypted: .*without --secrets-encryption/);
+});
+
+test("a KMS plugin's keys encrypt what the configuration names, and its state is a health check", async () => {
+  const dataDir = join(folder, "kms");
+  const socket = join(folder, "kms.sock");
+  const config = join(folder, "encryption.json");
+  const kms = { apiVersion: "v2", name: "vault", endpoint: `unix://${socket}` };
+  const resources = [{ resources: ["configmaps", "*.apps"], providers: [{ kms }, { identity: {} }] }];
+  writeFileSync(config, JSON.stringify({ apiVersion: "apiserver.config.k8s.io/v1", kind: "EncryptionConfiguration", resources }));
+  const plugin = await startKmsPlugin(socket);
+  const running = await startHue(["--runtime=simulated", "--encryption-provider-config", config], { dataDir });
+  expect(await running.kubectl("get", "--raw", "/readyz/kms-providers")).toBe("ok");
+  await running.kubectl("create", "configmap", "c", "--from-literal=text=correct horse battery staple");
+  const disk = readdirSync(join(dataDir, "store")).map((name) => readFileSync(join(dataDir, "store", name), "latin1"));
+  expect(disk.some((text) => text.includes("correct horse battery staple"))).toBe(false);
+  expect(disk.some((text) => text.includes("k8s:enc:kms:v2:vault:"))).toBe(true);
+  await running.stop();
+  await plugin.stop();
+  expect(await server(dataDir, "--encryption-provider-config", config)).toMatch(
+    /configmaps "[a-z./-]+" cannot be decrypted: .*KMS plugin at .*kms\.sock failed: connect ENOENT/,
+  );
 });
 
 test("audit events go to a file of the owner's, as the policy says; a policy that is none is told of", async () => {

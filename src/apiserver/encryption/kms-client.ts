@@ -80,7 +80,8 @@ export class KmsClient {
       if (status !== "ok") throw new Error(status || "the connection was closed");
       return Buffer.concat(chunks).subarray(5);
     } catch (error) {
-      throw new Error(`${method} of the KMS plugin at ${this.socket} failed: ${error instanceof Error ? error.message : error}`);
+      const reason = error instanceof Error && error.cause ? error.cause : error;
+      throw new Error(`${method} of the KMS plugin at ${this.socket} failed: ${reason instanceof Error ? reason.message : reason}`);
     }
   }
 

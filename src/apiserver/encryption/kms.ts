@@ -87,7 +87,8 @@ export class KmsProvider implements Provider {
     if (!cipher) {
       cipher = this.client.decrypt(sealed, randomUUID()).then(ofSeed ? aesGcmOfSeed : aesGcm);
       this.opened.set(id, cipher);
-      cipher.catch(() => this.opened.delete(id));
+      // Not asked again for each of thousands of values that need the same.
+      cipher.catch(() => this.clock.after(retryInterval, () => this.opened.delete(id)));
     }
     return cipher;
   }

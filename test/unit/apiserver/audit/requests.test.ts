@@ -148,6 +148,15 @@ test("patches are shown as they were sent, lists as they are answered, deletes w
   });
 });
 
+test("a Status is shown at every level", async () => {
+  await server.request("DELETE", "/api/v1/namespaces/default/secrets/s");
+  expect((await told()).at(-1)).toMatchObject({
+    level: "Metadata",
+    verb: "delete",
+    responseStatus: { metadata: {}, status: "Success", code: 200, details: { kind: "secrets", name: "s" } },
+  });
+});
+
 test("a watch is told of when it begins and when it ends", async () => {
   const request = httpsRequest(`${server.url}/api/v1/namespaces/default/secrets?watch=true`, {
     headers: { authorization: "Bearer admin" },
