@@ -220,7 +220,7 @@ export class RevisionStore implements Store {
 
   /** A batch is durable: each write becomes visible, is told to the watchers, and then to its writer. */
   private commit(batch: readonly PendingWrite[]): void {
-    for (const state of this.toldOnce.splice(0)) state.forgetParsed();
+    for (const state of this.toldOnce.splice(0)) state.keepOneForm();
     for (const write of batch) {
       const { record, id, state } = write;
       const event = this.tables.of(record.key.resource).apply(id, record, state);
@@ -228,7 +228,7 @@ export class RevisionStore implements Store {
       const key = pendingKey(record.key);
       if (this.pending.get(key) === write) this.pending.delete(key);
       this.watchers.tell(event);
-      forgetParsed(event);
+      keepOneForm(event);
       if (state && toldOnce.has(record.key.resource)) this.toldOnce.push(state);
       write.resolve(event.object);
     }
@@ -304,6 +304,6 @@ function pendingKey(key: Key): string {
 }
 
 /** Once everybody has been told, what was replaced is history. */
-function forgetParsed({ previous, object }: StoreEvent): void {
-  if (previous instanceof State && !(object instanceof DeletedState)) previous.forgetParsed();
+function keepOneForm({ previous, object }: StoreEvent): void {
+  if (previous instanceof State && !(object instanceof DeletedState)) previous.keepOneForm();
 }

@@ -10,8 +10,10 @@ export class State implements StoredObject {
   readonly key: Key;
   readonly revision: number;
   readonly managed: ManagedFields | undefined;
+  /** About how many bytes it holds for itself: the characters of its text, what it shares left out. */
+  readonly size: number;
   /** The text but for managedFields, which objects share. */
-  private readonly body: string;
+  private body: string | undefined;
   /** Where in the body they go. */
   private readonly at: number;
   private parsed: Readonly<KubeObject> | undefined;
@@ -21,6 +23,7 @@ export class State implements StoredObject {
     this.revision = revision;
     this.body = body;
     this.managed = managed;
+    this.size = body.length;
     this.at = managed ? body.indexOf(revisionText(revision)) : 0;
   }
 
@@ -48,12 +51,11 @@ export class State implements StoredObject {
   }
 
   get text(): string {
-    return withManaged(this.body, this.at, this.managed);
+    return withManaged(this.ownText, this.at, this.managed);
   }
 
-  /** About how many bytes it holds for itself: the characters of its text, what it shares left out. */
-  get size(): number {
-    return this.body.length;
+  private get ownText(): string {
+    return this.body ?? encode(this.key.resource, this.object).text;
   }
 
   get object(): Readonly<KubeObject> {
@@ -62,13 +64,17 @@ export class State implements StoredObject {
 
   private parse(): Readonly<KubeObject> {
     // The text was made from a KubeObject by this store, and its checksum was compared when it was read.
-    const object = JSON.parse(this.body) as KubeObject;
+    const object = JSON.parse(this.ownText) as KubeObject;
     return deepFreeze(hasSharedParts(this.key.resource) ? encode(this.key.resource, object).object : object);
   }
 
-  /** History is mostly read as text: a replaced state keeps only that, and is parsed again in the rare case. */
-  forgetParsed(): void {
-    this.parsed = undefined;
+  /**
+   * History is rarely read: a replaced state keeps one form only, and the other is made again when somebody asks. Where objects share parts
+   * that is the parsed one, most of which its successor has as well; elsewhere the text, which is smaller.
+   */
+  keepOneForm(): void {
+    if (!hasSharedParts(this.key.resource)) this.parsed = undefined;
+    else if (this.parsed) this.body = undefined;
   }
 }
 

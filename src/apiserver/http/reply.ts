@@ -4,6 +4,9 @@ import type { Logger } from "../../lib/log.ts";
 import { currentAudit } from "../audit/current.ts";
 import { StoreFailed } from "../../store/store.ts";
 
+/** After so many pieces of a list others get their turn. */
+const piecesAtOnce = 4;
+
 /** One request's way to answer: headers, warnings, errors. */
 export class Responder {
   readonly response: ServerResponse;
@@ -45,14 +48,19 @@ export class Responder {
     this.response.end(text, length === text.length ? "latin1" : "utf8");
   }
 
-  /** Answers 200 with a text that comes in pieces, each made when the one before has been taken: a long list is never in memory as a whole. */
+  /**
+   * Answers 200 with a text that comes in pieces, each made when the one before has been taken: a long list is never in memory as a whole.
+   * A client that reads as fast as this writes would leave other requests no turn of the event loop: now and then they get one.
+   */
   async pieces(contentType: string, pieces: Iterable<string>): Promise<void> {
     const { response } = this;
     let last: string | undefined;
+    let sent = 0;
     for (const piece of pieces) {
       if (last !== undefined) {
         if (!response.headersSent) response.writeHead(200, this.headers(contentType));
         if (!response.write(last)) await drained(response);
+        if (++sent % piecesAtOnce === 0) await new Promise(setImmediate);
         if (response.destroyed) return;
       }
       last = piece;

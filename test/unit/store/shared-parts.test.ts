@@ -43,13 +43,23 @@ describe("pods of one template", () => {
     expect(read.text).toBe(b.text);
   });
 
-  test("are parsed again from their text", () => {
+  test("have the same text again once they are history, which keeps what they share and no text", () => {
     const state = State.of(key("c"), 4, pod("c"), undefined);
-    const before = state.object;
-    state.forgetParsed();
-    expect(state.object).toEqual(before);
-    expect(state.object).not.toBe(before);
-    expect(JSON.parse(state.text)).toEqual(state.object);
+    const { text, object, size } = state;
+    state.keepOneForm();
+    expect(state.object).toBe(object);
+    expect(Object.values(state)).not.toContain(text);
+    expect(state.text).toBe(text);
+    expect(state.size).toBe(size);
+  });
+
+  test("are parsed again from their text where nothing is shared", () => {
+    const state = State.of({ ...key("c"), resource: "/events" }, 4, pod("c"), undefined);
+    const { object } = state;
+    state.keepOneForm();
+    expect(state.object).toEqual(object);
+    expect(state.object).not.toBe(object);
+    expect(JSON.parse(state.text)).toEqual(object);
   });
 });
 
