@@ -15,6 +15,8 @@ export interface CliCommand {
   description: string;
   options: readonly Option[];
   examples?: readonly string[];
+  /** What follows the first word is another program's command line, and not looked at. */
+  runs?: boolean;
   /** Gives the exit code; throws UsageError for a user's mistake. Imports what only it needs: hue version loads no server. */
   run(invocation: Invocation): Promise<number> | number;
 }

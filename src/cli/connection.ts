@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
-import type { IncomingMessage } from "node:http";
-import { get, type RequestOptions } from "node:https";
+import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
+import { get } from "node:https";
 import { join, resolve } from "node:path";
 import { text as body } from "node:stream/consumers";
 import { parse } from "yaml";
@@ -33,31 +33,52 @@ export function findKubeconfig(options: OptionValues, env: NodeJS.ProcessEnv): {
   }
 }
 
-/** A client for the cluster of that kubeconfig, its server's address, how to read its metrics, and how to close it. */
-export async function connect(
-  options: OptionValues,
-  env: NodeJS.ProcessEnv,
-): Promise<{ client: Client; server: string; metrics: () => Promise<Map<string, number>>; close: () => void }> {
+/** A running server, and what its user shows it. */
+export interface Server {
+  /** https://127.0.0.1:6443 */
+  url: string;
+  tls: { ca: string; key?: string; cert?: string };
+  token?: string;
+}
+
+/** The server of that kubeconfig. Throws UsageError. */
+export function findServer(options: OptionValues, env: NodeJS.ProcessEnv): Server {
   const { path, content } = findKubeconfig(options, env);
   const cluster = content.clusters?.[0]?.cluster;
   const user = content.users?.[0]?.user;
   if (!cluster || !user) throw new UsageError(`${path} names no cluster or no user`, 1);
   const pem = (data: string): string => Buffer.from(data, "base64").toString();
-  const { createHttpsTransport } = await import("../client/https-transport.ts");
-  const { server } = cluster;
+  const { server: url } = cluster;
   const ca = pem(cluster["certificate-authority-data"]);
-  const credentials =
-    "token" in user
-      ? { token: user.token }
-      : { certificate: { key: pem(user["client-key-data"]), cert: pem(user["client-certificate-data"]) } };
-  const transport = createHttpsTransport({ server, ca, ...credentials });
-  const headers = "token" in user ? { authorization: `Bearer ${user.token}` } : {};
-  const metrics = (): Promise<Map<string, number>> => readMetrics(`${server}/metrics`, { ca, ...credentials.certificate, headers });
-  return { client: new Client(transport), server, metrics, close: () => transport.close() };
+  if ("token" in user) return { url, tls: { ca }, token: user.token };
+  return { url, tls: { ca, key: pem(user["client-key-data"]), cert: pem(user["client-certificate-data"]) } };
+}
+
+/** A client for the cluster of that kubeconfig, its server's address, how to read its metrics, and how to close it. */
+export async function connect(
+  options: OptionValues,
+  env: NodeJS.ProcessEnv,
+): Promise<{ client: Client; server: string; metrics: () => Promise<Map<string, number>>; close: () => void }> {
+  const server = findServer(options, env);
+  const { key, cert, ca } = server.tls;
+  const { createHttpsTransport } = await import("../client/https-transport.ts");
+  const credentials = key && cert ? { certificate: { key, cert } } : { token: server.token ?? "" };
+  const transport = createHttpsTransport({ server: server.url, ca, ...credentials });
+  return { client: new Client(transport), server: server.url, metrics: () => readMetrics(server), close: () => transport.close() };
+}
+
+/** The answer to a GET of the server's. Rejects with UsageError when it cannot be reached. */
+export function ask({ url, tls, token }: Server, path: string, headers: OutgoingHttpHeaders = {}): Promise<IncomingMessage> {
+  const all = { ...headers, ...(token ? { authorization: `Bearer ${token}` } : {}) };
+  return new Promise((resolve, reject) => {
+    get(url + path, { ...tls, headers: all }, resolve).on("error", (error) =>
+      reject(new UsageError(`the server at ${url} does not answer: ${error.message}`, 1)),
+    );
+  });
 }
 
 /** The samples by their names, with labels where they have some; none when the server does not show them to this user. */
-async function readMetrics(url: string, options: RequestOptions): Promise<Map<string, number>> {
-  const response = await new Promise<IncomingMessage>((resolve, reject) => get(url, options, resolve).on("error", reject));
-  return new Map([...(await body(response)).matchAll(/^(\w+(?:\{.*\})?) (\S+)$/gm)].map(([, name = "", value]) => [name, Number(value)]));
+async function readMetrics(server: Server): Promise<Map<string, number>> {
+  const page = await body(await ask(server, "/metrics"));
+  return new Map([...page.matchAll(/^(\w+(?:\{.*\})?) (\S+)$/gm)].map(([, name = "", value]) => [name, Number(value)]));
 }

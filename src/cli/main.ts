@@ -7,6 +7,7 @@ import { version } from "../lib/version.ts";
 /** Runs the command line and gives the exit code. What the user got wrong is one line on standard error. */
 export async function main(argv: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<number> {
   const cli = cac("hue");
+  const [own, others] = split(argv);
   let running: Promise<number> | undefined;
   for (const command of commands) {
     const declared = cli.command(command.usage, command.description).allowUnknownOptions();
@@ -18,13 +19,13 @@ export async function main(argv: readonly string[], env: NodeJS.ProcessEnv = pro
         .slice(0, -1)
         .flat()
         .filter((word): word is string => typeof word === "string");
-      running = Promise.resolve(command.run({ words, options: readOptions(command.options, flags, env), env }));
+      running = Promise.resolve(command.run({ words: [...words, ...others], options: readOptions(command.options, flags, env), env }));
     });
   }
   cli.help();
   cli.version(version);
   try {
-    const parsed = cli.parse(["node", "hue", ...argv], { run: false });
+    const parsed = cli.parse(["node", "hue", ...own], { run: false });
     if (parsed.options["help"] || parsed.options["version"]) return 0;
     if (!cli.matchedCommand) {
       if (parsed.args[0]) throw new UsageError(`unknown command "${parsed.args[0]}"; see hue --help`);
@@ -36,6 +37,15 @@ export async function main(argv: readonly string[], env: NodeJS.ProcessEnv = pro
   } catch (error) {
     return report(error);
   }
+}
+
+/** What is hue's own of a command line, and what is another program's. */
+function split(argv: readonly string[]): [own: readonly string[], others: readonly string[]] {
+  const command = commands.find(({ usage, runs }) => runs && usage.split(" ")[0] === argv[0]);
+  if (!command) return [argv, []];
+  let word = 1;
+  while (argv[word]?.startsWith("-")) word += command.options.some(({ flag }) => `--${flag}` === argv[word]) ? 2 : 1;
+  return [argv.slice(0, word + 1), argv.slice(word + (argv[word + 1] === "--" ? 2 : 1))];
 }
 
 function report(error: unknown): number {

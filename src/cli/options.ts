@@ -7,6 +7,8 @@ import { UsageError } from "./usage-error.ts";
 export interface Option {
   /** As the flag is written, without the dashes. */
   flag: string;
+  /** Its short form, one letter. */
+  short?: string;
   type: "string" | "number" | "boolean" | "list";
   description: string;
   /** What stands for the value in --help: "DIR". */
@@ -20,7 +22,8 @@ export type OptionValues = Readonly<Record<string, string | number | boolean | s
 /** Declares the options on a command, for --help and parsing. */
 export function declareOptions(command: Command, options: readonly Option[]): void {
   for (const option of options) {
-    const flag = option.type === "boolean" ? `--${option.flag}` : `--${option.flag} <${option.value ?? option.type}>`;
+    const name = option.short ? `-${option.short}, --${option.flag}` : `--${option.flag}`;
+    const flag = option.type === "boolean" ? name : `${name} <${option.value ?? option.type}>`;
     const fallback = option.default === undefined || option.default === false ? "" : ` (default: ${option.default})`;
     command.option(flag, option.description + fallback);
   }
@@ -34,7 +37,7 @@ export function declareOptions(command: Command, options: readonly Option[]): vo
 export function readOptions(options: readonly Option[], flags: Record<string, unknown>, env: NodeJS.ProcessEnv): OptionValues {
   const byCamel = new Map(options.map((o) => [camel(o.flag), o]));
   for (const [name, value] of Object.entries(flags)) {
-    if (name === "--" || name === "config" || byCamel.has(name)) continue;
+    if (name === "--" || name === "config" || byCamel.has(name) || options.some(({ short }) => short === name)) continue;
     // --no-x is read as x: false.
     throw new UsageError(`unknown flag --${value === false ? "no-" : ""}${kebab(name)}; see --help`);
   }

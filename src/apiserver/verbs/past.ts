@@ -24,7 +24,7 @@ export async function pastOf(
   token: string | null,
 ): Promise<NonNullable<Call["past"]>> {
   const { handler, name } = call;
-  if (handler.virtual) throw badRequest(`${pastQuery}: nothing is kept of the past of ${handler.info.plural}: they are not stored`);
+  if (handler.virtual) throw methodNotAllowed(`${pastQuery}: nothing is kept of the past of ${handler.info.plural}: they are not stored`);
   const namespace = call.namespace || (name ? "" : undefined);
   try {
     const moment = momentOf(store, clock.now(), at);

@@ -1,7 +1,9 @@
 import type { CliCommand } from "../command.ts";
 import { agentCommand } from "./agent.ts";
+import { atCommand } from "./at.ts";
 import { cleanupCommand } from "./cleanup.ts";
 import { completionCommand } from "./completion.ts";
+import { diffCommand } from "./diff.ts";
 import { kubeconfigCommand } from "./kubeconfig.ts";
 import { secretsEncryptCommand } from "./secrets-encrypt.ts";
 import { serverCommand } from "./server.ts";
@@ -17,6 +19,8 @@ export const commands: readonly CliCommand[] = [
   secretsEncryptCommand,
   kubeconfigCommand,
   statusCommand,
+  atCommand,
+  diffCommand,
   cleanupCommand,
   versionCommand,
   completionCommand(() => commands),
