@@ -55,28 +55,31 @@ function diffObject(before: KubeObject | undefined, after: KubeObject | undefine
   const { apiVersion = "", kind = "", metadata } = object;
   const { namespace, name = "" } = metadata;
   const same = before?.metadata.uid === after?.metadata.uid;
-  const owners = ownersSince(same ? before : undefined, after);
+  const owners = (after?.metadata.managedFields ?? []).map((entry) => ({ writer: writerOf(entry), fields: entry.fieldsV1 ?? {} }));
   const fields = same && before && after ? [...changes(before, after, "", owners)] : [];
-  const [only, another] = owners;
-  for (const field of fields) {
-    // What was removed has no owner any more.
-    if (!another) field.by ??= only?.writer;
-    if (kind === "Secret" && /^(data|stringData)\b/.test(field.path)) hide(field);
-  }
   const type = !after ? "deleted" : before && same ? "changed" : "created";
   if (type === "changed" && fields.length === 0) return undefined;
-  return { type, apiVersion, kind, namespace, name, by: owners.map(({ writer }) => writer), fields };
+  const since = writersSince(same ? before : undefined, after);
+  for (const field of fields) {
+    // What was removed has no owner any more.
+    if (since.length === 1) field.by ??= since[0];
+    if (kind === "Secret" && /^(data|stringData)\b/.test(field.path)) hide(field);
+  }
+  const by = new Map(
+    [...since, ...fields.flatMap((field) => field.by ?? [])].map((writer) => [`${writer.manager} ${writer.time}`, writer]),
+  );
+  return { type, apiVersion, kind, namespace, name, by: [...by.values()], fields };
 }
 
-/** Who has written since: of whom an entry is new, or of another time. Those that lost a field to others have not. */
-function ownersSince(before: KubeObject | undefined, after: KubeObject | undefined): Owner[] {
+function writerOf({ manager = "", time }: ManagedFieldsEntry): Writer {
+  return { manager, time };
+}
+
+/** Of whom there is an entry, or a time, that was not there before: those that only lost a field to others have not written. */
+function writersSince(before: KubeObject | undefined, after: KubeObject | undefined): Writer[] {
   const idOf = ({ manager, operation, subresource, time }: ManagedFieldsEntry): string => [manager, operation, subresource, time].join();
-  const known = new Map(before?.metadata.managedFields?.map((entry) => [idOf(entry), entry]));
-  const written = (after?.metadata.managedFields ?? []).filter((entry) => {
-    const there = known.get(idOf(entry));
-    return !there || (entry.time === undefined && !isDeepStrictEqual(entry, there));
-  });
-  return written.map(({ manager = "", time, fieldsV1 }) => ({ writer: { manager, time }, fields: fieldsV1 ?? {} }));
+  const known = new Set(before?.metadata.managedFields?.map(idOf));
+  return (after?.metadata.managedFields ?? []).filter((entry) => !known.has(idOf(entry))).map(writerOf);
 }
 
 /** That a value of a Secret has changed is told, and not what it is. */
