@@ -46,6 +46,7 @@ export const validatingAdmissionPolicyRules: KindRules<ValidatingAdmissionPolicy
     for (const [i, annotation] of compiled.auditAnnotations.entries()) {
       const field = `spec.auditAnnotations[${i}]`;
       const key = `${metadata.name}/${annotation.name}`;
+      if (!metadata.name) errors.push(fault.invalid(`${field}.key`, annotation.name, "requires metadata.name be non-empty"));
       errors.push(...fault.checked(`${field}.key`, key, checkQualifiedName), ...required(`${field}.valueExpression`, annotation));
       if (compiled.auditAnnotations.findIndex(({ name }) => name === annotation.name) < i)
         errors.push(fault.duplicate(`${field}.key`, annotation.name));

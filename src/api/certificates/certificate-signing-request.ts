@@ -4,31 +4,9 @@ import * as fault from "../meta/field-errors.ts";
 import { age, humanDuration } from "../meta/time.ts";
 import type { CertificateSigningRequest } from "../types/certificates.v1.ts";
 
-const usages = [
-  "any",
-  "cert sign",
-  "client auth",
-  "code signing",
-  "content commitment",
-  "crl sign",
-  "data encipherment",
-  "decipher only",
-  "digital signature",
-  "email protection",
-  "encipher only",
-  "ipsec end system",
-  "ipsec tunnel",
-  "ipsec user",
-  "key agreement",
-  "key encipherment",
-  "microsoft sgc",
-  "netscape sgc",
-  "ocsp signing",
-  "s/mime",
-  "server auth",
-  "signing",
-  "timestamping",
-];
+const usages = `any, cert sign, client auth, code signing, content commitment, crl sign, data encipherment, decipher only,
+  digital signature, email protection, encipher only, ipsec end system, ipsec tunnel, ipsec user, key agreement, key encipherment,
+  microsoft sgc, netscape sgc, ocsp signing, s/mime, server auth, signing, timestamping`.split(/,\s+/);
 
 /** The rules of CertificateSigningRequests. The API server fills in who asks; approval and issuing are subresources. */
 export const certificateSigningRequestRules: KindRules<CertificateSigningRequest> = {

@@ -4,26 +4,12 @@ import { checkConfigKey, checkDnsSubdomain, checkEnvVarName, checkLabelValue, ch
 import { compareQuantities } from "../meta/quantity.ts";
 import type { Container, EnvFromSource, EnvVar, EnvVarSource, ObjectFieldSelector, ResourceFieldSelector } from "../types/core.v1.ts";
 
-const envFields = [
-  "metadata.name",
-  "metadata.namespace",
-  "metadata.uid",
-  "spec.nodeName",
-  "spec.serviceAccountName",
-  "status.hostIP",
-  "status.hostIPs",
-  "status.podIP",
-  "status.podIPs",
-];
+const envFields = `metadata.name metadata.namespace metadata.uid spec.nodeName spec.serviceAccountName status.hostIP status.hostIPs
+  status.podIP status.podIPs`.split(/\s+/);
 const volumeFields = ["metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid"];
-const resourceFields = [
-  "limits.cpu",
-  "limits.ephemeral-storage",
-  "limits.memory",
-  "requests.cpu",
-  "requests.ephemeral-storage",
-  "requests.memory",
-];
+const resourceFields = `limits.cpu limits.ephemeral-storage limits.memory requests.cpu requests.ephemeral-storage requests.memory`.split(
+  /\s+/,
+);
 const sources = "`fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`";
 
 /** What is wrong with a container's environment: env and envFrom. */

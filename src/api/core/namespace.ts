@@ -25,8 +25,8 @@ export const namespaceRules: KindRules<Namespace> = {
   validate: ({ spec }) =>
     (spec?.finalizers ?? []).flatMap((name) => {
       const wrong = fault.checked("spec.finalizers", name, checkQualifiedName);
-      if (wrong.length > 0 || name.includes("/") || name === finalizer) return wrong;
-      return [fault.invalid("spec.finalizers", name, "name is neither a standard finalizer name nor is it fully qualified")];
+      if (name.includes("/") || name === finalizer) return wrong;
+      return [...wrong, fault.invalid("spec.finalizers", name, "name is neither a standard finalizer name nor is it fully qualified")];
     }),
   validateStatusUpdate: ({ metadata, status }) => {
     const wanted = metadata.deletionTimestamp ? "Terminating" : "Active";

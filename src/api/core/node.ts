@@ -19,7 +19,8 @@ export const nodeRules: KindRules<Node> = {
   },
   validate: ({ spec }) => [...validateTaints(spec.taints ?? []), ...validateRanges(spec)],
   validateUpdate({ spec }, { spec: old }) {
-    const errors: FieldError[] = [];
+    // Upstream looks at the taints once more.
+    const errors = validateTaints(spec.taints ?? []);
     if (old.podCIDRs?.length && JSON.stringify(old.podCIDRs) !== JSON.stringify(spec.podCIDRs))
       errors.push(fault.forbidden("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid'));
     if (old.providerID && spec.providerID !== old.providerID)

@@ -12,17 +12,10 @@ import { validateNodeSelector } from "./scheduling-validation.ts";
 import { validateHostPath, validateNfs } from "./volume-validation.ts";
 
 const protection = "kubernetes.io/pv-protection";
-const notSources = new Set([
-  "capacity",
-  "accessModes",
-  "claimRef",
-  "persistentVolumeReclaimPolicy",
-  "storageClassName",
-  "mountOptions",
-  "volumeMode",
-  "nodeAffinity",
-  "volumeAttributesClassName",
-]);
+const notSources = new Set(
+  `capacity accessModes claimRef persistentVolumeReclaimPolicy storageClassName mountOptions volumeMode nodeAffinity
+  volumeAttributesClassName`.split(/\s+/),
+);
 
 /** The rules of PersistentVolumes. */
 export const persistentVolumeRules: KindRules<PersistentVolume> = {

@@ -171,20 +171,11 @@ const appArmor: Check = (pod) => {
   return violation(reason, `${who} must not set AppArmor profile type to ${values.join(", ")}`);
 };
 
-const allowedSysctls = new Set([
-  "kernel.shm_rmid_forced",
-  "net.ipv4.ip_local_port_range",
-  "net.ipv4.ip_unprivileged_port_start",
-  "net.ipv4.tcp_syncookies",
-  "net.ipv4.ping_group_range",
-  "net.ipv4.ip_local_reserved_ports",
-  "net.ipv4.tcp_keepalive_time",
-  "net.ipv4.tcp_fin_timeout",
-  "net.ipv4.tcp_keepalive_intvl",
-  "net.ipv4.tcp_keepalive_probes",
-  "net.ipv4.tcp_rmem",
-  "net.ipv4.tcp_wmem",
-]);
+const allowedSysctls = new Set(
+  `kernel.shm_rmid_forced net.ipv4.ip_local_port_range net.ipv4.ip_unprivileged_port_start net.ipv4.tcp_syncookies
+  net.ipv4.ping_group_range net.ipv4.ip_local_reserved_ports net.ipv4.tcp_keepalive_time net.ipv4.tcp_fin_timeout
+  net.ipv4.tcp_keepalive_intvl net.ipv4.tcp_keepalive_probes net.ipv4.tcp_rmem net.ipv4.tcp_wmem`.split(/\s+/),
+);
 
 const sysctls: Check = ({ spec }) => {
   const names = (spec.securityContext?.sysctls ?? []).map(({ name }) => name).filter((name) => !allowedSysctls.has(name));
@@ -235,17 +226,7 @@ const droppedCapabilities: Check = (pod) => {
   return parts.length > 0 ? violation("unrestricted capabilities", parts.join("; ")) : undefined;
 };
 
-const freeVolumes = new Set([
-  "configMap",
-  "csi",
-  "downwardAPI",
-  "emptyDir",
-  "ephemeral",
-  "persistentVolumeClaim",
-  "projected",
-  "secret",
-  "image",
-]);
+const freeVolumes = new Set("configMap csi downwardAPI emptyDir ephemeral persistentVolumeClaim projected secret image".split(" "));
 
 const restrictedVolumes: Check = ({ spec }) => {
   const bad = (spec.volumes ?? []).flatMap((volume) => {

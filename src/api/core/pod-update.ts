@@ -17,6 +17,10 @@ export function validatePodUpdate(pod: Pod, old: Pod): FieldError[] {
     if ((pod.spec[list]?.length ?? 0) !== (old.spec[list]?.length ?? 0))
       return [fault.forbidden(`spec.${list}`, "pod updates may not add or remove containers")];
   const errors = [
+    // Upstream asks for the images once more.
+    ...(["containers", "initContainers"] as const).flatMap((list) =>
+      fault.each(`spec.${list}`, pod.spec[list], ({ image }, path) => (image ? [] : [fault.required(`${path}.image`)])),
+    ),
     ...validateDeadlineUpdate(pod.spec, old.spec),
     ...validateTolerationsUpdate(pod.spec, old.spec),
     ...validateGatesUpdate(pod.spec, old.spec),

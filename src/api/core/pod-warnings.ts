@@ -32,6 +32,16 @@ function specWarnings(field: string, spec: PodSpec): string[] {
     if (nodeLabels[key]) warnings.push(`${field}.nodeSelector[${key}]: ${nodeLabels[key]}`);
   for (const [i, volume] of (spec.volumes ?? []).entries())
     if (volume.gitRepo) warnings.push(`${field}.volumes[${i}].gitRepo: deprecated in v1.11, and disabled by default in v1.33+`);
+  for (const { name, projected } of spec.volumes ?? [])
+    for (const source of projected?.sources ?? [])
+      if (Object.keys(source).length === 0) warnings.push(`volume ${JSON.stringify(name)} (Projected) has no sources provided`);
+  const ignored = "a null labelSelector results in matching no pod";
+  for (const [i, { labelSelector }] of (spec.topologySpreadConstraints ?? []).entries())
+    if (!labelSelector) warnings.push(`${field}.topologySpreadConstraints[${i}].labelSelector: ${ignored}`);
+  for (const kind of ["podAffinity", "podAntiAffinity"] as const)
+    for (const [i, { labelSelector }] of (spec.affinity?.[kind]?.requiredDuringSchedulingIgnoredDuringExecution ?? []).entries())
+      if (!labelSelector)
+        warnings.push(`${field}.affinity.${kind}.requiredDuringSchedulingIgnoredDuringExecution[${i}].labelSelector: ${ignored}`);
   const aliases = (spec.hostAliases ?? []).map(({ ip }) => ip);
   for (const [i, ip] of aliases.entries())
     if (aliases.indexOf(ip) < i) warnings.push(`${field}.hostAliases[${i}].ip: duplicate ip ${JSON.stringify(ip)}`);

@@ -8,15 +8,9 @@ import { age } from "../meta/time.ts";
 import type { ResourceQuota } from "../types/core.v1.ts";
 import { isStandardResource, validateQuantity, validateResourceName } from "./resource-validation.ts";
 
-const scopes = [
-  "Terminating",
-  "NotTerminating",
-  "BestEffort",
-  "NotBestEffort",
-  "PriorityClass",
-  "CrossNamespacePodAffinity",
-  "VolumeAttributesClass",
-];
+const scopes = `Terminating NotTerminating BestEffort NotBestEffort PriorityClass CrossNamespacePodAffinity VolumeAttributesClass`.split(
+  /\s+/,
+);
 
 /** The rules of ResourceQuotas. */
 export const resourceQuotaRules: KindRules<ResourceQuota> = {

@@ -6,28 +6,11 @@ import type { ResourceRequirements } from "../types/core.v1.ts";
 
 const containerResources = new Set(["cpu", "memory", "ephemeral-storage"]);
 
-const standard = new Set([
-  "storage",
-  "cpu",
-  "memory",
-  "ephemeral-storage",
-  "requests.cpu",
-  "requests.memory",
-  "requests.storage",
-  "requests.ephemeral-storage",
-  "limits.cpu",
-  "limits.memory",
-  "limits.ephemeral-storage",
-  "pods",
-  "resourcequotas",
-  "services",
-  "services.nodeports",
-  "services.loadbalancers",
-  "replicationcontrollers",
-  "secrets",
-  "configmaps",
-  "persistentvolumeclaims",
-]);
+const standard = new Set(
+  `storage cpu memory ephemeral-storage requests.cpu requests.memory requests.storage requests.ephemeral-storage limits.cpu
+  limits.memory limits.ephemeral-storage pods resourcequotas services services.nodeports services.loadbalancers
+  replicationcontrollers secrets configmaps persistentvolumeclaims`.split(/\s+/),
+);
 /** Whether the name is one that Kubernetes counts or limits. */
 export function isStandardResource(name: string): boolean {
   return standard.has(name) || name.startsWith("hugepages-") || name.startsWith("requests.hugepages-");
