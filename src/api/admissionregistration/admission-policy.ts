@@ -69,8 +69,7 @@ export const mutatingAdmissionPolicyRules: KindRules<MutatingAdmissionPolicy> = 
     const errors = validatePolicy(spec, compiled, ["*", "CONNECT", "CREATE", "UPDATE"]);
     if (compiled.mutations.length === 0) errors.push(fault.required("spec.mutations", "mutations must contain at least one item"));
     for (const [i, mutation] of compiled.mutations.entries()) errors.push(...validateMutation(`spec.mutations[${i}]`, mutation));
-    if (!spec.reinvocationPolicy) errors.push(fault.required("spec.reinvocationPolicy"));
-    else errors.push(...fault.supported("spec.reinvocationPolicy", spec.reinvocationPolicy, ["IfNeeded", "Never"]));
+    errors.push(...fault.oneOf("spec.reinvocationPolicy", spec.reinvocationPolicy, ["IfNeeded", "Never"]));
     return errors;
   },
   cells: ({ metadata, spec }, now) => [
@@ -97,7 +96,7 @@ function validateValidation(field: string, { spec, expression, message }: Valida
   if (spec.message && !spec.message.trim()) errors.push(fault.invalid(`${field}.message`, spec.message, "must be non-empty if specified"));
   else if (/[\r\n]/.test(spec.message?.trim() ?? ""))
     errors.push(fault.invalid(`${field}.message`, spec.message, "must not contain line breaks"));
-  if (reason !== undefined) errors.push(...fault.supported(`${field}.reason`, reason, ["Forbidden", "Invalid", "RequestEntityTooLarge"]));
+  errors.push(...fault.oneOfIfSet(`${field}.reason`, reason, ["Forbidden", "Invalid", "RequestEntityTooLarge"]));
   return errors;
 }
 
@@ -230,8 +229,7 @@ function validateBinding(spec: { policyName?: string; paramRef?: ParamRef; match
     if (paramRef.selector) errors.push(...validateLabelSelector("spec.paramRef.selector", paramRef.selector));
     if (both) errors.push(fault.forbidden("spec.paramRef.selector", "name and selector are mutually exclusive"));
     if (!paramRef.name && !paramRef.selector) errors.push(fault.required("spec.paramRef", "one of name or selector must be specified"));
-    if (!paramRef.parameterNotFoundAction) errors.push(fault.required("spec.paramRef.parameterNotFoundAction"));
-    else errors.push(...fault.supported("spec.paramRef.parameterNotFoundAction", paramRef.parameterNotFoundAction, ["Allow", "Deny"]));
+    errors.push(...fault.oneOf("spec.paramRef.parameterNotFoundAction", paramRef.parameterNotFoundAction, ["Allow", "Deny"]));
   }
   if (spec.matchResources) errors.push(...validateMatch("spec.matchResources", spec.matchResources));
   return errors;

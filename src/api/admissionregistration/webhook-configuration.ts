@@ -129,7 +129,7 @@ export function validateRule(field: string, rule: RuleWithOperations): FieldErro
   alone("operations", operations);
   for (const [i, operation] of operations.entries())
     errors.push(...fault.supported(`${field}.operations[${i}]`, operation, ["*", "CONNECT", "CREATE", "DELETE", "UPDATE"]));
-  if (rule.scope !== undefined) errors.push(...fault.supported(`${field}.scope`, rule.scope, ["*", "Cluster", "Namespaced"]));
+  errors.push(...fault.oneOfIfSet(`${field}.scope`, rule.scope, ["*", "Cluster", "Namespaced"]));
   return errors;
 }
 

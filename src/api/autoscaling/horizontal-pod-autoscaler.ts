@@ -185,8 +185,7 @@ function validateRules(field: string, rules: HPAScalingRules | undefined): Field
     errors.push(
       fault.invalid(`${field}.stabilizationWindowSeconds`, rules.stabilizationWindowSeconds, "must be less than or equal to 3600"),
     );
-  if (rules.selectPolicy !== undefined)
-    errors.push(...fault.supported(`${field}.selectPolicy`, rules.selectPolicy, ["Disabled", "Max", "Min"]));
+  errors.push(...fault.oneOfIfSet(`${field}.selectPolicy`, rules.selectPolicy, ["Disabled", "Max", "Min"]));
   if (!rules.policies?.length) errors.push(fault.required(`${field}.policies`, "must specify at least one Policy"));
   for (const [i, { type, value, periodSeconds }] of (rules.policies ?? []).entries()) {
     const path = `${field}.policies[${i}]`;

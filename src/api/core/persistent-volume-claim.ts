@@ -39,7 +39,7 @@ export function validateClaimSpec(field: string, spec: PersistentVolumeClaimSpec
   else if (compareQuantities(storage, "0") <= 0)
     errors.push(fault.invalid(`${field}.resources[storage]`, storage, "must be greater than zero"));
   errors.push(...fault.checkedIfNonEmpty(`${field}.storageClassName`, spec.storageClassName, checkDnsSubdomain));
-  if (spec.volumeMode !== undefined) errors.push(...fault.supported(`${field}.volumeMode`, spec.volumeMode, ["Block", "Filesystem"]));
+  errors.push(...fault.oneOfIfSet(`${field}.volumeMode`, spec.volumeMode, ["Block", "Filesystem"]));
   for (const key of ["dataSource", "dataSourceRef"] as const) errors.push(...validateDataSource(`${field}.${key}`, spec[key], isNew));
   const { dataSource, dataSourceRef } = spec;
   if (dataSource && dataSourceRef && !dataSourceRef.namespace && !semanticEqual(dataSource, dataSourceRef))

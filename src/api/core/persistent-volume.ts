@@ -38,7 +38,7 @@ export const persistentVolumeRules: KindRules<PersistentVolume> = {
     ...validateSource(spec),
     ...fault.oneOf("spec.persistentVolumeReclaimPolicy", spec.persistentVolumeReclaimPolicy, ["Delete", "Recycle", "Retain"]),
     ...fault.checkedIfNonEmpty("spec.storageClassName", spec.storageClassName, checkDnsSubdomain),
-    ...(spec.volumeMode === undefined ? [] : fault.supported("spec.volumeMode", spec.volumeMode, ["Block", "Filesystem"])),
+    ...fault.oneOfIfSet("spec.volumeMode", spec.volumeMode, ["Block", "Filesystem"]),
     ...validateAffinity(spec),
   ],
   validateUpdate(volume, { spec: old }) {

@@ -101,7 +101,7 @@ function validateBackend(field: string, { service, resource }: IngressBackend): 
   if (resource) {
     const { apiGroup, kind, name } = resource;
     return [
-      ...(apiGroup === undefined || apiGroup === null ? [] : fault.checked(`${field}.resource.apiGroup`, apiGroup, checkDnsSubdomain)),
+      ...fault.checkedIfSet(`${field}.resource.apiGroup`, apiGroup ?? undefined, checkDnsSubdomain),
       ...(kind ? [] : [fault.required(`${field}.resource.kind`)]),
       ...(name ? [] : [fault.required(`${field}.resource.name`)]),
     ];

@@ -16,8 +16,7 @@ export const podDisruptionBudgetRules: KindRules<PodDisruptionBudget> = {
     for (const [key, value] of Object.entries({ minAvailable, maxUnavailable }))
       errors.push(...validateIntOrPercent(`spec.${key}`, value), ...validateAtMostAll(`spec.${key}`, value));
     errors.push(...validateLabelSelector("spec.selector", selector));
-    if (unhealthyPodEvictionPolicy !== undefined)
-      errors.push(...fault.supported("spec.unhealthyPodEvictionPolicy", unhealthyPodEvictionPolicy, ["AlwaysAllow", "IfHealthyBudget"]));
+    errors.push(...fault.oneOfIfSet("spec.unhealthyPodEvictionPolicy", unhealthyPodEvictionPolicy, ["AlwaysAllow", "IfHealthyBudget"]));
     return errors;
   },
   cells: ({ metadata, spec, status }, now) => [
