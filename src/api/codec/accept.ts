@@ -1,4 +1,5 @@
 import { notAcceptable } from "../errors.ts";
+import { protobufType } from "./protobuf.ts";
 
 /** Another form of the answer that a client may ask for: `as=Table;v=v1;g=meta.k8s.io`. */
 export interface Transform {
@@ -9,7 +10,7 @@ export interface Transform {
 
 /** How to answer. */
 export interface Accepted {
-  mediaType: "application/json" | "application/yaml";
+  mediaType: "application/json" | "application/yaml" | typeof protobufType;
   /** The Content-Type of the answer: with the parameters for discovery, plain for everything else. */
   contentType: string;
   as: Transform | undefined;
@@ -24,26 +25,30 @@ interface Clause {
 }
 
 const parsed = new Map<string, Clause[]>();
-const offered = ["application/json", "application/yaml"] as const;
+const offered = ["application/json", "application/yaml", protobufType] as const;
 const refusal = "only the following media types are accepted: application/json, application/yaml";
 const plainJson: Accepted = { mediaType: "application/json", contentType: "application/json", as: undefined, pretty: false };
 
 /**
- * What the Accept header asks for, of JSON, YAML and the transforms that `allows` permits at this place. Protobuf is never answered:
- * clients that prefer it name JSON or anything else as well. Throws a 406 when nothing fits.
+ * What the Accept header asks for, of JSON, YAML and the transforms that `allows` permits at this place, and of protobuf where `binary`
+ * says so. Throws a 406 when nothing fits.
  */
-export function negotiate(accept: string | undefined, allows: (as: Transform) => boolean): Accepted {
+export function negotiate(
+  accept: string | undefined,
+  allows: (as: Transform) => boolean,
+  binary: (as: Transform | undefined) => boolean = () => false,
+): Accepted {
   if (!accept || accept === "*/*" || accept === "application/json") return plainJson;
   for (const clause of clausesOf(accept)) {
     const mediaType = offered.find((type) => clause.type === type || clause.type === "*/*" || clause.type === "application/*");
-    if (!mediaType || clause.quality === 0) continue;
     const as = transformOf(clause.parameters);
+    if (!mediaType || clause.quality === 0 || (mediaType === protobufType && !binary(as))) continue;
     const stream = clause.parameters.get("stream") ?? "";
     if ((as && !allows(as)) || (stream && stream !== "watch") || clause.parameters.get("sv")) continue;
     const discovery = as?.group === "apidiscovery.k8s.io" ? `;g=${as.group};v=${as.version};as=${as.kind}` : "";
     return { mediaType, contentType: mediaType + discovery, as, pretty: clause.parameters.get("pretty") === "1" };
   }
-  throw notAcceptable(refusal);
+  throw notAcceptable(binary(undefined) ? `${refusal}, ${protobufType}` : refusal);
 }
 
 /** Allows what every object and list can become: Tables and partial metadata, of either version. */

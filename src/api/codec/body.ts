@@ -7,6 +7,7 @@ import { isJsonObject, type JsonObject, typeOfKind } from "../schema/struct.ts";
 import { WireError } from "../schema/wire.ts";
 import { type BodyCounts, countKeys, countMembers, inexactNumber, JsonError, JsonScan, tooManyDigits } from "./json-scan.ts";
 import { parseYaml, YamlError } from "./yaml.ts";
+import { protobufType } from "./protobuf.ts";
 
 /** A body as it was sent, before it is known what it should be. */
 export interface DecodedBody {
@@ -34,7 +35,6 @@ export interface BodyTarget {
 
 const jsonType = "application/json";
 const yamlType = "application/yaml";
-const protobufType = "application/vnd.kubernetes.protobuf";
 
 /** A body that cannot be read at all; the message is upstream's, without what was expected. */
 export class UnreadableBody extends Error {}

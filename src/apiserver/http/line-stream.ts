@@ -4,6 +4,11 @@ import type { Paced, WatchPace } from "./watch-pace.ts";
 
 /** Characters of live events. A client that has this much unread is cut off: it can watch on from its last revision. */
 const unreadLimit = 32 * 1024 * 1024;
+/** A line of text, or a frame of bytes. */
+export type Line = string | Buffer;
+
+const chunkEnd = Buffer.from("\r\n");
+
 /** About how many characters go to the socket at once. */
 const pieceLength = 64 * 1024;
 
@@ -17,7 +22,7 @@ export class LineStream implements Paced {
   private readonly pace: WatchPace;
   /** Undefined where chunks are left to Node: for HTTP/1.0, and behind another answer on the same connection. */
   private readonly socket: Socket | undefined;
-  private lines: string[] = [];
+  private lines: Line[] = [];
   /** The first line that has not been sent. */
   private next = 0;
   /** Characters not sent yet, and those among them that came before `live`. */
@@ -44,7 +49,7 @@ export class LineStream implements Paced {
     this.initial = this.unread;
   }
 
-  write(line: string): void {
+  write(line: Line): void {
     this.lines.push(line);
     this.unread += line.length;
     if (this.isLive && this.unread - this.initial > unreadLimit) this.response.destroy();
@@ -78,17 +83,26 @@ export class LineStream implements Paced {
     this.unread -= length;
     this.initial = Math.max(0, this.initial - length);
     if (socket) socket.write(chunkOf(piece));
-    else this.response.write(piece.join(""));
+    else this.response.write(bytesOf(piece));
   }
 }
 
-let last: { lines: readonly string[]; chunk: Buffer } = { lines: [], chunk: Buffer.alloc(0) };
+let last: { lines: readonly Line[]; chunk: Buffer } = { lines: [], chunk: Buffer.alloc(0) };
 
 /** The HTTP chunk of these lines. Watchers of the same things ask for the same one after the other. */
-function chunkOf(lines: readonly string[]): Buffer {
+function chunkOf(lines: readonly Line[]): Buffer {
   if (lines.length !== last.lines.length || lines.some((line, i) => line !== last.lines[i])) {
-    const text = lines.join("");
-    last = { lines, chunk: Buffer.from(`${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`) };
+    const content = bytesOf(lines);
+    const head = `${Buffer.byteLength(content).toString(16)}\r\n`;
+    const chunk =
+      typeof content === "string" ? Buffer.from(`${head}${content}\r\n`) : Buffer.concat([Buffer.from(head), content, chunkEnd]);
+    last = { lines, chunk };
   }
   return last.chunk;
+}
+
+/** Lines of one stream are all of one kind. */
+function bytesOf(lines: readonly Line[]): Line {
+  const frames = lines.filter((line) => typeof line !== "string");
+  return frames.length > 0 ? Buffer.concat(frames) : lines.join("");
 }

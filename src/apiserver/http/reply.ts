@@ -1,4 +1,5 @@
 import type { OutgoingHttpHeader, ServerResponse } from "node:http";
+import { encodeProtobuf, protobufType } from "../../api/codec/protobuf.ts";
 import { badRequest, internalError, StatusError } from "../../api/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import { currentAudit } from "../audit/current.ts";
@@ -52,9 +53,9 @@ export class Responder {
    * Answers 200 with a text that comes in pieces, each made when the one before has been taken: a long list is never in memory as a whole.
    * A client that reads as fast as this writes would leave other requests no turn of the event loop: now and then they get one.
    */
-  async pieces(contentType: string, pieces: Iterable<string>): Promise<void> {
+  async pieces(contentType: string, pieces: Iterable<string | Buffer>): Promise<void> {
     const { response } = this;
-    let last: string | undefined;
+    let last: string | Buffer | undefined;
     let sent = 0;
     for (const piece of pieces) {
       if (last !== undefined) {
@@ -77,7 +78,9 @@ export class Responder {
     }
     const { retryAfterSeconds } = error.status.details ?? {};
     const more = retryAfterSeconds ? ["Retry-After", retryAfterSeconds] : [];
-    this.text(error.code, "application/json", `${JSON.stringify(error.status)}\n`, more);
+    // Clients that speak protobuf prefer it, and put it first.
+    if (this.response.req.headers.accept?.startsWith(protobufType)) this.text(error.code, protobufType, encodeProtobuf(error.status), more);
+    else this.text(error.code, "application/json", `${JSON.stringify(error.status)}\n`, more);
   }
 }
 

@@ -1,5 +1,6 @@
 import { type Accepted, negotiate, noTransforms, objectTransforms } from "../../api/codec/accept.ts";
 import { encode } from "../../api/codec/encode.ts";
+import { encodeEvent, encodeProtobuf, protobufType, withManaged } from "../../api/codec/protobuf.ts";
 import { partialObject } from "../../api/codec/partial.ts";
 import {
   type IncludeObject,
@@ -12,6 +13,7 @@ import {
 } from "../../api/codec/table.ts";
 import { notAcceptable } from "../../api/errors.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
+import { hasMessage } from "../../api/schema/protobuf-encode.ts";
 import type { ListMeta } from "../../api/types/meta.v1.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { type Content, metadataText, type ResourceHandler, type View, wholeObject } from "../resource-handler.ts";
@@ -20,6 +22,8 @@ import { type Listed, textInPieces, textOfList } from "../verbs/list.ts";
 /** The form in which one request wants its answer: as it is, as a Table, or only metadata; in JSON or YAML. */
 export class Representation {
   readonly contentType: string;
+  /** Whether answers are protobuf. */
+  private readonly binary: boolean;
   private readonly accepted: Accepted;
   private readonly version: "v1" | "v1beta1";
   private readonly includeObject: IncludeObject;
@@ -30,7 +34,11 @@ export class Representation {
   constructor(handler: ResourceHandler, accept: string | undefined, query: URLSearchParams, clock: Pick<Clock, "now">) {
     this.handler = handler;
     this.clock = clock;
-    this.accepted = negotiate(accept, handler.virtual && !handler.virtual.list ? noTransforms : objectTransforms);
+    const hasBinary = hasMessage(handler.info.type);
+    this.accepted = negotiate(accept, handler.virtual && !handler.virtual.list ? noTransforms : objectTransforms, (as) =>
+      as ? as.kind !== "Table" : hasBinary,
+    );
+    this.binary = this.accepted.mediaType === protobufType;
     this.contentType = this.accepted.contentType;
     this.version = this.accepted.as?.version === "v1beta1" ? "v1beta1" : "v1";
     this.includeObject = includeObjectOf(query.get("includeObject"));
@@ -41,22 +49,30 @@ export class Representation {
     return !this.accepted.as && this.accepted.mediaType === "application/json" && !this.accepted.pretty;
   }
 
-  object(view: View): string {
+  object(view: View): string | Buffer {
     if (this.plain) return `${view.text}\n`;
+    if (this.binary) return encodeProtobuf(this.eventObject(view, true));
     return encode(this.eventObject(view, true), this.accepted);
   }
 
   /** The list's text in pieces. Throws before the first one. */
-  list(listed: Listed): Iterable<string> {
+  list(listed: Listed): Iterable<string | Buffer> {
     const { kind, apiVersion, items } = listed;
     const { as } = this.accepted;
     if (this.plain) return textOfList(listed);
+    if (this.binary && as?.kind !== "PartialObjectMetadata") return [this.binaryList(listed)];
     if (!as) return [encode({ kind, apiVersion, metadata: listed.metadata, items: items.map(wholeObject) }, this.accepted)];
     const metadata = { ...listed.metadata, continue: listed.metadata.continue || undefined };
     if (as.kind === "Table") return this.inJson(this.table([], metadata, true), "rows", items, this.rowText());
     const head = { kind: "PartialObjectMetadataList", apiVersion: `meta.k8s.io/${this.version}`, metadata };
     if (as.kind === head.kind) return this.inJson(head, "items", items, (view) => this.partialText(view));
     throw notAcceptable(`you requested ${as.kind}, but the requested object is a list (*${kind})`);
+  }
+
+  private binaryList({ kind, apiVersion, metadata, items }: Listed): Buffer {
+    const whole = items.map(({ object, managed }) => withManaged(object, managed));
+    if (!this.accepted.as) return encodeProtobuf({ kind, apiVersion, metadata, items: whole });
+    return encodeProtobuf({ kind: "PartialObjectMetadataList", apiVersion: `meta.k8s.io/${this.version}`, metadata, items: whole });
   }
 
   /** Compact JSON goes out as it is made; what is to be indented, or YAML, is read once more. */
@@ -80,6 +96,16 @@ export class Representation {
     return `{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/${this.version}","metadata":${metadataText(view)}}`;
   }
 
+  /** An event in a watch stream. */
+  event(type: string, object: object): string | Buffer {
+    return this.binary ? encodeEvent(type, object) : `${JSON.stringify({ type, object })}\n`;
+  }
+
+  /** The media type of a watch stream. */
+  get streamType(): string {
+    return this.binary ? `${protobufType};stream=watch` : "application/json";
+  }
+
   /** An object in a watch event; the first event of a Table watch carries the columns. */
   eventObject(view: Content, first: boolean): object {
     return this.transformed(this.whole(view), first);
@@ -87,6 +113,7 @@ export class Representation {
 
   /** The object with all that this form shows of it. */
   private whole(view: Content): Readonly<KubeObject> {
+    if (this.binary) return withManaged(view.object, view.managed);
     return this.accepted.as?.kind === "Table" && this.includeObject === "None" ? view.object : wholeObject(view);
   }
 

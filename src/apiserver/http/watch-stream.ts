@@ -41,13 +41,13 @@ export function streamWatch(
 ): void {
   const { responder, representation } = out;
   const { response } = responder;
-  response.writeHead(200, responder.headers("application/json"));
+  response.writeHead(200, responder.headers(representation.streamType));
   response.flushHeaders();
   let first = true;
   let told = 0;
   const stream = new LineStream(response, parts.pace);
   const event = (type: string, view: Content): void => {
-    stream.write(`${JSON.stringify({ type, object: representation.eventObject(view, first) })}\n`);
+    stream.write(representation.event(type, representation.eventObject(view, first)));
     first = false;
   };
   const sink: WatchSink = {
@@ -60,7 +60,7 @@ export function streamWatch(
       if (options.allowWatchBookmarks || initialEnd) event("BOOKMARK", { object: bookmarkObject(call, revision, initialEnd) });
     },
     failed(error: StatusError) {
-      stream.write(`${JSON.stringify({ type: "ERROR", object: error.status })}\n`);
+      stream.write(representation.event("ERROR", error.status));
       end();
     },
   };
