@@ -1,8 +1,11 @@
 import type { OutgoingHttpHeader, ServerResponse } from "node:http";
+import type { Writable } from "node:stream";
+import { createGzip, gzip } from "node:zlib";
 import { encodeProtobuf, protobufType } from "../../api/codec/protobuf.ts";
 import { badRequest, internalError, StatusError } from "../../api/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import { currentAudit } from "../audit/current.ts";
+import { compressedAbove, compression, compressionHeaders, wantsGzip } from "./compression.ts";
 import { StoreFailed } from "../../store/store.ts";
 
 /** After so many pieces of a list others get their turn. */
@@ -41,6 +44,7 @@ export class Responder {
   /** Answers with a text, or bytes. `more` are further headers: names and values one after the other. */
   text(code: number, contentType: string, text: string | Buffer, more: readonly OutgoingHttpHeader[] = []): void {
     const length = Buffer.byteLength(text);
+    if (length > compressedAbove && wantsGzip(this.response.req)) return void this.compressed(code, contentType, text, more);
     const headers = this.headers(contentType);
     if (code !== 304) headers.push("Content-Length", length);
     if (more.length > 0) headers.push(...more);
@@ -54,20 +58,42 @@ export class Responder {
    * A client that reads as fast as this writes would leave other requests no turn of the event loop: now and then they get one.
    */
   async pieces(contentType: string, pieces: Iterable<string | Buffer>): Promise<void> {
-    const { response } = this;
     let last: string | Buffer | undefined;
     let sent = 0;
+    let out: Writable | undefined;
     for (const piece of pieces) {
       if (last !== undefined) {
-        if (!response.headersSent) response.writeHead(200, this.headers(contentType));
-        if (!response.write(last)) await drained(response);
+        out ??= this.begin(contentType, last.length + piece.length);
+        if (!out.write(last)) await drained(out);
         if (++sent % piecesAtOnce === 0) await new Promise(setImmediate);
-        if (response.destroyed) return;
+        if (this.response.destroyed) return;
       }
       last = piece;
     }
-    if (response.headersSent) response.end(last);
+    if (out) out.end(last);
     else this.text(200, contentType, last ?? "");
+  }
+
+  /** Where to write the pieces of an answer that has at least that many bytes. */
+  private begin(contentType: string, length: number): Writable {
+    const { response } = this;
+    const headers = this.headers(contentType);
+    if (length <= compressedAbove || !wantsGzip(response.req)) return response.writeHead(200, headers);
+    response.writeHead(200, [...headers, ...compressionHeaders]);
+    const gzip = createGzip(compression);
+    gzip.pipe(response).on("close", () => gzip.destroy());
+    return gzip;
+  }
+
+  /** Compressed beside the event loop. */
+  private compressed(code: number, contentType: string, text: string | Buffer, more: readonly OutgoingHttpHeader[]): void {
+    gzip(text, compression, (error, body) => {
+      if (error) this.response.destroy(error);
+      else if (!this.response.destroyed) {
+        const headers = [...this.headers(contentType), ...compressionHeaders, "Content-Length", body.length, ...more];
+        this.response.writeHead(code, headers).end(body);
+      }
+    });
   }
 
   /** Answers with a Status; nothing when an answer has begun already. */
@@ -85,7 +111,7 @@ export class Responder {
 }
 
 /** Resolves when more can be written, or nothing any more. */
-function drained(response: ServerResponse): Promise<void> {
+function drained(response: Writable): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
       response.off("drain", done).off("close", done);

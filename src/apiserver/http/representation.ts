@@ -1,6 +1,6 @@
 import { type Accepted, negotiate, noTransforms, objectTransforms } from "../../api/codec/accept.ts";
 import { encode } from "../../api/codec/encode.ts";
-import { encodeEvent, encodeProtobuf, protobufType, withManaged } from "../../api/codec/protobuf.ts";
+import { encodeEvent, encodeList, encodeProtobuf, protobufType, withManaged } from "../../api/codec/protobuf.ts";
 import { partialObject } from "../../api/codec/partial.ts";
 import {
   type IncludeObject,
@@ -55,12 +55,12 @@ export class Representation {
     return encode(this.eventObject(view, true), this.accepted);
   }
 
-  /** The list's text in pieces. Throws before the first one. */
-  list(listed: Listed): Iterable<string | Buffer> {
+  /** The list's text in pieces, or its bytes when they are there. Throws before the first one. */
+  list(listed: Listed): Iterable<string | Buffer> | Promise<Buffer[]> {
     const { kind, apiVersion, items } = listed;
     const { as } = this.accepted;
     if (this.plain) return textOfList(listed);
-    if (this.binary && as?.kind !== "PartialObjectMetadata") return [this.binaryList(listed)];
+    if (this.binary && as?.kind !== "PartialObjectMetadata") return this.binaryList(listed);
     if (!as) return [encode({ kind, apiVersion, metadata: listed.metadata, items: items.map(wholeObject) }, this.accepted)];
     const metadata = { ...listed.metadata, continue: listed.metadata.continue || undefined };
     if (as.kind === "Table") return this.inJson(this.table([], metadata, true), "rows", items, this.rowText());
@@ -69,10 +69,9 @@ export class Representation {
     throw notAcceptable(`you requested ${as.kind}, but the requested object is a list (*${kind})`);
   }
 
-  private binaryList({ kind, apiVersion, metadata, items }: Listed): Buffer {
-    const whole = items.map(({ object, managed }) => withManaged(object, managed));
-    if (!this.accepted.as) return encodeProtobuf({ kind, apiVersion, metadata, items: whole });
-    return encodeProtobuf({ kind: "PartialObjectMetadataList", apiVersion: `meta.k8s.io/${this.version}`, metadata, items: whole });
+  private binaryList({ kind, apiVersion, metadata, items }: Listed): Promise<Buffer[]> {
+    const list = this.accepted.as ? { kind: "PartialObjectMetadataList", apiVersion: `meta.k8s.io/${this.version}` } : { kind, apiVersion };
+    return encodeList({ ...list, metadata }, items, ({ object, managed }) => withManaged(object, managed));
   }
 
   /** Compact JSON goes out as it is made; what is to be indented, or YAML, is read once more. */

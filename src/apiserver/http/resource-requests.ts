@@ -90,7 +90,7 @@ const methods: Record<string, Method> = {
   },
   async list(parts, call, incoming) {
     const form = representation(parts, call, incoming);
-    await incoming.responder.pieces(form.contentType, form.list(await parts.verbs.list(call, listQuery(incoming.query))));
+    await incoming.responder.pieces(form.contentType, await form.list(await parts.verbs.list(call, listQuery(incoming.query))));
   },
   watch(parts, call, { query, request, responder }) {
     if (request.method !== "GET") throw methodNotAllowed();
@@ -123,7 +123,7 @@ const methods: Record<string, Method> = {
     const form = representation(parts, call, incoming);
     const options = await deleteOptions(call, incoming);
     const listed = await parts.verbs.deleteCollection(call, options, listQuery(incoming.query));
-    await incoming.responder.pieces(form.contentType, form.list(listed));
+    await incoming.responder.pieces(form.contentType, await form.list(listed));
   },
 };
 
