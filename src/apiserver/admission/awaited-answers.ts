@@ -3,9 +3,9 @@ import type { RequestAttributes } from "../../api/user.ts";
 import type { Authorization } from "../authorization/index.ts";
 import type { AdmissionPlugin, AdmissionRequest } from "./admission.ts";
 
-/** The answers that expressions have asked for about one request: undefined while one is awaited. */
+/** What expressions have asked for about one request: the answers, and those that are awaited. */
 interface Asked {
-  answers: Map<string, AuthorizationAnswer | undefined>;
+  answers: Map<string, AuthorizationAnswer>;
   awaited: Promise<void>[];
 }
 
@@ -23,15 +23,16 @@ export class AwaitedAnswers {
 
   /** The answer, when it is there. Throws while it is awaited. */
   authorize(attributes: RequestAttributes, request: AdmissionRequest): AuthorizationAnswer {
-    const { answers, awaited } = this.askedFor(request);
-    const key = JSON.stringify(attributes);
-    const known = answers.get(key);
+    const known = this.asked.get(request)?.answers.get(JSON.stringify(attributes));
     if (known) return known;
     const decision = this.authorization.authorize(attributes);
     if (!(decision instanceof Promise)) return answerOf(decision);
+    let asked = this.asked.get(request);
+    if (!asked) this.asked.set(request, (asked = { answers: new Map(), awaited: [] }));
+    const { answers, awaited } = asked;
     awaited.push(
       decision.then((one) => {
-        answers.set(key, answerOf(one));
+        answers.set(JSON.stringify(attributes), answerOf(one));
       }),
     );
     throw new Error("the authorization webhook has not answered yet");
@@ -56,12 +57,6 @@ export class AwaitedAnswers {
       }
       await Promise.all(awaited);
     }
-  }
-
-  private askedFor(request: AdmissionRequest): Asked {
-    let asked = this.asked.get(request);
-    if (!asked) this.asked.set(request, (asked = { answers: new Map(), awaited: [] }));
-    return asked;
   }
 }
 

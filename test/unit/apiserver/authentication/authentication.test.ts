@@ -2,6 +2,7 @@ import { generateKeyPairSync } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 import { createLocalJWKSet, decodeJwt, jwtVerify, SignJWT } from "jose";
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { unauthorized } from "../../../../src/api/errors.ts";
 import type { TokenRequestSpec } from "../../../../src/api/types/authentication.v1.ts";
 import { Nodes, Pods, Secrets, ServiceAccounts } from "../../../../src/api/types/resources.ts";
 import { type Authentication, createAuthentication, defaultIssuer } from "../../../../src/apiserver/authentication/index.ts";
@@ -83,6 +84,19 @@ describe("certificates", () => {
 test("a request without credentials is anonymous; one with a wrong token is refused", async () => {
   expect(await ask({})).toEqual({ name: "system:anonymous", groups: ["system:unauthenticated"] });
   await expect(bearer("nonsense")).rejects.toMatchObject({ code: 401, message: "Unauthorized" });
+});
+
+test("a token that one kind refuses and another vouches for is good", async () => {
+  const { authenticateToken } = await import("../../../../src/apiserver/authentication/bearer-token.ts");
+  const refusing = {
+    name: "a",
+    authenticateToken() {
+      throw unauthorized("expired");
+    },
+  };
+  const knowing = { name: "b", authenticateToken: () => ({ user: { name: "jane", groups: [] }, audiences: ["x"] }) };
+  expect((await authenticateToken([refusing, knowing], "t", ["x"])).user.name).toBe("jane");
+  await expect(authenticateToken([refusing], "t", ["x"])).rejects.toThrow("expired");
 });
 
 test("the token file's users", async () => {
