@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createPublicKey } from "node:crypto";
@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Cluster, createCluster } from "../../src/index.ts";
 import { issueAuthority, issueLeaf, newKey } from "../../src/pki/issue.ts";
 import { type Kubectl, kubectlFor, tool } from "../support/kubectl.ts";
+import { pythonPrograms } from "../support/python.ts";
 
 const run = promisify(execFile);
 const root = new URL("../..", import.meta.url).pathname;
@@ -71,7 +72,11 @@ describe("helm", () => {
 describe("programs of other languages", () => {
   test("Python: objects, patches, watches, scale, dynamic client, server-side apply, leader election", { timeout: firstTime }, async () => {
     await kubectl("create", "namespace", "python");
-    const { stdout } = await run(await python(), [join(clients, "python/clients.py"), kubeconfig, "python"]);
+    const { stdout } = await run(join(await pythonPrograms("python", "kubernetes==36.0.3"), "python"), [
+      join(clients, "python/clients.py"),
+      kubeconfig,
+      "python",
+    ]);
     expect(stdout).toBe(
       ["crud", "patches", "watching", "deployments", "dynamic_client", "leader_election"].map((part) => `${part} ok\n`).join(""),
     );
@@ -89,17 +94,6 @@ describe("programs of other languages", () => {
     expect(stdout).toBe(scenarios.map((name) => `${name} ok\n`).join(""));
   });
 });
-
-/** A Python with the package kubernetes, in an environment of its own beside the other things that tests fetch. */
-async function python(): Promise<string> {
-  const environment = join(cache, "python");
-  const program = join(environment, "bin/python");
-  if (existsSync(join(environment, "ready"))) return program;
-  await run("python3", ["-m", "venv", environment]);
-  await run(program, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "kubernetes==36.0.3"]);
-  writeFileSync(join(environment, "ready"), "");
-  return program;
-}
 
 /** The Go program, built when its sources have changed. */
 async function goProgram(): Promise<string> {

@@ -97,7 +97,8 @@ function judge(report: Report, number: number, shape: Shape, { codes, ended, bod
   report.requests++;
   for (const code of codes.length > 0 ? codes : [ended]) report.codes[code] = (report.codes[code] ?? 0) + 1;
   const what = wrong(shape, codes, ended, body);
-  if (what) report.findings.push({ number, family: shape.family, what, sent: sentBy(shape) });
+  if (!what) return;
+  report.findings.push({ number, family: shape.family, what, sent: sentBy(shape) });
 }
 
 function wrong({ answers, end, unanswered }: Shape, codes: number[], ended: Outcome["ended"], body: string): string | undefined {

@@ -17,6 +17,7 @@ const { values } = parseArgs({
 
 const mebibytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`;
 const began = performance.now();
+let told = 0;
 
 const victim = await startVictim();
 const report = await fuzz(victim, {
@@ -25,6 +26,8 @@ const report = await fuzz(victim, {
   connections: Number(values.connections),
   ...(values.only === undefined ? {} : { only: Number(values.only) }),
   progress: (soFar) => {
+    for (const { number, family, what } of soFar.findings.slice(told)) console.log(`  ${number} (${family}): ${what.slice(0, 200)}`);
+    told = soFar.findings.length;
     if (soFar.requests % 20_000 === 0) console.log(line(soFar));
   },
 });

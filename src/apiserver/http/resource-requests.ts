@@ -185,7 +185,7 @@ async function patchInput(parts: ResourceParts, call: Call, { query, request }: 
   call.fieldManager = fieldManager ?? programOf(request);
   if (!type) throw unsupportedPatch();
   parts.verbs.bodyKind(call);
-  const { value: body, strictProblems } = parsedPatch(await readBody(request), type);
+  const { value: body, strictProblems } = parsedPatch(await readBody(request), type, fieldValidation !== "Ignore");
   currentAudit()?.sent(body, true);
   const duplicates = type === "apply" && fieldValidation !== "Ignore" ? strictProblems([]) : [];
   if (duplicates.length > 0) {
@@ -209,12 +209,16 @@ function unsupportedPatch(): StatusError {
   return new StatusError({ code: 415, reason: "UnsupportedMediaType", message: "415: Unsupported Media Type", details: {} });
 }
 
-function parsedPatch(body: Buffer, type: PatchType): DecodedBody {
+/** Without `strictly` (fieldValidation=Ignore) upstream reads patches in other ways, with other words. */
+function parsedPatch(body: Buffer, type: PatchType, strictly: boolean): DecodedBody {
   try {
     return decodeBody(body, type === "apply" ? "application/yaml" : "application/json", false);
   } catch (error) {
     if (!(error instanceof UnreadableBody)) throw error;
-    throw badRequest(`error decoding patch: ${error.message}`);
+    const why = error.message.replace(/^couldn't get version\/kind; json parse error: /, "");
+    if (type === "apply") throw badRequest(`error decoding YAML: ${why}`);
+    if (!strictly && type === "merge") throw badRequest("Invalid JSON Patch");
+    throw badRequest(type === "strategic" || !strictly ? why : `error decoding patch: ${why}`);
   }
 }
 

@@ -61,3 +61,16 @@ test("what a patch cannot be merged with is refused with a 4xx", async () => {
   });
   expect([code, body.message]).toEqual([400, expect.stringContaining("unknown patch type: explode in map")]);
 });
+
+test.each([
+  ["json-patch+json", "Strict", "{nonsense", "error decoding patch: invalid character 'n' looking for beginning of object key string"],
+  ["json-patch+json", "Ignore", "{nonsense", "invalid character 'n' looking for beginning of object key string"],
+  ["merge-patch+json", "Warn", "", "error decoding patch: unexpected end of JSON input"],
+  ["merge-patch+json", "Ignore", "", "Invalid JSON Patch"],
+  ["strategic-merge-patch+json", "Strict", '{"a":1}{"b":2}', "invalid character '{' after top-level value"],
+  ["apply-patch+yaml", "Strict", "{nonsense", "error decoding YAML: "],
+])("a patch that is no %s is refused in upstream's words (%s)", async (type, fieldValidation, patch, message) => {
+  const path = `${maps}/patched?fieldManager=me&fieldValidation=${fieldValidation}`;
+  const { code, body } = await running.request("PATCH", path, patch, { "content-type": `application/${type}` });
+  expect([code, body.reason, body.message]).toEqual([400, "BadRequest", expect.stringContaining(message)]);
+});
