@@ -1,3 +1,5 @@
+import { goValue } from "../../api/meta/patch/go-value.ts";
+
 /** Finds values in an object. */
 export type JsonPath = (object: unknown) => unknown[];
 
@@ -75,7 +77,7 @@ function filter([, path = "", operator, double, single, bare]: RegExpExecArray):
   return (value) =>
     each(value).filter((item) => {
       const found = names.reduce<unknown[]>((values, step) => values.flatMap(step), [item]);
-      return found.some((one) => String(one) === wanted) === (operator === "==");
+      return found.some((one) => goValue(one) === wanted) === (operator === "==");
     });
 }
 

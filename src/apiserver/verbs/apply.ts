@@ -28,27 +28,28 @@ export interface Live {
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration";
 
 /** The body of an apply, checked: an object of the call's kind whose fields the schema knows. */
-export function configurationOf(
-  call: Call,
-  { body }: PatchInput,
-  wanted: { apiVersion: string; kind: string },
-  node: SchemaNode,
-): KubeObject {
-  const { apiVersion = "", kind = "", metadata } = asObject(body);
-  if (apiVersion !== wanted.apiVersion || kind !== wanted.kind) {
-    const group = String(apiVersion);
-    throw badRequest(`invalid object type: ${group.includes("/") ? group : `/${group}`}, Kind=${String(kind)}`);
-  }
+export function configurationOf({ body }: PatchInput, wanted: { apiVersion: string; kind: string }, node: SchemaNode): KubeObject {
+  const fields = asObject(body);
+  const { metadata } = fields;
+  const apiVersion = textOf(fields, "apiVersion");
+  const kind = textOf(fields, "kind");
+  const version = apiVersion.includes("/") ? apiVersion : `/${apiVersion}`;
+  if (apiVersion !== wanted.apiVersion || kind !== wanted.kind) throw badRequest(`invalid object type: ${version}, Kind=${kind}`);
   if (isJsonObject(metadata) && metadata["managedFields"]) throw badRequest("metadata.managedFields must be nil");
   const errors = typeErrors(body, node);
   if (errors.length > 0) {
-    const { namespace = "", name = "" } = isJsonObject(metadata) ? metadata : {};
-    const version = call.handler.info.group ? apiVersion : `/${String(apiVersion)}`;
+    const named = isJsonObject(metadata) ? metadata : {};
     const list = errors.length === 1 ? errors[0] : `errors:\n${errors.map((error) => `  ${error}`).join("\n")}`;
-    const what = `${String(namespace)}/${String(name)}; ${String(version)}, Kind=${String(kind)}`;
+    const what = `${textOf(named, "namespace")}/${textOf(named, "name")}; ${version}, Kind=${kind}`;
     throw new StatusError({ code: 400, message: `failed to create typed patch object (${what}): ${list}` });
   }
-  return untyped(copyOf(asObject(body)));
+  return untyped(copyOf(fields));
+}
+
+/** The member where it is a text. */
+function textOf(fields: JsonObject, name: string): string {
+  const value = fields[name];
+  return typeof value === "string" ? value : "";
 }
 
 function asObject(body: unknown): JsonObject {

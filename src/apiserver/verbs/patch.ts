@@ -51,7 +51,7 @@ export async function patchObject(context: VerbContext, call: Call, patch: Patch
 
 async function applyObject(context: VerbContext, call: Call, patch: PatchInput): Promise<Reply> {
   const { info } = call.handler;
-  const config = configurationOf(call, patch, { apiVersion: info.groupVersion, kind: info.kind }, applyNode(call.handler));
+  const config = configurationOf(patch, { apiVersion: info.groupVersion, kind: info.kind }, applyNode(call.handler));
   config.metadata ??= {};
   config.metadata.name ||= call.name;
   checkSent(call, config);

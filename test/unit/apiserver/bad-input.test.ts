@@ -74,3 +74,13 @@ test.each([
   const { code, body } = await running.request("PATCH", path, patch, { "content-type": `application/${type}` });
   expect([code, body.reason, body.message]).toEqual([400, "BadRequest", expect.stringContaining(message)]);
 });
+
+test("members that would be JavaScript's own are data like others", async () => {
+  const names = { toString: null, valueOf: 1, constructor: { prototype: { polluted: true } }, ["__proto__"]: { polluted: true } };
+  const patch = { apiVersion: names, kind: names, metadata: { name: names } };
+  const { code, body } = await running.request("PATCH", `${maps}/patched?fieldManager=me`, patch, {
+    "content-type": "application/apply-patch+yaml",
+  });
+  expect([code, body.message]).toEqual([400, "invalid object type: /, Kind="]);
+  expect(Reflect.get({}, "polluted")).toBe(undefined);
+});

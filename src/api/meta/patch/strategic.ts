@@ -182,7 +182,7 @@ function omit(fields: Fields, key: string): Fields {
 }
 
 function unknownPatchType(how: unknown, patch: Fields): StatusError {
-  return unmergeable(`unknown patch type: ${String(how)} in map: ${goValue(patch)}`);
+  return unmergeable(`unknown patch type: ${goValue(how)} in map: ${goValue(patch)}`);
 }
 
 /** Upstream answers 500 here and to other bodies that its decoders do not look at; the client's mistake is a 400 here, with the same words. */
