@@ -63,7 +63,7 @@ export async function patchSubresource(
 
 async function applySubresource(context: VerbContext, call: Call, subresource: ObjectSubresource, patch: PatchInput): Promise<Reply> {
   const node = subresource.type ? schemaOf(subresource.type) : applyNode(call.handler);
-  const config = configurationOf(call, patch, subresource, node);
+  const config = configurationOf(patch, subresource, node);
   config.metadata ??= {};
   if (subresource.kind === "Scale") config.metadata.name ||= call.name;
   checkSent(call, config);
