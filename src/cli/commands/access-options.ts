@@ -30,7 +30,7 @@ export const accessOptions: readonly Option[] = [
   value("oidc-groups-claim", "Claim that names the user's groups"),
   value("oidc-groups-prefix", "Put before each group's name"),
   { flag: "oidc-required-claim", type: "list", value: "CLAIM=VALUE", description: "Claim that tokens must have; may be repeated" },
-  file("oidc-ca-file", "Authorities of the issuer's certificate (default: those of Node)"),
+  file("oidc-ca-file", "Authorities of the issuer's certificate (default: those that the machine trusts)"),
   { flag: "oidc-signing-algs", type: "list", value: "ALG", description: "Algorithms that tokens may be signed with (default: RS256)" },
   file("authentication-token-webhook-config-file", "Kubeconfig of a server that knows tokens"),
   value("authentication-token-webhook-cache-ttl", "How long its answers are kept", "2m0s"),

@@ -1,4 +1,4 @@
-import { rootCertificates } from "node:tls";
+import { getCACertificates } from "node:tls";
 import { createRemoteJWKSet, customFetch, type JWTPayload, jwtVerify } from "jose";
 import { Agent, fetch } from "undici";
 import type { Clock } from "../../../lib/clock.ts";
@@ -33,7 +33,7 @@ export class Issuer {
   constructor(options: IssuerOptions) {
     this.options = options;
     this.dispatcher = new Agent({
-      connect: { ca: options.authorities ?? [...rootCertificates] },
+      connect: { ca: options.authorities ?? [...getCACertificates("default"), ...getCACertificates("system")] },
       headersTimeout: 30_000,
       bodyTimeout: 30_000,
     });
