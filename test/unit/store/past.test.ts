@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -5,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { FakeClock } from "../../../src/lib/clock.ts";
 import { openStore, type StoreOptions } from "../../../src/store/open.ts";
 import { NotKept } from "../../../src/store/past.ts";
+import type { Sealing } from "../../../src/store/sealed-log.ts";
 import type { Key, Store } from "../../../src/store/store.ts";
 
 const resource = "/configmaps";
@@ -231,4 +233,47 @@ test("a store in memory has the past that it has history of", async () => {
   await expect(shown(one)).rejects.toThrow(NotKept);
   expect(() => store.past.revisionAt(start - 1)).toThrow(NotKept);
   expect(store.past.facts().since).toBe(start + minute);
+});
+
+describe("with encryption at rest", () => {
+  /** Turns a text around, and says with which key. */
+  const sealing = (writer: string): Sealing => ({
+    writer: () => writer,
+    seal: (_, text) => `k8s:enc:${writer}:${[...text].reverse().join("")}`,
+    unseal(_, stored) {
+      const [, by, sealed = ""] = /^k8s:enc:(\w+):(.*)$/s.exec(stored) ?? [];
+      return by === undefined ? { text: stored, writer: "" } : { text: [...sealed].reverse().join(""), writer: by };
+    },
+    refusal: () => undefined,
+    follow: () => {},
+  });
+  const onDisk = (): string => ["", "-wal"].map((suffix) => readFileSync(join(folder, `state.db${suffix}`), "latin1")).join("");
+
+  test("the past is sealed as it was written, and can be read", async () => {
+    await store.close();
+    store = await open({ sealing: sealing("one") });
+    const early = await put(key("a"), "secret-early");
+    await put(key("a"), "late");
+    await churn();
+    await store.compact(store.revision);
+    expect(store.past.facts().bytes).toBeGreaterThan(500_000);
+    expect(await shown(early)).toEqual({ "default/a": "secret-early" });
+    expect(onDisk()).not.toContain("secret-early");
+  });
+
+  test("what was written anew with another key takes the past with it", async () => {
+    const plain = await put(key("a"), "secret-plain");
+    await churn(20);
+    await store.close();
+    store = await open({ sealing: sealing("one") });
+    expect(await shown(plain)).toEqual({ "default/a": "secret-plain" });
+    await put(key("a"), "sealed");
+    await put(key("b"), "more");
+    await store.compact(store.revision);
+    await expect(shown(plain)).rejects.toThrow(NotKept);
+    expect(store.past.facts().bytes).toBe(0);
+    await store.close();
+    store = await open({ sealing: sealing("one") });
+    expect(await shown(store.revision)).toEqual({ "default/a": "sealed", "default/b": "more" });
+  });
 });
