@@ -1,4 +1,4 @@
-import { alreadyExists, badRequest, invalid, methodNotAllowed, StatusError } from "../../api/errors.ts";
+import { alreadyExists, badRequest, methodNotAllowed, StatusError } from "../../api/errors.ts";
 import type { ManagedFields } from "../../api/meta/apply/managed-fields.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
 import { validateMetadata } from "../../api/meta/metadata.ts";
@@ -95,10 +95,6 @@ function prepareMetadata(call: Call, object: KubeObject): void {
     metadata.name = call.name;
   }
   if (metadata.resourceVersion) throw new StatusError({ code: 400, message: "resourceVersion should not be set on objects to be created" });
-  if (!metadata.name && !metadata.generateName) {
-    const message = "Required value: name or generateName is required";
-    throw invalid(call.handler.kindTarget, [{ reason: "FieldValueRequired", field: "metadata.name", message }]);
-  }
   call.name ||= metadata.name ?? "";
 }
 
