@@ -84,7 +84,7 @@ function unknownFormats(schema: JSONSchemaProps): string[] {
 
 function validateName(name: string, { names, group }: CustomResourceDefinitionSpec): FieldError[] {
   const wanted = `${names.plural}.${group}`;
-  return name === wanted ? [] : [fault.invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')];
+  return !name || name === wanted ? [] : [fault.invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')];
 }
 
 const protectedGroup = /(^|\.)(k8s|kubernetes)\.io$/;

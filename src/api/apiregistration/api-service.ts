@@ -13,8 +13,8 @@ export const apiServiceRules: KindRules<APIService> = {
   validate({ metadata, spec }) {
     const errors: FieldError[] = [];
     const wanted = `${spec.version ?? ""}.${spec.group ?? ""}`;
-    if (metadata.name !== wanted)
-      errors.push(fault.invalid("metadata.name", metadata.name ?? "", `must be \`spec.version+"."+spec.group\`: "${wanted}"`));
+    if (metadata.name && metadata.name !== wanted)
+      errors.push(fault.invalid("metadata.name", metadata.name, `must be \`spec.version+"."+spec.group\`: "${wanted}"`));
     const { group = "", version = "" } = spec;
     if (group) errors.push(...fault.checked("spec.group", group, checkDnsSubdomain));
     else if (version !== "v1") errors.push(fault.required("spec.group", "only v1 may have an empty group and it better be legacy kube"));

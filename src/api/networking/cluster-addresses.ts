@@ -37,7 +37,7 @@ const goParent = { Group: "", Resource: "", Namespace: "", Name: "" };
 /** The rules of IPAddresses: each is named by its address and belongs to one object. */
 export const ipAddressRules: KindRules<IPAddress> = {
   validate({ metadata, spec }) {
-    const errors: FieldError[] = checkIp("metadata.name", metadata.name ?? "");
+    const errors: FieldError[] = metadata.name ? checkIp("metadata.name", metadata.name) : [];
     const { parentRef } = spec ?? {};
     if (!parentRef) return [...errors, fault.required("spec.parentRef")];
     for (const key of ["resource", "name"] as const) if (!parentRef[key]) errors.push(fault.required(`spec.parentRef.${key}`));
