@@ -1,4 +1,4 @@
-import { type FieldError, internalError, invalid } from "../../api/errors.ts";
+import { badRequest, type FieldError, internalError, invalid } from "../../api/errors.ts";
 import { hasNodePorts, needsHealthPort } from "../../api/core/service.ts";
 import { validateClusterIPs } from "../../api/core/service-addresses.ts";
 import { Services } from "../../api/types/resources.ts";
@@ -175,10 +175,10 @@ export class ServiceAllocation implements ResourceHooks {
     if (this.ports.ownerOf(asked) === claim.owner) return;
     const failed = `failed to allocate requested HealthCheck NodePort ${asked}`;
     if (!this.ports.has(asked))
-      throw internalError(
+      throw badRequest(
         `${failed}: provided port is not in the valid range. The range of valid ports is ${this.nodePorts.first}-${this.nodePorts.last}`,
       );
-    if (!this.ports.take(asked, claim.owner)) throw internalError(`${failed}: provided port is already allocated`);
+    if (!this.ports.take(asked, claim.owner)) throw badRequest(`${failed}: provided port is already allocated`);
     claim.taken.push({ pool: this.ports, number: asked });
   }
 

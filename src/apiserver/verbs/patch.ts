@@ -105,7 +105,7 @@ export function patched(
     if (!schema.patched || !isStrategic) checkType(handler, object, old, schema.patched !== undefined);
     const { value, unknown } = schema.patched?.(object, isStrategic) ?? schema.prune(object);
     if (unknown.length > 0) patch.unknownFields?.(unknown, unfit);
-    return schema.patched ? asObject({ ...value, apiVersion: old.apiVersion, kind: old.kind }) : asObject(value);
+    return asObject({ ...value, apiVersion: old.apiVersion, kind: old.kind });
   } catch (error) {
     if (error instanceof DecodeError) throw unfit(error.message);
     throw error;

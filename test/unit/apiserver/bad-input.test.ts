@@ -84,3 +84,32 @@ test("members that would be JavaScript's own are data like others", async () => 
   expect([code, body.message]).toEqual([400, "invalid object type: /, Kind="]);
   expect(Reflect.get({}, "polluted")).toBe(undefined);
 });
+
+test("a merge patch that takes away the kind of a custom resource leaves it what it is", async () => {
+  const names = { plural: "things", singular: "thing", kind: "Thing" };
+  const versions = [{ name: "v1", served: true, storage: true, schema: { openAPIV3Schema: { type: "object" } } }];
+  const definition = {
+    metadata: { name: "things.bad.example.com" },
+    spec: { group: "bad.example.com", scope: "Namespaced", names, versions },
+  };
+  await running.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition);
+  const things = "/apis/bad.example.com/v1/namespaces/default/things";
+  await running.request("POST", things, { apiVersion: "bad.example.com/v1", kind: "Thing", metadata: { name: "a" } });
+  const patch = { kind: null, apiVersion: null };
+  const { code, body } = await running.request("PATCH", `${things}/a`, patch, { "content-type": "application/merge-patch+json" });
+  expect([code, body.apiVersion, body.kind]).toEqual([200, "bad.example.com/v1", "Thing"]);
+});
+
+test("a port for health checks that is taken is the client's to change", async () => {
+  const service = (name: string) => ({
+    metadata: { name },
+    spec: { type: "LoadBalancer", externalTrafficPolicy: "Local", healthCheckNodePort: 31999, ports: [{ port: 80 }], selector: { a: "b" } },
+  });
+  const services = "/api/v1/namespaces/default/services";
+  expect((await running.request("POST", services, service("one"))).code).toBe(201);
+  const { code, body } = await running.request("POST", services, service("two"));
+  expect([code, body.message]).toEqual([
+    400,
+    "failed to allocate requested HealthCheck NodePort 31999: provided port is already allocated",
+  ]);
+});
