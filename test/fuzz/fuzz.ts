@@ -76,7 +76,10 @@ export async function fuzz(victim: Victim, options: FuzzOptions): Promise<Report
     while (next < end && alive(victim.pid) && hanging < 20) {
       const number = next++;
       const shape = shapeNumber(options.seed, number);
-      const outcome = await connection.send(shape).catch((): Outcome => ({ codes: [], ended: "silent", body: "" }));
+      const send = (): Promise<Outcome> => connection.send(shape).catch((): Outcome => ({ codes: [], ended: "silent", body: "" }));
+      let outcome = await send();
+      // A refusal can be lost with a connection that is closed while bytes are still on their way: once more, to see it.
+      if (outcome.ended === "closed" && outcome.codes.length === 0) outcome = await send();
       if (outcome.ended === "silent") hanging++;
       judge(report, number, shape, outcome);
       if (report.requests % 1000 !== 0) continue;
