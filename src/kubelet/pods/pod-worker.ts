@@ -222,12 +222,11 @@ export class PodWorker {
     }
     const volumes = plan.createSandbox || plan.start.length > 0 || plan.sandbox ? await this.mount(plan, state) : undefined;
     if (!volumes) return false;
-    // The pod's status is told before what may take long: images that have to be fetched.
     if (plan.createSandbox) {
-      const [made] = await Promise.all([
-        this.makeSandbox(state),
-        this.source.object?.status.startTime ? undefined : this.writeStatus(state, false),
-      ]);
+      const sandbox = this.makeSandbox(state);
+      // The pod's status is told before what may take long; a sandbox that is there at once is told with what runs in it.
+      const tells = !this.source.object?.status.startTime && !(await isSettledSoon(sandbox));
+      const [made] = await Promise.all([sandbox, tells ? this.writeStatus(state, false) : undefined]);
       return made;
     }
     const { sandbox } = plan;
@@ -422,6 +421,11 @@ export class PodWorker {
       if (!isReason(error, "NotFound")) throw error; // it has gone; the watch will say so
     }
   }
+}
+
+/** Whether it settles in this turn of the event loop. */
+function isSettledSoon(work: Promise<unknown>): Promise<boolean> {
+  return Promise.race([work.then(() => true), new Promise<boolean>((resolve) => setImmediate(resolve, false))]);
 }
 
 function wasReady(object: Pod, containerId: string): boolean {

@@ -15,6 +15,7 @@ import { MemoryAPI } from "../client/memory-api.ts";
 /** The API in memory, with the patches that merge conditions by their type. */
 class API extends MemoryAPI {
   override async patch(target: Target, type: PatchType, patch: unknown): Promise<KubeObject> {
+    if (target.resource === Pods && target.subresource === "status") statusWrites++;
     if (type !== "strategic") return super.patch(target, type, patch);
     const merged = applyStrategicMergePatch(await this.get(target), patch, target.resource.type ?? "");
     return this.update(target, merged);
@@ -26,9 +27,11 @@ let runtime: SimulatedRuntime;
 let kubelet: Kubelet;
 let stopCaches: () => void;
 const told: string[] = [];
+let statusWrites = 0;
 
 beforeEach(async () => {
   told.length = 0;
+  statusWrites = 0;
   client = new Client(new API(systemClock));
   await begin();
   await client.patch(Nodes, { name: "n1" }, { type: "merge", body: { spec: { podCIDR: "10.42.3.0/24" } } });
@@ -58,6 +61,12 @@ function create(spec: Partial<Pod["spec"]>): Promise<Pod> {
     metadata: { name: "web", namespace: "default" },
     spec: { nodeName: "n1", restartPolicy: "Always", terminationGracePeriodSeconds: 1, containers, ...spec },
   });
+}
+
+/** Before that no sandbox can be made. */
+async function networkReady(): Promise<void> {
+  const ready = async () => (await client.get(Nodes, { name: "n1" })).status.conditions?.find((c) => c.type === "Ready")?.status;
+  await expect.poll(ready).toBe("True");
 }
 
 const target = { namespace: "default", name: "web" };
@@ -91,6 +100,26 @@ describe("a kubelet on the simulated runtime", () => {
     runtime.exit(uid, "c", 4);
     await expect.poll(async () => (await status()).containerStatuses?.[0]?.state?.waiting?.reason).toBe("CrashLoopBackOff");
     expect(told).toEqual(["Pulled", "Created", "Started", "Pulled", "Created", "Started", "BackOff"]);
+  });
+
+  test("tells where a pod stands once, when it runs at once", async () => {
+    await networkReady();
+    await create({});
+    await expect.poll(status).toMatchObject({ phase: "Running", startTime: expect.any(String) });
+    expect(statusWrites).toBe(1);
+  });
+
+  test("tells that a pod has begun while its sandbox is still being made", async () => {
+    await networkReady();
+    const made = Promise.withResolvers<void>();
+    const make = runtime.createSandbox.bind(runtime);
+    runtime.createSandbox = (spec) => made.promise.then(() => make(spec));
+    await create({});
+    const condition = { type: "PodReadyToStartContainers", status: "False" };
+    await expect.poll(status).toMatchObject({ phase: "Pending", startTime: expect.any(String), conditions: [condition, {}, {}, {}, {}] });
+    made.resolve();
+    await expect.poll(async () => (await status()).phase).toBe("Running");
+    expect(statusWrites).toBe(2);
   });
 
   test("runs init containers before the others, and ends with what they did", async () => {
