@@ -16,7 +16,7 @@ import {
   type StoreWatch,
   type Write,
 } from "./store.ts";
-import { idOf, Tables } from "./table.ts";
+import { idOf, type Table, Tables } from "./table.ts";
 import { Watchers } from "./watchers.ts";
 
 /** How many revisions the log forgets in one step: writes go on between two steps. */
@@ -45,6 +45,7 @@ const toldOnce = new Set(["/events"]);
 
 /** A write that has its revision and waits for the disk. */
 interface PendingWrite extends Logged {
+  readonly table: Table;
   readonly id: string;
   /** Undefined for a deletion. */
   readonly state: State | undefined;
@@ -61,8 +62,6 @@ export class RevisionStore implements Store {
   private readonly watchers = new Watchers();
   private readonly commits: GroupCommit<PendingWrite>;
   readonly past: Past;
-  /** The newest write of each key that is still on its way. */
-  private readonly pending = new Map<string, PendingWrite>();
   /** What the last batch wrote of resources that are told once and then hardly read: by then their writers and watchers have seen them. */
   private readonly toldOnce: State[] = [];
   /** The revision given to the last write, committed or not. */
@@ -179,8 +178,7 @@ export class RevisionStore implements Store {
   }
 
   latest(key: Key): StoredObject | undefined {
-    const pending = this.pending.size > 0 ? this.pending.get(pendingKey(key)) : undefined;
-    return pending ? pending.state : this.tables.get(key);
+    return this.tables.find(key.resource)?.latest(idOf(key));
   }
 
   list(query: ListQuery): ListResult {
@@ -204,7 +202,9 @@ export class RevisionStore implements Store {
     if (this.ended) throw this.ended;
     const refusal = object && this.log.refusal?.(key.resource);
     if (refusal) throw new StoreFailed(refusal);
-    const current = this.latest(key);
+    const table = this.tables.of(key.resource);
+    const id = idOf(key);
+    const current = table.latest(id);
     const replaces = current?.revision ?? 0;
     if (replaces !== expect || !(current || object)) throw new PreconditionFailed(key, current);
     const revision = this.given + 1;
@@ -212,8 +212,8 @@ export class RevisionStore implements Store {
     this.given = revision;
     const record = { revision, key, replaces, text: state?.text, time: this.past.note(revision) };
     return new Promise((resolve, reject) => {
-      const write = { record, lazy: state !== undefined && this.isLazy(key), id: idOf(key), state, resolve, reject };
-      this.pending.set(pendingKey(key), write);
+      const write = { record, lazy: state !== undefined && this.isLazy(key), table, id, state, resolve, reject };
+      table.underway.set(id, write);
       this.commits.add(write);
     });
   }
@@ -222,11 +222,10 @@ export class RevisionStore implements Store {
   private commit(batch: readonly PendingWrite[]): void {
     for (const state of this.toldOnce.splice(0)) state.keepOneForm();
     for (const write of batch) {
-      const { record, id, state } = write;
-      const event = this.tables.of(record.key.resource).apply(id, record, state);
+      const { record, table, id, state } = write;
+      const event = table.apply(id, record, state);
       this.committed = record.revision;
-      const key = pendingKey(record.key);
-      if (this.pending.get(key) === write) this.pending.delete(key);
+      if (table.underway.get(id) === write) table.underway.delete(id);
       this.watchers.tell(event);
       keepOneForm(event);
       if (state && toldOnce.has(record.key.resource)) this.toldOnce.push(state);
@@ -238,8 +237,8 @@ export class RevisionStore implements Store {
 
   private fail(error: unknown, lost: readonly PendingWrite[]): void {
     this.ended = error instanceof StoreFailed ? error : new StoreFailed(`the store failed: ${String(error)}; restart the server`);
-    this.pending.clear();
     this.given = this.committed;
+    for (const { table, id } of lost) table.underway.delete(id);
     for (const write of lost) write.reject(this.ended);
   }
 
@@ -297,10 +296,6 @@ export class RevisionStore implements Store {
         .catch(() => {});
     await this.log.close();
   }
-}
-
-function pendingKey(key: Key): string {
-  return `${key.resource}/${key.namespace}/${key.name}`;
 }
 
 /** Once everybody has been told, what was replaced is history. */

@@ -254,8 +254,8 @@ function recordOf([revision, resource, namespace, name, replaces, text, follows,
 
 function checksum({ revision, key, replaces, text, follows }: LogRecord): number {
   const { resource, namespace, name } = key;
-  const head = crc32(`${revision} ${resource} ${namespace} ${name} ${replaces}${follows === undefined ? "" : ` ${follows}`}`);
-  return text === undefined ? head : crc32(text, head);
+  const head = `${revision} ${resource} ${namespace} ${name} ${replaces}${follows === undefined ? "" : ` ${follows}`}`;
+  return crc32(text === undefined ? head : head + text);
 }
 
 function damage(message: string): Error {

@@ -14,8 +14,15 @@ function sizeInHistory({ previous }: StoreEvent): number {
   return 200 + (previous instanceof State ? previous.size : 0);
 }
 
+/** A write that is on its way to the disk: the new state, undefined for a deletion. */
+interface Underway {
+  readonly state: State | undefined;
+}
+
 /** The committed objects of one resource: their newest states in order, and the changes since the oldest revision kept. */
 export class Table {
+  /** The newest write of each id that is still on its way. */
+  readonly underway = new Map<string, Underway>();
   private readonly entries = new Map<string, Entry>();
   private readonly order = new SortedList<Entry>();
   private readonly byLabel = new LabelIndex();
@@ -31,6 +38,12 @@ export class Table {
 
   get(id: string): State | undefined {
     return this.entries.get(id)?.state;
+  }
+
+  /** The newest state, including writes that are on their way. */
+  latest(id: string): State | undefined {
+    const write = this.underway.size > 0 ? this.underway.get(id) : undefined;
+    return write ? write.state : this.get(id);
   }
 
   /** Takes in a committed change; `state` is undefined for a deletion. Gives the event, which is now part of the history. */

@@ -61,10 +61,12 @@ async function attemptChange(
   reservations: Reservations,
 ): Promise<View> {
   const { handler } = call;
-  const { object: old, managed: before } = await viewWhenReady(handler, current);
+  const shown = viewWhenReady(handler, current);
+  const { object: old, managed: before } = shown instanceof Promise ? await shown : shown;
   const { object, managed } = nextState(context, call, change, { old, managed: before });
   const request = admissionRequest(call, "UPDATE", { object, old }, reservations);
-  await context.admission.admit(request);
+  const admitted = context.admission.admit(request);
+  if (admitted) await admitted;
   if (!change.isComplete) complete(handler, object);
   change.finish(object, old);
   if (change.allocates) reservations.add(handler.hooks.allocate?.(object, old, call));
@@ -72,7 +74,8 @@ async function attemptChange(
     ...validateMetadataUpdate(object.metadata, old.metadata, handler.info),
     ...change.validate(object, old),
   ]);
-  await context.admission.validate(request);
+  const validated = context.admission.validate(request);
+  if (validated) await validated;
   if (!change.isComplete) showWarnings(call, object, old);
   // What is still on its way to the disk must not be acknowledged as it is: it is written once more instead.
   // When somebody wrote what was there already is not worth a write either. What is encrypted with an old key is.

@@ -39,7 +39,8 @@ export async function createObject(
     handler.rules.default?.(object);
     const managed = owners();
     const request = admissionRequest(call, "CREATE", { object, old: undefined }, reservations);
-    await context.admission.admit(request);
+    const admitted = context.admission.admit(request);
+    if (admitted) await admitted;
     fillSystemFields(context, call, object);
     const named: Call = { ...call, name: nameOf(context, call, object) };
     handler.schema.applyDefaults(object);
@@ -62,7 +63,8 @@ async function checkAndStore(context: VerbContext, call: Call, { object, managed
     ...(handler.rules.validate?.(object) ?? []),
   ]);
   const request = admissionRequest(call, "CREATE", { object, old: undefined }, reservations);
-  await context.admission.validate(request);
+  const validated = context.admission.validate(request);
+  if (validated) await validated;
   if (context.store.latest(key)) throw alreadyExists({ ...handler.target, name: call.name });
   showWarnings(call, object, undefined);
   if (call.dryRun) {
@@ -70,8 +72,10 @@ async function checkAndStore(context: VerbContext, call: Call, { object, managed
     return { view: viewOf(object, managed), code: 201 };
   }
   try {
-    const stored = await context.store.write({ key, expect: 0, object: await inStorage(handler, object), managed });
-    return { view: await viewWhenReady(handler, stored), code: 201 };
+    const kept = inStorage(handler, object);
+    const stored = await context.store.write({ key, expect: 0, object: kept instanceof Promise ? await kept : kept, managed });
+    const view = viewWhenReady(handler, stored);
+    return { view: view instanceof Promise ? await view : view, code: 201 };
   } catch (error) {
     if (error instanceof PreconditionFailed) throw alreadyExists({ ...handler.target, name: call.name });
     throw error;

@@ -52,12 +52,14 @@ export class Verbs {
     return prepareWatch(this.context, call, options);
   }
 
-  async create(call: Call, sent: KubeObject): Promise<Reply> {
+  create(call: Call, sent: KubeObject): Promise<Reply> {
     const subresource = subresourceOf(call);
-    if (!subresource) {
-      needVerb(call, "create");
-      return createObject(this.context, call, sent);
-    }
+    if (subresource) return this.createSubresource(call, subresource, sent);
+    needVerb(call, "create");
+    return createObject(this.context, call, sent);
+  }
+
+  private async createSubresource(call: Call, subresource: Subresource, sent: KubeObject): Promise<Reply> {
     if (subresource.shape !== "call") throw methodNotAllowed();
     const reservations = new Reservations();
     try {
@@ -71,7 +73,7 @@ export class Verbs {
     }
   }
 
-  async update(call: Call, sent: KubeObject): Promise<Reply> {
+  update(call: Call, sent: KubeObject): Promise<Reply> {
     const subresource = subresourceOf(call);
     if (!subresource) {
       needVerb(call, "update");
@@ -81,7 +83,7 @@ export class Verbs {
     return updateSubresource(this.context, call, subresource, sent);
   }
 
-  async patch(call: Call, patch: PatchInput): Promise<Reply> {
+  patch(call: Call, patch: PatchInput): Promise<Reply> {
     const subresource = subresourceOf(call);
     if (!subresource) {
       needVerb(call, "patch");
@@ -91,13 +93,13 @@ export class Verbs {
     return patchSubresource(this.context, call, subresource, patch);
   }
 
-  async delete(call: Call, options: DeleteOptions): Promise<Reply> {
+  delete(call: Call, options: DeleteOptions): Promise<Reply> {
     needVerb(call, "delete");
     if (call.subresource) throw methodNotAllowed();
     return deleteObject(this.context, call, options);
   }
 
-  async deleteCollection(call: Call, options: DeleteOptions, selection: ListOptions): Promise<Listed> {
+  deleteCollection(call: Call, options: DeleteOptions, selection: ListOptions): Promise<Listed> {
     needVerb(call, "deletecollection");
     return deleteCollection(this.context, call, options, selection);
   }

@@ -73,19 +73,20 @@ describe("lazy writes", () => {
 
   test("never wait for the disk, but for the writes before them", async () => {
     const { log } = disk();
-    let settle = (): void => {};
-    const held: Log = { ...log, append: (...given) => new Promise((resolve) => (settle = () => resolve(log.append(...given)))) };
+    const settle: (() => void)[] = [];
+    const held: Log = { ...log, append: (...given) => new Promise((resolve) => settle.push(() => resolve(log.append(...given)))) };
     const store = await RevisionStore.open(held, "test", { lazy, clock: new FakeClock() });
     const order: number[] = [];
     const note = ({ revision }: StoredObject): number => order.push(revision);
     const first = put(store, lease("a")).then(note);
-    await expect.poll(() => settle()).toBeUndefined();
+    await expect.poll(() => settle.length).toBe(1);
+    settle[0]?.();
     await first;
     const durable = put(store, config("x")).then(note);
-    await Promise.resolve();
+    await expect.poll(() => settle.length).toBe(2);
     const after = put(store, lease("a")).then(note);
     expect(store.revision).toBe(2);
-    settle();
+    settle[1]?.();
     await Promise.all([durable, after]);
     expect(order).toEqual([2, 3, 4]);
   });
