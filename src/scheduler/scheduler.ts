@@ -45,6 +45,8 @@ class DefaultScheduler implements Scheduler {
   private readonly queue: SchedulingQueue;
   private readonly writer: PodWriter;
   private readonly underWay = new Set<Promise<void>>();
+  /** Pods for which victims are being removed right now. */
+  private readonly preempting = new Set<string>();
   private running = false;
   private scheduled = false;
   private unfollow: () => void = () => {};
@@ -143,6 +145,11 @@ class DefaultScheduler implements Scheduler {
       this.reject(entry, failure.plugins, message);
       return;
     }
+    // Its victims are not marked as deleted yet: it would look for others.
+    if (this.preempting.has(pod.uid)) {
+      this.queue.unschedulable(entry, failure.plugins);
+      return;
+    }
     const budgets = this.context.caches.of(PodDisruptionBudgets).list();
     const { candidate, message: why } = preempt(pod, failure, this.world, budgets, this.framework.random);
     this.reject(entry, failure.plugins, withPreemption(message, why), candidate);
@@ -160,6 +167,7 @@ class DefaultScheduler implements Scheduler {
   private async makeRoom({ pod }: QueuedPod, { node, victims }: Candidate): Promise<void> {
     const displaced: PodInfo[] = [...this.world.nominatedPods(node.name)].filter((other) => other.priority < pod.priority);
     for (const other of displaced) this.world.unnominate(other.uid);
+    this.preempting.add(pod.uid);
     try {
       await Promise.all([
         ...victims.map((victim) => this.writer.evict(victim, pod, node.name)),
@@ -169,6 +177,8 @@ class DefaultScheduler implements Scheduler {
       this.context.log.warn({ pod: pod.key, error: String(error) }, "preemption failed");
       this.world.unnominate(pod.uid);
       this.queue.happened({ type: "pod", pod: undefined, old: pod.pod });
+    } finally {
+      this.preempting.delete(pod.uid);
     }
   }
 
