@@ -249,6 +249,7 @@ test("admission adds what it has found", async () => {
   await server.request("POST", "/api/v1/namespaces/secured/serviceaccounts", {
     ...{ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default" } },
   });
+  await told();
   events.splice(0);
   const { code } = await server.request("POST", "/api/v1/namespaces/secured/pods", pod);
   expect(code).toBe(201);
