@@ -79,7 +79,7 @@ export class GroupCommit<T extends Logged> {
   }
 
   private wake(): void {
-    this.underway ??= turnEnds().then(() => this.run());
+    this.underway ??= Promise.resolve().then(() => this.run());
   }
 
   private async run(): Promise<void> {
@@ -135,11 +135,6 @@ export class GroupCommit<T extends Logged> {
       this.ceiling = ceiling;
     });
   }
-}
-
-/** Resolves when the event loop has served what is there: all requests that have come in by now. */
-function turnEnds(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** What names the record's object among all. */

@@ -151,7 +151,11 @@ describe("workloads on the API server", () => {
     expect((await podsOf("agent")).map(({ spec }) => spec.nodeName).sort()).toEqual(["n1", "n2"]);
     await merge(DaemonSets, "agent", image("web:2"));
     await eventually(async () =>
-      expect((await get(DaemonSets, "agent")).status).toMatchObject({ observedGeneration: 2, updatedNumberScheduled: 2, numberAvailable: 2 }),
+      expect((await get(DaemonSets, "agent")).status).toMatchObject({
+        observedGeneration: 2,
+        updatedNumberScheduled: 2,
+        numberAvailable: 2,
+      }),
     );
     const revisions = caches
       .of(ControllerRevisions)

@@ -27,10 +27,7 @@ function create(store: RevisionStore, name: string): Promise<StoredObject> {
   return store.write({ key: { resource: "/configmaps", namespace: "default", name }, expect: 0, object });
 }
 
-/** Lets the turn of the event loop end with which a batch is closed, and the next one, in which it has gone. */
-const turn = async (): Promise<void> => {
-  for (let i = 0; i < 2; i++) await new Promise((resolve) => setImmediate(resolve));
-};
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe("group commit", () => {
   test("a batch goes at once when the disk is idle, and one more gathers meanwhile", async () => {
