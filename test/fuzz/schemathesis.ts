@@ -6,6 +6,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { temporaryFolder } from "../support/hue.ts";
 import { pythonPrograms } from "../support/python.ts";
 import { token } from "./message.ts";
 import { startVictim } from "./victim.ts";
@@ -77,6 +78,7 @@ async function check(document: string): Promise<string> {
   ];
   const child = spawn(program, ["run", `${url}/openapi/v3/${document}`, ...options, ...limits, ...which], {
     stdio: ["ignore", "pipe", "inherit"],
+    cwd: temporaryFolder(),
   });
   let printed = "";
   child.stdout.on("data", (data) => (printed += data));
