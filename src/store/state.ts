@@ -1,3 +1,4 @@
+import { parseJson } from "../api/codec/json-numbers.ts";
 import type { KubeObject } from "../api/meta/object.ts";
 import { ManagedFields } from "../api/meta/apply/managed-fields.ts";
 import { encode, hasSharedParts } from "./shared-parts.ts";
@@ -42,7 +43,7 @@ export class State implements StoredObject {
     const end = text.indexOf(`]${revisionText(revision)}`, start) + 1;
     if (end === 0) {
       // Earlier versions had them elsewhere.
-      const object = JSON.parse(text) as KubeObject; // As below.
+      const object = parseJson(text) as KubeObject; // As below.
       return State.of(key, revision, object, ManagedFields.fromEntries(object.metadata.managedFields));
     }
     const managed = ManagedFields.fromText(text.slice(start + managedKey.length - 1, end));
@@ -64,7 +65,7 @@ export class State implements StoredObject {
 
   private parse(): Readonly<KubeObject> {
     // The text was made from a KubeObject by this store, and its checksum was compared when it was read.
-    const object = JSON.parse(this.ownText) as KubeObject;
+    const object = parseJson(this.ownText) as KubeObject;
     return deepFreeze(hasSharedParts(this.key.resource) ? encode(this.key.resource, object).object : object);
   }
 

@@ -1,5 +1,6 @@
 import { Optional } from "@marcbachmann/cel-js";
 import { Duration, UnsignedInt } from "@marcbachmann/cel-js/evaluator";
+import { wholeNumber } from "../codec/json-numbers.ts";
 import { celEqual } from "./library/equality.ts";
 
 /** What Object{...} and its parts give: the fields, and the name of the type. */
@@ -38,7 +39,7 @@ export class CelJsonPatch {
 
 /** A value of CEL as JSON data. Throws an Error for what JSON cannot say. */
 export function jsonValue(value: unknown): unknown {
-  if (typeof value === "bigint") return Number(value);
+  if (typeof value === "bigint") return wholeNumber(value);
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map(jsonValue);
   if (value instanceof CelObject) return jsonValue(value.fields);

@@ -5,7 +5,8 @@ import { type CompiledType, cannotBeHandled, compileType } from "../schema/compi
 import { hasProtobufMark, openEnvelope, type ProtobufEnvelope } from "../schema/protobuf.ts";
 import { isJsonObject, type JsonObject, typeOfKind } from "../schema/struct.ts";
 import { WireError } from "../schema/wire.ts";
-import { type BodyCounts, countKeys, countMembers, inexactNumber, JsonError, JsonScan, tooManyDigits } from "./json-scan.ts";
+import { parseJson } from "./json-numbers.ts";
+import { countKeys, countMembers, JsonError, JsonScan } from "./json-scan.ts";
 import { parseYaml, YamlError } from "./yaml.ts";
 import { protobufType } from "./protobuf.ts";
 
@@ -53,21 +54,19 @@ export function decodeBody(body: Uint8Array, contentType: string, protobuf = tru
 function decodeJson(body: Uint8Array): DecodedBody {
   const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString();
   let value: unknown;
-  let counts: BodyCounts;
+  let members: number;
   try {
-    value = JSON.parse(text);
-    counts = countMembers(body);
+    value = parseJson(text);
+    members = countMembers(body);
   } catch (error) {
     throw new UnreadableBody(
       `couldn't get version/kind; json parse error: ${error instanceof JsonError ? error.message : jsonProblem(text)}`,
     );
   }
-  const inexact = counts.hasLongNumber ? inexactNumber(text) : undefined;
-  if (inexact !== undefined) throw new UnreadableBody(tooManyDigits(inexact));
   return {
     value,
     strictProblems(unknown) {
-      if (unknown.length === 0 && countKeys(value) === counts.members) return [];
+      if (unknown.length === 0 && countKeys(value) === members) return [];
       return new JsonScan(text, new Set(unknown)).strictProblems();
     },
   };

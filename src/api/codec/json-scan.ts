@@ -7,18 +7,9 @@ const quote = 0x22;
 const backslash = 0x5c;
 const deepest = 10_000;
 
-/** What a JSON body shows at one glance. */
-export interface BodyCounts {
-  /** How many keys with their values it has, equal keys counted each. */
-  members: number;
-  /** Whether some number has so many digits that JSON.parse may not keep them all. */
-  hasLongNumber: boolean;
-}
-
-/** Counts what is in a JSON body. Throws JsonError when it is nested too deep to work with. */
-export function countMembers(body: Uint8Array): BodyCounts {
+/** How many keys with their values a JSON body has, equal keys counted each. Throws JsonError when it is nested too deep to work with. */
+export function countMembers(body: Uint8Array): number {
   let members = 0;
-  let hasLongNumber = false;
   let depth = 0;
   for (let i = 0; i < body.length; i++) {
     const c = body[i];
@@ -28,29 +19,8 @@ export function countMembers(body: Uint8Array): BodyCounts {
     else if (c === 0x7b || c === 0x5b) {
       if (++depth > deepest) throw new JsonError("exceeded max depth");
     } else if (c === 0x7d || c === 0x5d) depth--;
-    else if (isDigitCode(c)) {
-      const start = i;
-      while (isDigitCode(body[i + 1])) i++;
-      hasLongNumber ||= i - start >= 15;
-    }
   }
-  return { members, hasLongNumber };
-}
-
-function isDigitCode(c: number | undefined): boolean {
-  return c !== undefined && c >= 0x30 && c <= 0x39;
-}
-
-/** The first whole number of the text that JSON.parse does not keep to its last digit: what has a fraction or an exponent is a double for everybody. */
-export function inexactNumber(text: string): string | undefined {
-  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g))
-    if (/^-?\d{16,}$/.test(token) && BigInt(Number(token)) !== BigInt(token)) return token;
-  return undefined;
-}
-
-/** Why a number is refused rather than changed silently. */
-export function tooManyDigits(number: string): string {
-  return `the number ${number} cannot be kept to its last digit: whole numbers are exact up to ${Number.MAX_SAFE_INTEGER}`;
+  return members;
 }
 
 /** How many keys the parsed value has: fewer than members where some key occurred twice in its object. */

@@ -1,5 +1,5 @@
 import { isScalar, LineCounter, parseAllDocuments, visit } from "yaml";
-import { tooManyDigits } from "./json-scan.ts";
+import { wholeNumber } from "./json-numbers.ts";
 
 /** A YAML text that cannot be read; the message is in the form of Go's YAML library. */
 export class YamlError extends Error {}
@@ -57,14 +57,9 @@ function isClock(tag: unknown): boolean {
   return name.endsWith(":timestamp") || format === "TIME";
 }
 
-function exact(value: bigint): number {
-  if (BigInt(Number(value)) !== value) throw new Error(tooManyDigits(String(value)));
-  return Number(value);
-}
-
 /** Upstream turns YAML into JSON with sorted keys: strict errors come in that order. */
 function sortedKeys(value: unknown): unknown {
-  if (typeof value === "bigint") return exact(value);
+  if (typeof value === "bigint") return wholeNumber(value);
   if (value instanceof Uint8Array) return Buffer.from(value).toString();
   if (Array.isArray(value)) return value.map(sortedKeys);
   if (typeof value !== "object" || value === null) return value;

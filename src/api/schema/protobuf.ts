@@ -1,3 +1,4 @@
+import { parseJson } from "../codec/json-numbers.ts";
 import { canonicalQuantity } from "../meta/quantity.ts";
 import { formatDuration } from "../meta/time.ts";
 import type { FieldFacts } from "./facts.ts";
@@ -163,7 +164,7 @@ function readTime(reader: WireReader, micro: boolean): string | undefined {
 
 function rawJson(reader: WireReader): unknown {
   const raw = messageValues(reader, textFirst)[1];
-  return typeof raw === "string" && raw !== "" ? JSON.parse(raw) : undefined;
+  return typeof raw === "string" && raw !== "" ? parseJson(raw) : undefined;
 }
 
 /** The parts of the envelope around every Kubernetes protobuf body. */

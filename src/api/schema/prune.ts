@@ -247,9 +247,9 @@ function timePruner(type: Target, canonical: (text: string) => string | undefine
 const quantityRule = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
 
 function pruneQuantity(value: unknown): string {
-  if (typeof value !== "string" && typeof value !== "number") throw new DecodeError(quantityRule);
+  if (typeof value !== "string" && typeof value !== "number" && typeof value !== "bigint") throw new DecodeError(quantityRule);
   try {
-    return canonicalQuantity(value);
+    return canonicalQuantity(typeof value === "bigint" ? String(value) : value);
   } catch (error) {
     throw new DecodeError(error instanceof Error ? error.message : quantityRule);
   }
@@ -257,6 +257,10 @@ function pruneQuantity(value: unknown): string {
 
 /** Go's `json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32`, or what its converter says. */
 function mismatch(value: unknown, { type, go }: Target, state: PruneState): DecodeError {
+  if (typeof value === "bigint" && type === "int64")
+    return new DecodeError(
+      `the number ${value} cannot be kept to its last digit: here whole numbers are exact up to ${Number.MAX_SAFE_INTEGER}`,
+    );
   const converter = state.converts ? notConverted(value, type, go) : undefined;
   if (converter) return new DecodeError(converter);
   let struct = "";
@@ -285,6 +289,7 @@ function notConverted(value: unknown, type: string, go: string): string | undefi
 function goKind(value: unknown): string {
   if (Array.isArray(value)) return "slice";
   if (typeof value === "number") return Number.isInteger(value) && Math.abs(value) <= 2 ** 63 ? "int64" : "float64";
+  if (typeof value === "bigint") return "int64";
   return typeof value === "boolean" ? "bool" : typeof value === "object" ? "map" : typeof value;
 }
 
@@ -292,7 +297,7 @@ function goKind(value: unknown): string {
 export function jsonType(value: unknown, wanted = ""): string {
   if (Array.isArray(value)) return "array";
   if (typeof value === "boolean") return "bool";
-  if (typeof value === "number") return /^int(\d|-or.*)/.test(wanted) ? `number ${value}` : "number";
+  if (typeof value === "number" || typeof value === "bigint") return /^int(\d|-or.*)/.test(wanted) ? `number ${value}` : "number";
   return typeof value;
 }
 

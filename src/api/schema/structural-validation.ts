@@ -35,6 +35,7 @@ function typeName(value: unknown): string {
   if (value === null) return "null";
   if (Array.isArray(value)) return "array";
   if (typeof value === "number") return Number.isInteger(value) ? "integer" : "number";
+  if (typeof value === "bigint") return "integer";
   return typeof value;
 }
 
@@ -92,8 +93,9 @@ function numberChecks(schema: JSONSchemaProps): (Check | undefined)[] {
   const number = (fits: (value: number) => boolean, should: string, limit: number): Check => {
     return (value, path, errors) => {
       // Upstream compares whole numbers with a whole limit.
-      const shown = typeof value === "number" && Number.isInteger(value) ? Math.trunc(limit) : limit;
-      if (typeof value === "number" && !fits(value)) errors.push(fault.invalid(path, value, `${path} in body should be ${should}${shown}`));
+      if (typeof value !== "number" && typeof value !== "bigint") return;
+      const shown = Number.isInteger(Number(value)) ? Math.trunc(limit) : limit;
+      if (!fits(Number(value))) errors.push(fault.invalid(path, value, `${path} in body should be ${should}${shown}`));
     };
   };
   const limit = type === "integer" || type === "number" ? formatLimits[format] : undefined;
@@ -101,7 +103,7 @@ function numberChecks(schema: JSONSchemaProps): (Check | undefined)[] {
     limit === undefined
       ? undefined
       : (value, path, errors) => {
-          if (typeof value === "number" && (value >= limit || value < -limit))
+          if ((typeof value === "number" || typeof value === "bigint") && (value >= limit || value < -limit))
             errors.push(fault.invalid("<nil>", "", `Checked value must be of type ${type} with format ${format} in ${path}`));
         },
     multipleOf === undefined

@@ -1,3 +1,4 @@
+import { parseJson } from "../../api/codec/json-numbers.ts";
 import { StatusError } from "../../api/errors.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
 import { isJsonObject } from "../../api/schema/struct.ts";
@@ -45,7 +46,7 @@ export function conversionOf({ spec }: CustomResourceDefinition, parts: Conversi
 
 /** The objects of a ConversionReview's answer. Throws an Error that says why there are none. */
 function convertedObjects(text: string, uid: string): unknown[] {
-  const review: unknown = JSON.parse(text);
+  const review = parseJson(text);
   const response = isJsonObject(review) ? review["response"] : undefined;
   if (!isJsonObject(response)) throw new Error("no response provided");
   if (response["uid"] !== uid)

@@ -1,5 +1,6 @@
 import { type Accepted, negotiate, noTransforms, objectTransforms } from "../../api/codec/accept.ts";
 import { encode } from "../../api/codec/encode.ts";
+import { parseJson } from "../../api/codec/json-numbers.ts";
 import { encodeEvent, encodeList, encodeProtobuf, protobufType, withManaged } from "../../api/codec/protobuf.ts";
 import { partialObject } from "../../api/codec/partial.ts";
 import {
@@ -78,7 +79,7 @@ export class Representation {
   private inJson(head: object, field: string, items: readonly View[], textOf: (view: View) => string): Iterable<string> {
     const pieces = textInPieces(head, field, items, textOf);
     const { mediaType, pretty } = this.accepted;
-    return mediaType === "application/json" && !pretty ? pieces : [encode(JSON.parse([...pieces].join("")), this.accepted)];
+    return mediaType === "application/json" && !pretty ? pieces : [encode(parseJson([...pieces].join("")), this.accepted)];
   }
 
   /** How a Table row's text is made: of texts that are there already, where the object goes with it. */

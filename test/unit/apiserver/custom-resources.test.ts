@@ -82,6 +82,19 @@ test("a definition is established, discovered and served when its client has the
   expect(openapi.text).toContain("com.example.stable.v1.Shirt");
 });
 
+test("whole numbers of an int64 keep their last digit, through patches, lists, YAML and rules", async () => {
+  const most = "9223372036854775807";
+  const sent = `{"apiVersion":"stable.example.com/v1","kind":"Shirt","metadata":{"name":"many"},"spec":{"color":"red","replicas":${most}}}`;
+  expect((await running.request("POST", shirts, sent)).text).toContain(`"replicas":${most}`);
+  const headers = { "content-type": "application/merge-patch+json" };
+  const patched = await running.request("PATCH", `${shirts}/many`, `{"spec":{"replicas":${BigInt(most) - 1n}}}`, headers);
+  expect(patched.text).toContain('"replicas":9223372036854775806');
+  expect((await running.request("GET", shirts)).text).toContain('"replicas":9223372036854775806');
+  const yaml = await running.request("GET", `${shirts}/many`, undefined, { accept: "application/yaml" });
+  expect(yaml.text).toContain("replicas: 9223372036854775806");
+  expect((await running.request("DELETE", `${shirts}/many`)).code).toBe(200);
+});
+
 test("objects are pruned, defaulted and checked", async () => {
   const made = await running.request("POST", shirts, shirt("one", { color: "blue", sleeves: 2 }));
   expect(made.code).toBe(201);

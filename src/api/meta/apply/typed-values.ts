@@ -75,7 +75,8 @@ function shapeError(value: unknown, { kind, open, scalar, listType }: SchemaNode
   }
   if (kind !== "scalar") return isJsonObject(value) ? undefined : `expected map, got &{${goValue(value)}}`;
   if (scalar === "boolean" && typeof value !== "boolean") return `expected boolean, got &{${goValue(value)}}`;
-  if (scalar === "numeric" && typeof value !== "number") return `expected numeric (int or float), got ${goType(value)}`;
+  if (scalar === "numeric" && typeof value !== "number" && typeof value !== "bigint")
+    return `expected numeric (int or float), got ${goType(value)}`;
   if (scalar !== "string" || typeof value === "string") return undefined;
   return `expected string, got &value.valueUnstructured{Value:${goSyntax(value)}}`;
 }

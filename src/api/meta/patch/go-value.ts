@@ -13,5 +13,6 @@ export function goValue(value: unknown): string {
 export function goType(value: unknown): string {
   if (Array.isArray(value)) return "[]interface {}";
   if (typeof value === "number") return Number.isInteger(value) && Math.abs(value) <= 2 ** 63 ? "int64" : "float64";
+  if (typeof value === "bigint") return "int64";
   return isJsonObject(value) ? "map[string]interface {}" : typeof value === "boolean" ? "bool" : typeof value;
 }
