@@ -13,7 +13,7 @@ const known: readonly Known[] = [
   {
     title: / patch /,
     where: /^\.code$/,
-    if: ({ expected, got }) => `${expected}`.startsWith("500 ") && `${got}` === `${expected}`.replace("500", "400"),
+    if: isRefusedAlike,
     reason: "a patch that cannot be merged is the client's mistake, 400, where the reference says 500 in the same words",
   },
   {
@@ -94,6 +94,18 @@ const known: readonly Known[] = [
     reason: "controllers taint a node that is not ready, each server's in its own time",
   },
 ];
+
+function isRefusedAlike({ expected, got }: Difference): boolean {
+  return `${expected}`.startsWith("500 ") && `${got}` === `${expected}`.replace("500", "400");
+}
+
+/** Why a strategic patch could not be merged, if that is all that is wrong: the reference says 500 and hue 400 in the same words. */
+export function unmergeable(difference: Difference): string | undefined {
+  if (!isRefusedAlike(difference)) return undefined;
+  return /does not contain declared merge key|list element types are not identical|unable to find api field in struct/.exec(
+    `${difference.expected}`,
+  )?.[0];
+}
 
 /** Why hue answers otherwise there, if that is meant. */
 export function reasonFor(title: string, difference: Difference): string | undefined {

@@ -8,7 +8,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { parseAllDocuments } from "yaml";
 import { type Difference, differenceOf } from "./compare.ts";
-import { reasonFor } from "./known.ts";
+import { reasonFor, unmergeable } from "./known.ts";
 import { mutationsOf } from "./mutations.ts";
 import { type Ask, collectionOf, pathOf, Server } from "./server.ts";
 
@@ -40,6 +40,9 @@ const bases = readdirSync(folder)
   .flatMap((file) => parseAllDocuments(readFileSync(new URL(file, folder), "utf8")).map((document) => document.toJS() as Base))
   .filter(({ kind }) => !values.only || values.only.split(",").includes(kind));
 
+/** The causes for which a strategic patch could not be merged, of each API group: "apps does not contain declared merge key". */
+const unmerged = new Set<string>();
+let askedAgain = 0;
 const results: (Difference & { title: string; request: Ask; reason: string | undefined })[] = [];
 for (const base of bases) for (const server of both) await remove(server, base);
 for (const base of bases) for (const server of both) await add(server, base);
@@ -98,10 +101,33 @@ function sampled(all: readonly Case[], count: number): Case[] {
 async function work(next: Iterator<Case>): Promise<void> {
   for (let item = next.next(); !item.done; item = next.next()) {
     const { title, ...request } = item.value;
-    const [expected, got] = await Promise.all([reference.ask(request), hue.ask(request)]);
-    const difference = differenceOf(expected, got);
-    if (difference) results.push({ title, ...difference, request, reason: reasonFor(title, difference) });
+    const difference = await compared(request);
+    if (!difference) continue;
+    const again = isUnmergedAgain(request, difference);
+    if (again) askedAgain++;
+    const asked = again ? { ...request, contentType: "application/merge-patch+json" } : request;
+    const found = again ? await compared(asked) : difference;
+    if (found) results.push({ title, ...found, request: asked, reason: reasonFor(title, found) });
   }
+}
+
+async function compared(request: Ask): Promise<Difference | undefined> {
+  const [expected, got] = await Promise.all([reference.ask(request), hue.ask(request)]);
+  return differenceOf(expected, got);
+}
+
+/**
+ * Whether a strategic patch fails in the merge, and one of its API group has failed for the same cause before: neither server gets as
+ * far as the kind's own rules then, so the same change is sent as a JSON merge patch, which does.
+ */
+function isUnmergedAgain({ path, contentType }: Ask, difference: Difference): boolean {
+  const cause = contentType === "application/strategic-merge-patch+json" ? unmergeable(difference) : undefined;
+  if (!cause) return false;
+  const group = path.startsWith("/apis/") ? path.split("/")[2] : "core";
+  const key = `${group} ${cause}`;
+  const isKnown = unmerged.has(key);
+  unmerged.add(key);
+  return isKnown;
 }
 
 async function add(server: Server, base: Base): Promise<void> {
@@ -129,6 +155,10 @@ function report(): void {
     console.log(`${title}\n  ${where}\n  - ${JSON.stringify(expected)?.slice(0, 400)}\n  + ${JSON.stringify(got)?.slice(0, 400)}`);
   const reasons = Map.groupBy(results, ({ reason }) => reason ?? "not explained");
   for (const [reason, { length }] of reasons) console.log(`${length} differ: ${reason}`);
+  console.log(
+    `${askedAgain} strategic patches that cannot be merged, of a cause compared before in their API group (500 in the reference, 400 in hue, ` +
+      `same words), were compared as JSON merge patches instead`,
+  );
   console.log(`${cases.length} cases, ${results.length} differ (${((100 * results.length) / cases.length).toFixed(1)} %)`);
   if (values.json) writeFileSync(values.json, JSON.stringify(results, undefined, 1));
 }
