@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
+import { decodeJwt } from "jose";
 import { StatusError, unauthorized } from "../../api/errors.ts";
 import type { UserInfo } from "../../api/user.ts";
 import type { Authenticator } from "./authenticator.ts";
@@ -29,6 +30,16 @@ export function bearerTokenOf(headers: IncomingHttpHeaders): string | undefined 
     if (text.startsWith(webSocketPrefix)) return Buffer.from(text.slice(webSocketPrefix.length), "base64url").toString() || undefined;
   }
   return undefined;
+}
+
+/** Who says that he has issued the token, when it has the form of a JWT; nothing of it has been verified. */
+export function issuerOf(token: string): string | undefined {
+  if (token.split(".").length !== 3) return undefined;
+  try {
+    return decodeJwt(token).iss;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Asks each kind in turn; the first that vouches for the token decides. Throws unauthorized() when none does, with what the first said. */

@@ -1,4 +1,4 @@
-import { decodeJwt, decodeProtectedHeader, type JWTPayload, jwtVerify } from "jose";
+import { decodeProtectedHeader, type JWTPayload, jwtVerify } from "jose";
 import { unauthorized } from "../../api/errors.ts";
 import { Nodes, Pods, Secrets, ServiceAccounts } from "../../api/types/resources.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
@@ -8,7 +8,7 @@ import { BoundedMap } from "../../lib/bounded-map.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { currentAudit } from "../audit/current.ts";
 import type { Objects } from "../objects.ts";
-import type { TokenAuthenticator, TokenResult } from "./bearer-token.ts";
+import { issuerOf, type TokenAuthenticator, type TokenResult } from "./bearer-token.ts";
 import {
   type ClaimedObject,
   type PrivateClaims,
@@ -62,15 +62,6 @@ interface LegacyClaims {
   namespace: string;
   secret: string;
   serviceAccount: ClaimedObject;
-}
-
-function issuerOf(token: string): string | undefined {
-  if (token.split(".").length !== 3) return undefined;
-  try {
-    return decodeJwt(token).iss;
-  } catch {
-    return undefined;
-  }
 }
 
 async function verify(token: string, { keys, clock }: ServiceAccountTokenOptions): Promise<TokenClaims | LegacyClaims> {

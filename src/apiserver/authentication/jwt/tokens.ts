@@ -1,7 +1,7 @@
-import { decodeJwt, type JWTPayload } from "jose";
+import type { JWTPayload } from "jose";
 import { unauthorized } from "../../../api/errors.ts";
 import type { Clock } from "../../../lib/clock.ts";
-import type { TokenAuthenticator } from "../bearer-token.ts";
+import { issuerOf, type TokenAuthenticator } from "../bearer-token.ts";
 import type { JwtSettings } from "../configuration.ts";
 import { keptTokens } from "../kept-tokens.ts";
 import { userOfClaims } from "./claims.ts";
@@ -53,15 +53,6 @@ export function jwtTokens({ settings, at, algorithms, audiences, clock }: JwtOpt
       for (const one of [issuer, ...others.values()]) await one.close();
     },
   };
-}
-
-function issuerOf(token: string): string | undefined {
-  if (token.split(".").length !== 3) return undefined;
-  try {
-    return decodeJwt(token).iss;
-  } catch {
-    return undefined;
-  }
 }
 
 function otherIssuer(known: Map<string, Issuer>, url: string, options: Omit<IssuerOptions, "url">): Issuer {
