@@ -19,8 +19,8 @@ const known: readonly Known[] = [
   {
     title: /^Service/,
     where: /ode[pP]ort$/,
-    if: ({ expected }) => expected === 32769 || expected === 32768,
-    reason: "a dry run of the reference names node ports behind the end of the range",
+    if: ({ expected }) => expected === 32769 || expected === 32768 || expected === 30981,
+    reason: "a dry run of the reference names the node port behind the last one given, or behind the end of the range",
   },
   {
     title: /^Service/,
@@ -32,11 +32,6 @@ const known: readonly Known[] = [
     title: /^Service patch spec.ports/,
     if: ({ expected, got }) => `${expected}`.startsWith("500 duplicate nodePort") && `${got}`.startsWith("422"),
     reason: "the reference stops with an internal error where two ports of a Service have one node port",
-  },
-  {
-    title: /./,
-    if: ({ expected, got }) => expected === null && Array.isArray(got) && got.length === 0,
-    reason: "a list that must be there is empty where the reference says null, which clients other than Go's trip over",
   },
   {
     title: /./,
@@ -66,13 +61,8 @@ const known: readonly Known[] = [
     reason: "who asks is another user on each side",
   },
   {
-    title: /^CertificateSigningRequest create/,
-    if: ({ expected, got }) => `${expected}`.includes("Invalid value: null: PEM") && `${got}`.includes('Invalid value: "": PEM'),
-    reason: "bytes that are not there are shown as empty ones",
-  },
-  {
     title:
-      /^(HorizontalPodAutoscaler|PersistentVolume|PersistentVolumeClaim|ServiceCIDR|StorageClass|ResourceQuota|ResourceClaim|ResourceClaimTemplate|CSINode) .*: (\[\]|\{\}|left out)$/,
+      /^(HorizontalPodAutoscaler|PersistentVolume|PersistentVolumeClaim|ServiceCIDR|StorageClass|ResourceQuota|ResourceClaim|ResourceClaimTemplate|CSINode) .*: (\[\]|\{\}|left out|null)$/,
     if: ({ expected, got }) => /(": ?|value: )(\[\]|\{\})|Policy/.test(`${expected}`) && /(": ?|value: )null|201|200/.test(`${got}`),
     reason: "an empty list that may be left out is left out, where the reference tells it from none until it is stored",
   },
@@ -88,12 +78,34 @@ const known: readonly Known[] = [
     reason: "on an update the reference runs a kind's checks up to four times and lists each cause as often; hue lists it once",
   },
   {
+    title: /WebhookConfiguration patch/,
+    where: /^\.body\.metadata\.generation$/,
+    if: ({ expected, got }) => expected === 2 && got === 1,
+    reason: "a strategic patch that changes nothing counts as a change in the reference, which tells empty lists from none there",
+  },
+  {
+    title: / spec\.template\.spec\.containers\.0\.ports: /,
+    where: /f:ports\.k:.*\.\.$/,
+    reason: "a port that is there twice has owners in the reference, but is itself nobody's; in hue it is its writer's",
+  },
+  {
+    title: / patch .*: "text"$/,
+    where: /causes$/,
+    if: ({ expected, got }) => withoutStatus(expected) === withoutStatus(got),
+    reason: "the refusal shows the whole object, whose status each server's controllers write in their own time",
+  },
+  {
     title: /^Node (update|patch)/,
     where: /^\.body\.spec\.taints\.\d+/,
     if: ({ expected, got }) => /node\.kubernetes\.io\/not-ready/.test(JSON.stringify([expected, got])),
     reason: "controllers taint a node that is not ready, each server's in its own time",
   },
 ];
+
+/** A refusal of a patch in one text, without the status of the object that it shows. */
+function withoutStatus(causes: unknown): string {
+  return `${causes}`.replace(/(?<=^patch: Invalid value: .*),"status":\{.*\}(?=\}: )/s, "");
+}
 
 function isRefusedAlike({ expected, got }: Difference): boolean {
   return `${expected}`.startsWith("500 ") && `${got}` === `${expected}`.replace("500", "400");
