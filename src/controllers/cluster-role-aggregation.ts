@@ -25,7 +25,15 @@ export const createClusterRoleAggregation: ControllerFactory = ({ client, caches
       const role = roles.byKey(name);
       if (!role?.aggregationRule) return;
       const rules = aggregatedRules(role, roles.list());
-      if (!deepEqual(rules, role.rules ?? [])) await client.update(ClusterRoles, { ...role, rules });
+      if (deepEqual(rules, role.rules ?? [])) return;
+      // As upstream does: no rules take away what was aggregated before, and leave what somebody else gave the role.
+      const body = { apiVersion: role.apiVersion, kind: role.kind, metadata: { name }, ...(rules.length > 0 ? { rules } : {}) };
+      await client.patch(
+        ClusterRoles,
+        { name },
+        { type: "apply", body },
+        { fieldManager: "clusterrole-aggregation-controller", force: true },
+      );
     },
   };
 };

@@ -13,7 +13,7 @@ import type {
   JSONSchemaProps,
 } from "../types/apiextensions.v1.ts";
 import { validateRules } from "./rule-validation.ts";
-import { validateDefaults } from "./schema-defaults.ts";
+import { hasDefaults, validateDefaults } from "./schema-defaults.ts";
 import { usesUnsupported, validateKeywords } from "./schema-keywords.ts";
 import { validateSelectableFields } from "./selectable-fields.ts";
 import { validateStructural } from "./structural-schema.ts";
@@ -31,30 +31,16 @@ export const customResourceDefinitionRules: KindRules<CustomResourceDefinition> 
       for (const column of additionalPrinterColumns ?? []) if (column.priority === 0) delete column.priority;
   },
   prepareForCreate(definition) {
-    const stored = definition.spec.versions?.find((version) => version.storage)?.name;
-    definition.status = { conditions: [], acceptedNames: { plural: "", kind: "" }, storedVersions: stored ? [stored] : [] };
+    definition.status = { conditions: [], acceptedNames: { plural: "", kind: "" }, storedVersions: storedVersions(definition) };
   },
   prepareForUpdate(definition, old) {
-    const stored = definition.spec.versions?.find((version) => version.storage)?.name;
-    const before = old.status?.storedVersions ?? [];
-    if (stored && !before.includes(stored)) definition.status = { ...definition.status, storedVersions: [...before, stored] };
+    definition.status = { ...definition.status, storedVersions: storedVersions({ ...definition, status: old.status }) };
   },
   validate: ({ metadata, spec, status }, old) => [
     ...(old ? [] : validateName(metadata.name ?? "", spec)),
     ...validateSpec(spec),
     ...validateApproval(metadata, spec.group ?? ""),
     ...validateStored(spec.versions ?? [], status?.storedVersions ?? []),
-    ...(status?.storedVersions ?? []).flatMap((name, i) =>
-      spec.versions?.some((version) => version.name === name)
-        ? []
-        : [
-            fault.invalid(
-              `status.storedVersions[${i}]`,
-              name,
-              `missing from spec.versions; ${name} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in ${name} and removes ${name} from status.storedVersions`,
-            ),
-          ],
-    ),
   ],
   validateUpdate({ spec }, { spec: old, status }) {
     const errors = fault.immutable("spec.group", spec.group === old.group, spec.group);
@@ -67,19 +53,28 @@ export const customResourceDefinitionRules: KindRules<CustomResourceDefinition> 
       ...fault.immutable("spec.names.plural", spec.names.plural === old.names.plural, spec.names.plural),
     ];
   },
-  warnings: ({ spec }, old) =>
-    old
-      ? []
-      : [...new Set(spec.versions.flatMap(({ schema }) => (schema?.openAPIV3Schema ? unknownFormats(schema.openAPIV3Schema) : [])))].map(
-          (format) => `unrecognized format ${JSON.stringify(format)}`,
-        ),
+  warnings(definition, old) {
+    const before = old && unknownFormats(old);
+    return [...unknownFormats(definition)]
+      .filter((format) => !before?.has(format))
+      .map((format) => `unrecognized format ${JSON.stringify(format)}`);
+  },
   cells: ({ metadata }) => [metadata.name, metadata.creationTimestamp ?? null],
 };
 
+/** The versions in which there may be stored objects, the one that is stored from now on among them. */
+export function storedVersions({ spec, status }: CustomResourceDefinition): string[] {
+  const now = spec.versions?.find(({ storage }) => storage);
+  return [...new Set([...(status?.storedVersions ?? []), ...(now ? [now.name] : [])])];
+}
+
 /** Formats that nobody checks. */
-function unknownFormats(schema: JSONSchemaProps): string[] {
-  const own = schema.type === "string" && schema.format && !isKnownFormat(schema.format) ? [schema.format] : [];
-  return [...own, ...childrenOf(schema).flatMap(([, child]) => unknownFormats(child))];
+function unknownFormats({ spec }: CustomResourceDefinition): Set<string> {
+  const within = (schema: JSONSchemaProps): string[] => [
+    ...(schema.format && !isKnownFormat(schema.format, schema.type) ? [schema.format] : []),
+    ...childrenOf(schema).flatMap(([, child]) => within(child)),
+  ];
+  return new Set(spec.versions.flatMap(({ schema }) => (schema?.openAPIV3Schema ? within(schema.openAPIV3Schema) : [])));
 }
 
 function validateName(name: string, { names, group }: CustomResourceDefinitionSpec): FieldError[] {
@@ -105,8 +100,16 @@ function validateApproval({ annotations }: KubeObject["metadata"], group: string
 function validateStored(versions: readonly CustomResourceDefinitionVersion[], stored: readonly string[]): FieldError[] {
   const field = "status.storedVersions";
   if (stored.length === 0) return [fault.invalid(field, undefined, "must have at least one stored version")];
-  const missing = versions.filter(({ storage, name }) => storage && !stored.includes(name));
-  return missing.map(({ name }) => fault.invalid(field, stored, `must have the storage version ${name}`));
+  const left = new Set(stored);
+  const errors: FieldError[] = [];
+  // A name that comes twice is that of the first.
+  for (const { storage, name } of versions)
+    if (!left.delete(name) && storage) errors.push(fault.invalid(field, stored, `must have the storage version ${name}`));
+  for (const name of left) {
+    const why = `missing from spec.versions; ${name} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in ${name} and removes ${name} from ${field}`;
+    errors.push(fault.invalid(`${field}[${stored.indexOf(name)}]`, name, why));
+  }
+  return errors;
 }
 
 function validateSpec(spec: CustomResourceDefinitionSpec): FieldError[] {
@@ -122,14 +125,13 @@ function validateSpec(spec: CustomResourceDefinitionSpec): FieldError[] {
   errors.push(...validateVersions(spec.versions ?? []));
   errors.push(...validateNames(spec));
   errors.push(...validateConversion(spec));
-  if (spec.preserveUnknownFields)
-    errors.push(
-      fault.invalid(
-        "spec.preserveUnknownFields",
-        true,
-        "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead",
-      ),
-    );
+  if (spec.preserveUnknownFields) {
+    const field = "spec.preserveUnknownFields";
+    const instead = "set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead";
+    if (spec.versions?.some(({ schema }) => schema?.openAPIV3Schema && hasDefaults(schema.openAPIV3Schema)))
+      errors.push(fault.invalid(field, true, "must be false in order to use defaults in the schema"));
+    errors.push(fault.invalid(field, true, `cannot set to true, ${instead}`));
+  }
   return errors;
 }
 

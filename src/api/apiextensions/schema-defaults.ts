@@ -15,6 +15,11 @@ export function validateDefaults(field: string, schema: JSONSchemaProps): FieldE
   return [...own, ...below];
 }
 
+/** Whether the schema or one in it has a default. */
+export function hasDefaults(schema: JSONSchemaProps): boolean {
+  return schema.default !== undefined || childrenOf(schema).some(([, child]) => hasDefaults(child));
+}
+
 function validateDefault(field: string, schema: JSONSchemaProps): FieldError[] {
   const unknown: string[] = [];
   prunerOf(schema)(schema.default, "", unknown);

@@ -77,7 +77,7 @@ function listType(field: string, schema: JSONSchemaProps): FieldError[] {
     errors.push(wanted === undefined ? fault.required(place, why) : fault.invalid(place, wanted, why));
   }
   const items = Array.isArray(schema.items) ? undefined : schema.items;
-  if (wanted === "map") errors.push(...listMap(field, items, keys));
+  if (wanted === "map") errors.push(...listMap(field, schema.items, keys));
   if (items?.nullable && (wanted === "map" || wanted === "set"))
     errors.push(fault.forbidden(`${field}.items.nullable`, `cannot be nullable when x-kubernetes-list-type is ${wanted}`));
   const atomic = "must be atomic as item of a list with x-kubernetes-list-type=set";
@@ -88,11 +88,15 @@ function listType(field: string, schema: JSONSchemaProps): FieldError[] {
   return errors;
 }
 
-function listMap(field: string, items: JSONSchemaProps | undefined, keys: readonly string[]): FieldError[] {
+function listMap(field: string, items: JSONSchemaProps["items"] | null, keys: readonly string[]): FieldError[] {
   const place = `${field}.x-kubernetes-list-map-keys`;
   const errors: FieldError[] = [];
   if (keys.length === 0) errors.push(fault.required(place, "must not be empty if x-kubernetes-list-type is map"));
-  if (!items) return [...errors, fault.required(`${field}.items`, "must have a schema if x-kubernetes-list-type is map")];
+  if (items === undefined) return [...errors, fault.required(`${field}.items`, "must have a schema if x-kubernetes-list-type is map")];
+  if (items === null || Array.isArray(items)) {
+    const why = "must only have a single schema if x-kubernetes-list-type is map";
+    return [...errors, fault.invalid(`${field}.items`, { Schema: null, JSONSchemas: items }, why)];
+  }
   if (items.type !== "object")
     return [
       ...errors,

@@ -11,7 +11,7 @@ const usages = `any, cert sign, client auth, code signing, content commitment, c
 /** The rules of CertificateSigningRequests. The API server fills in who asks; approval and issuing are subresources. */
 export const certificateSigningRequestRules: KindRules<CertificateSigningRequest> = {
   validate: ({ spec }) => [
-    ...validateRequest(spec?.request ?? ""),
+    ...validateRequest(spec?.request),
     ...validateUsages(spec?.usages ?? []),
     ...validateSigner(spec?.signerName ?? ""),
     ...((spec?.expirationSeconds ?? 600) < 600
@@ -43,8 +43,8 @@ function conditionText(status: CertificateSigningRequest["status"] | undefined):
   return words.join(",");
 }
 
-function validateRequest(request: string): FieldError[] {
-  const text = Buffer.from(request, "base64").toString("latin1");
+function validateRequest(request: string | undefined): FieldError[] {
+  const text = Buffer.from(request ?? "", "base64").toString("latin1");
   const type = /-----BEGIN ([^-]+)-----/.exec(text)?.[1];
   return type === "CERTIFICATE REQUEST" ? [] : [fault.invalid("spec.request", request, "PEM block type must be CERTIFICATE REQUEST")];
 }

@@ -17,6 +17,9 @@ export const limitRangeRules: KindRules<LimitRange> = {
       for (const key of ["default", "defaultRequest"] as const) if (Object.keys(item[key] ?? {}).length === 0) delete item[key];
     }
   },
+  prepareForCreate({ metadata }) {
+    metadata.name ||= metadata.uid;
+  },
   validate({ spec }) {
     const seen = new Set<string>();
     return fault.each("spec.limits", spec?.limits, (item, field) => {

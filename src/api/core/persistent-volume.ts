@@ -6,7 +6,14 @@ import { goStruct } from "../meta/go-struct.ts";
 import { checkDnsSubdomain } from "../meta/names.ts";
 import { canonicalQuantity, compareQuantities } from "../meta/quantity.ts";
 import { age } from "../meta/time.ts";
-import type { NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, PersistentVolume, PersistentVolumeSpec } from "../types/core.v1.ts";
+import type {
+  NodeSelector,
+  NodeSelectorRequirement,
+  NodeSelectorTerm,
+  PersistentVolume,
+  PersistentVolumeSpec,
+  VolumeNodeAffinity,
+} from "../types/core.v1.ts";
 import { shortAccessModes, storageClassOf, validateAccessModes } from "./persistent-volume-claim.ts";
 import { validateNodeSelector } from "./scheduling-validation.ts";
 import { validateHostPath, validateNfs } from "./volume-validation.ts";
@@ -48,7 +55,7 @@ export const persistentVolumeRules: KindRules<PersistentVolume> = {
     if (!semanticEqual(sourceOf(spec), sourceOf(old)))
       errors.push(fault.forbidden("spec.persistentvolumesource", "spec.persistentvolumesource is immutable after creation"));
     if (spec.volumeMode !== old.volumeMode) errors.push(fault.invalid("volumeMode", spec.volumeMode, "field is immutable"));
-    if (old.nodeAffinity && !semanticEqual(spec.nodeAffinity, old.nodeAffinity))
+    if (old.nodeAffinity && !semanticEqual(spec.nodeAffinity, withNewLabels(old.nodeAffinity, spec.nodeAffinity)))
       errors.push(
         fault.invalid(
           "nodeAffinity",
@@ -118,6 +125,26 @@ const nodeSelector = {
     terms.length === 0 ? null : terms.map((term) => goStruct(term, { MatchExpressions: requirements, MatchFields: requirements })),
 };
 const goNodeAffinity = { Required: (required: NodeSelector) => goStruct(required, nodeSelector) };
+
+const newLabels: Readonly<Record<string, string>> = {
+  "failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",
+  "failure-domain.beta.kubernetes.io/region": "topology.kubernetes.io/region",
+  "beta.kubernetes.io/os": "kubernetes.io/os",
+  "beta.kubernetes.io/arch": "kubernetes.io/arch",
+  "beta.kubernetes.io/instance-type": "node.kubernetes.io/instance-type",
+};
+
+/** The affinity as it was, with the labels that `next` has by their new names, and the keys that it leaves out: those are found elsewhere. */
+function withNewLabels(affinity: VolumeNodeAffinity, next: VolumeNodeAffinity | undefined): VolumeNodeAffinity {
+  const terms = affinity.required?.nodeSelectorTerms.map((term, i) => ({
+    ...term,
+    matchExpressions: term.matchExpressions?.map((requirement, j) => {
+      const key = next?.required?.nodeSelectorTerms?.[i]?.matchExpressions?.[j]?.key ?? "";
+      return key === (newLabels[requirement.key] ?? "") ? { ...requirement, key } : requirement;
+    }),
+  }));
+  return { ...affinity, required: terms && { ...affinity.required, nodeSelectorTerms: terms } };
+}
 
 function validateAffinity({ nodeAffinity }: PersistentVolumeSpec): FieldError[] {
   if (!nodeAffinity) return [];

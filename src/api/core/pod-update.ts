@@ -16,16 +16,16 @@ export function validatePodUpdate(pod: Pod, old: Pod): FieldError[] {
   for (const list of ["containers", "initContainers"] as const)
     if ((pod.spec[list]?.length ?? 0) !== (old.spec[list]?.length ?? 0))
       return [fault.forbidden(`spec.${list}`, "pod updates may not add or remove containers")];
+  const deadline = validateDeadlineUpdate(pod.spec, old.spec);
   const errors = [
     // Upstream asks for the images once more.
     ...(["containers", "initContainers"] as const).flatMap((list) =>
       fault.each(`spec.${list}`, pod.spec[list], ({ image }, path) => (image ? [] : [fault.required(`${path}.image`)])),
     ),
-    ...validateDeadlineUpdate(pod.spec, old.spec),
-    ...validateTolerationsUpdate(pod.spec, old.spec),
-    ...validateGatesUpdate(pod.spec, old.spec),
+    ...deadline,
   ];
-  if (errors.length > 0) return errors;
+  if (deadline.length > 0 && pod.spec.activeDeadlineSeconds !== undefined) return errors;
+  errors.push(...validateTolerationsUpdate(pod.spec, old.spec), ...validateGatesUpdate(pod.spec, old.spec));
   const allowed = withAllowedChanges(pod.spec, old.spec);
   const gated = (old.spec.schedulingGates?.length ?? 0) > 0;
   if (gated) errors.push(...validateGatedUpdate(pod.spec, old.spec));

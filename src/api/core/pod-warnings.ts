@@ -1,7 +1,7 @@
-import { checkDnsLabel } from "../meta/names.ts";
+import { checkDnsLabel, checkLabelValue } from "../meta/names.ts";
 import { parseQuantity } from "../meta/quantity.ts";
 import { semanticEqual } from "../meta/equality.ts";
-import type { Container, Pod, PodSpec, PodTemplateSpec } from "../types/core.v1.ts";
+import type { Container, NodeSelectorTerm, Pod, PodSpec, PodTemplateSpec, Volume } from "../types/core.v1.ts";
 
 const nodeLabels: Readonly<Record<string, string>> = {
   "beta.kubernetes.io/arch": 'deprecated since v1.14; use "kubernetes.io/arch" instead',
@@ -30,8 +30,16 @@ function specWarnings(field: string, spec: PodSpec): string[] {
   const warnings: string[] = [];
   for (const key of Object.keys(spec.nodeSelector ?? {}))
     if (nodeLabels[key]) warnings.push(`${field}.nodeSelector[${key}]: ${nodeLabels[key]}`);
+  const required = "requiredDuringSchedulingIgnoredDuringExecution";
+  const preferred = "preferredDuringSchedulingIgnoredDuringExecution";
+  const { nodeAffinity } = spec.affinity ?? {};
+  for (const [i, term] of (nodeAffinity?.[required]?.nodeSelectorTerms ?? []).entries())
+    warnings.push(...termWarnings(`${field}.affinity.nodeAffinity.${required}.nodeSelectorTerms[${i}]`, term, () => []));
+  for (const [i, { preference }] of (nodeAffinity?.[preferred] ?? []).entries())
+    warnings.push(...termWarnings(`${field}.affinity.nodeAffinity.${preferred}[${i}].preference`, preference, checkLabelValue));
   for (const [i, volume] of (spec.volumes ?? []).entries())
     if (volume.gitRepo) warnings.push(`${field}.volumes[${i}].gitRepo: deprecated in v1.11, and disabled by default in v1.33+`);
+  warnings.push(...(spec.volumes ?? []).flatMap(overlapWarnings));
   for (const { name, projected } of spec.volumes ?? [])
     for (const source of projected?.sources ?? [])
       if (Object.keys(source).length === 0) warnings.push(`volume ${JSON.stringify(name)} (Projected) has no sources provided`);
@@ -39,9 +47,8 @@ function specWarnings(field: string, spec: PodSpec): string[] {
   for (const [i, { labelSelector }] of (spec.topologySpreadConstraints ?? []).entries())
     if (!labelSelector) warnings.push(`${field}.topologySpreadConstraints[${i}].labelSelector: ${ignored}`);
   for (const kind of ["podAffinity", "podAntiAffinity"] as const)
-    for (const [i, { labelSelector }] of (spec.affinity?.[kind]?.requiredDuringSchedulingIgnoredDuringExecution ?? []).entries())
-      if (!labelSelector)
-        warnings.push(`${field}.affinity.${kind}.requiredDuringSchedulingIgnoredDuringExecution[${i}].labelSelector: ${ignored}`);
+    for (const [i, { labelSelector }] of (spec.affinity?.[kind]?.[required] ?? []).entries())
+      if (!labelSelector) warnings.push(`${field}.affinity.${kind}.${required}[${i}].labelSelector: ${ignored}`);
   const aliases = (spec.hostAliases ?? []).map(({ ip }) => ip);
   for (const [i, ip] of aliases.entries())
     if (aliases.indexOf(ip) < i) warnings.push(`${field}.hostAliases[${i}].ip: duplicate ip ${JSON.stringify(ip)}`);
@@ -56,6 +63,33 @@ function specWarnings(field: string, spec: PodSpec): string[] {
   return warnings;
 }
 
+function termWarnings(field: string, { matchExpressions = [] }: NodeSelectorTerm, check: (value: string) => string[]): string[] {
+  return matchExpressions.flatMap(({ key, values = [] }, i) => [
+    ...(nodeLabels[key] ? [`${field}.matchExpressions[${i}].key: ${key} is ${nodeLabels[key]}`] : []),
+    ...values.flatMap((value, j) => check(value).map((why) => `${field}.matchExpressions[${i}].values[${j}]: ${value} is invalid, ${why}`)),
+  ]);
+}
+
+/** Files of a volume that hide each other. */
+function overlapWarnings({ name, configMap, secret, downwardAPI }: Volume): string[] {
+  const sources: [string, { path?: string }[] | undefined][] = [
+    [`ConfigMap ${JSON.stringify(configMap?.name ?? "")}`, configMap?.items],
+    [`Secret ${JSON.stringify(secret?.secretName ?? "")}`, secret?.items],
+    ["DownwardAPI", downwardAPI?.items],
+  ];
+  return sources.flatMap(([source, items = []]) => {
+    const paths = items.map(({ path = "" }) => path.replace(/\/+$/, ""));
+    return paths.flatMap((path, i) =>
+      paths
+        .slice(0, i)
+        .filter((other) => path && other && (`${other}/`.startsWith(`${path}/`) || `${path}/`.startsWith(`${other}/`)))
+        .map(
+          (other) => `volume ${JSON.stringify(name)} (${source}): overlapping paths: ${JSON.stringify(path)} with ${JSON.stringify(other)}`,
+        ),
+    );
+  });
+}
+
 function containerWarnings(field: string, { resources, env = [], ports = [] }: Container): string[] {
   const warnings: string[] = [];
   for (const kind of ["limits", "requests"] as const)
@@ -67,6 +101,10 @@ function containerWarnings(field: string, { resources, env = [], ports = [] }: C
     if (env.findIndex((variable) => variable.name === name) < i)
       warnings.push(`${field}.env[${i}]: hides previous definition of ${JSON.stringify(name)}, which may be dropped when using apply`);
   for (const [i, port] of ports.entries()) {
+    if (port.hostIP && !port.hostPort) {
+      const shown = `Name:${port.name ?? ""} HostPort:0 ContainerPort:${port.containerPort} Protocol:${port.protocol} HostIP:${port.hostIP}`;
+      warnings.push(`${field}.ports[${i}]: hostIP set without hostPort: {${shown}}`);
+    }
     const first = ports.findIndex(
       (other) => other.containerPort === port.containerPort && other.protocol === port.protocol && other.hostPort === port.hostPort,
     );

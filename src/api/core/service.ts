@@ -160,6 +160,7 @@ function validatePorts(spec: ServiceSpec): FieldError[] {
   const headless = spec.clusterIP === "None";
   if (ports.length === 0) return headless || spec.type === "ExternalName" ? [] : [fault.required("spec.ports")];
   const names = new Set<string>();
+  const nodePorts = new Set<string>();
   return fault.each("spec.ports", ports, (port, path) => {
     const errors: FieldError[] = [];
     const { name = "" } = port;
@@ -172,6 +173,9 @@ function validatePorts(spec: ServiceSpec): FieldError[] {
     errors.push(...fault.checked(`${path}.port`, port.port ?? 0, checkPort));
     errors.push(...fault.oneOf(`${path}.protocol`, port.protocol, ["SCTP", "TCP", "UDP"]));
     errors.push(...validatePortReference(`${path}.targetPort`, port.targetPort));
+    const nodePort = `${port.nodePort}/${port.protocol}`;
+    if (port.nodePort && nodePorts.has(nodePort)) errors.push(fault.duplicate(`${path}.nodePort`, port.nodePort));
+    nodePorts.add(nodePort);
     return [...errors, ...fault.checkedIfSet(`${path}.appProtocol`, port.appProtocol, checkQualifiedName)];
   });
 }

@@ -13,6 +13,7 @@ const checks: Readonly<Record<string, Check>> = {
   "clusterroles.rbac.authorization.k8s.io": checkPathSegment,
   "clusterrolebindings.rbac.authorization.k8s.io": checkPathSegment,
   "certificatesigningrequests.certificates.k8s.io": () => [],
+  replicationcontrollers: (name) => checkDnsSubdomain(name).map((text) => text.replace(/characters$/, "bytes")),
   // Upstream does not look at the names of these.
   events: () => [],
   "poddisruptionbudgets.policy": () => [],

@@ -1,5 +1,5 @@
 import { badRequest, type StatusError } from "../errors.ts";
-import { type Defaulter, defaulterOf } from "./defaults.ts";
+import { type Defaulter, defaulterOf, type Stage } from "./defaults.ts";
 import { decodeMessage } from "./protobuf.ts";
 import { DecodeError, type Pruner, prunerOf, pruneState } from "./prune.ts";
 import { type JsonObject, typeFacts } from "./struct.ts";
@@ -17,7 +17,7 @@ export interface CompiledType {
   /** As prune, for what a patch gave, `converts`: a strategic merge patch. Throws DecodeError with Go's own text. Built-in types have it. */
   patched?(value: unknown, converts: boolean): { value: JsonObject; unknown: string[] };
   /** Fills in the schema's defaults and what Kubernetes always writes (`status: {}`). Changes the pruned value in place. */
-  applyDefaults(value: object): void;
+  applyDefaults(value: object, stage?: Stage): void;
   /** The object in a protobuf message, apiVersion and kind left out. Throws badRequest when it is none. */
   decodeProtobuf(bytes: Uint8Array): JsonObject;
 }
@@ -48,9 +48,9 @@ function compile(typeName: string): CompiledType {
         throw error;
       }
     },
-    applyDefaults(value) {
+    applyDefaults(value, stage = "sent") {
       if (fillIn === "not made yet") fillIn = defaulterOf(typeName);
-      fillIn?.(value);
+      fillIn?.(value, stage);
     },
     patched: (value, converts) => run(prune, value, converts),
     decodeProtobuf(bytes) {

@@ -48,9 +48,11 @@ export function isFormat(format: string, text: string): boolean {
   return known instanceof RegExp ? known.test(text) : (known?.(text) ?? true);
 }
 
-/** Whether Kubernetes knows the format. */
-export function isKnownFormat(format: string): boolean {
-  return Object.hasOwn(formats, format);
+const numberFormats: Record<string, readonly string[] | undefined> = { integer: ["int32", "int64"], number: ["float", "double"] };
+
+/** Whether Kubernetes knows the format of values of that type. */
+export function isKnownFormat(format: string, type = "string"): boolean {
+  return type === "string" ? Object.hasOwn(formats, format) : (numberFormats[type]?.includes(format) ?? false);
 }
 
 /** As Go writes them, or numbers with units in words. */

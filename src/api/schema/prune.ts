@@ -212,19 +212,26 @@ const scalarPruners: Record<string, ((type: Target) => Pruner) | undefined> = {
   json: keep,
   "raw-object": keep,
   "fields-v1": keep,
-  "schema-or-bool": () => (value, state) => (typeof value === "boolean" ? value : schemaPruner()(value, state)),
-  "schema-or-array": () => {
-    const list = prunerOf("[apiextensions.v1.JSONSchemaProps]");
-    return (value, state) => (Array.isArray(value) ? list(value, state) : schemaPruner()(value, state));
+  "schema-or-bool": () => (value, state) => {
+    if (typeof value === "boolean") return value;
+    if (!isJsonObject(value)) throw new DecodeError("boolean or JSON schema expected");
+    return pruneSchema(value, state);
   },
-  "schema-or-strings": () => {
-    const list = prunerOf("[string]");
-    return (value, state) => (Array.isArray(value) ? list(value, state) : schemaPruner()(value, state));
-  },
+  "schema-or-array": () => schemaOr(prunerOf("[apiextensions.v1.JSONSchemaProps]")),
+  "schema-or-strings": () => schemaOr(prunerOf("[string]")),
 };
 
-function schemaPruner(): Pruner {
-  return structPruner("apiextensions.v1.JSONSchemaProps");
+function schemaOr(list: Pruner): Pruner {
+  return (value, state) => (Array.isArray(value) ? list(value, apart(state)) : isJsonObject(value) ? pruneSchema(value, state) : null);
+}
+
+function pruneSchema(value: JsonObject, state: PruneState): unknown {
+  return structPruner("apiextensions.v1.JSONSchemaProps")(value, apart(state));
+}
+
+/** For a type that reads itself in Go: it is silent on unknown fields, and does not see that it is part of a patch. */
+function apart(state: PruneState): PruneState {
+  return state.converts ? pruneState() : { ...state, unknown: [] };
 }
 
 function isMonth(digits: string): boolean {
@@ -304,7 +311,11 @@ export function jsonType(value: unknown, wanted = ""): string {
 /** The place as strict errors name it: "spec.containers[0].bar". */
 function pathOf(state: PruneState, key: string): string {
   let path = "";
-  for (const step of state.trail.slice(0, state.depth))
-    path += typeof step === "number" ? `[${step}]` : `.${typeof step === "string" ? step : step.name}`;
+  for (const step of state.trail.slice(0, state.depth)) {
+    if (typeof step === "number") path += `[${step}]`;
+    else if (typeof step === "object") path += `.${step.name}`;
+    // Go's converter forgets the keys of maps.
+    else if (!state.converts) path += `.${step}`;
+  }
   return `${path}.${key}`.slice(1);
 }

@@ -76,6 +76,7 @@ const goScalars: Record<string, string> = {
   "micro-time": "string",
   duration: "string",
   "int-or-string": "int32",
+  json: "v1.JSON",
 };
 
 const kinds = new Map<string, string>();

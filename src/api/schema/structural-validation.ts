@@ -3,7 +3,7 @@ import type { FieldError } from "../errors.ts";
 import { deepEqual } from "../meta/equality.ts";
 import * as fault from "../meta/field-errors.ts";
 import type { JSONSchemaProps } from "../types/apiextensions.v1.ts";
-import { isFormat } from "./formats.ts";
+import { isFormat, isKnownFormat } from "./formats.ts";
 import { goRegExp } from "./go-regexp.ts";
 import { isJsonObject } from "./struct.ts";
 
@@ -22,11 +22,7 @@ export function checkOf(schema: JSONSchemaProps): Check {
   return (value, path, errors, old) => {
     if (value === null && isNullable) return;
     if (old !== undefined && deepEqual(value, old)) return;
-    const before = errors.length;
-    for (const check of checks) {
-      check(value, path, errors, old);
-      if (check === checks[0] && schema.type && errors.length > before) return; // of the wrong type: nothing else is worth saying
-    }
+    for (const check of checks) check(value, path, errors, old);
   };
 }
 
@@ -39,19 +35,24 @@ function typeName(value: unknown): string {
   return typeof value;
 }
 
+/** The formats of numbers, by which upstream tells their types where the schema has a format. */
+const goFormats: Record<string, string | undefined> = { number: "float64", integer: "int64" };
+
 function typeCheck(schema: JSONSchemaProps): Check | undefined {
   const allowed = schema["x-kubernetes-int-or-string"] ? ["integer", "string"] : schema.type ? [schema.type] : undefined;
   if (!allowed) return undefined;
-  const wanted = allowed.join(",");
+  const { format = "" } = schema;
   return (value, path, errors) => {
-    const actual = typeName(value);
-    if (allowed.includes(actual) || (actual === "integer" && schema.type === "number")) return;
+    const type = typeName(value);
+    if (allowed.includes(type) || (type === "integer" && schema.type === "number")) return;
+    const isByFormat = value !== null && type !== "string" && type !== "array" && isKnownFormat(format, schema.type);
+    const [wanted, actual] = isByFormat ? [format, goFormats[type] ?? ""] : [allowed.join(","), type];
     errors.push(fault.wrongType(path || "<nil>", actual, `${path} in body must be of type ${wanted}: "${actual}"`));
   };
 }
 
 function valueChecks(schema: JSONSchemaProps): (Check | undefined)[] {
-  return [enumCheck(schema), stringCheck(schema), ...numberChecks(schema)];
+  return [enumCheck(schema), stringCheck(schema), numberCheck(schema)];
 }
 
 function enumCheck({ enum: values }: JSONSchemaProps): Check | undefined {
@@ -86,36 +87,54 @@ function tolerant(pattern: string): { test(text: string): boolean } {
   }
 }
 
-const formatLimits: Record<string, number | undefined> = { int32: 2 ** 31, float: 3.4028234663852886e38 };
+/** Whether a number is one of that type and format: where a whole one is wanted, it has to be whole. */
+function fits(number: number, type: string | undefined, format: string): boolean {
+  if (type !== "integer") return format !== "float" || Math.abs(number) < 3.4028234663852886e38;
+  const [least, limit] = integerRanges[format] ?? [-(2 ** 63), 2 ** 63];
+  return Number.isInteger(number) && number >= least && number <= limit;
+}
 
-function numberChecks(schema: JSONSchemaProps): (Check | undefined)[] {
-  const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf, type, format = "" } = schema;
-  const number = (fits: (value: number) => boolean, should: string, limit: number): Check => {
-    return (value, path, errors) => {
-      // Upstream compares whole numbers with a whole limit.
-      if (typeof value !== "number" && typeof value !== "bigint") return;
-      const shown = Number.isInteger(Number(value)) ? Math.trunc(limit) : limit;
-      if (!fits(Number(value))) errors.push(fault.invalid(path, value, `${path} in body should be ${should}${shown}`));
-    };
+const integerRanges: Record<string, [number, number] | undefined> = {
+  int32: [-(2 ** 31), 2 ** 31 - 1],
+  uint32: [0, 2 ** 32 - 1],
+  uint64: [0, 2 ** 64],
+};
+
+function numberCheck(schema: JSONSchemaProps): Check | undefined {
+  const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf, type = "", format = "" } = schema;
+  const rangeError = (what: string, path: string): FieldError => {
+    const wanted = `${type} ${format ? `with format ${format}` : "(default format)"}`;
+    return fault.invalid("<nil>", "", `${what} value must be of type ${wanted} in ${path}`);
   };
-  const limit = type === "integer" || type === "number" ? formatLimits[format] : undefined;
-  return [
-    limit === undefined
-      ? undefined
-      : (value, path, errors) => {
-          if ((typeof value === "number" || typeof value === "bigint") && (value >= limit || value < -limit))
-            errors.push(fault.invalid("<nil>", "", `Checked value must be of type ${type} with format ${format} in ${path}`));
-        },
-    multipleOf === undefined
-      ? undefined
-      : number((n) => Number.isInteger(Number((n / multipleOf).toPrecision(15))), "a multiple of ", multipleOf),
-    maximum === undefined
-      ? undefined
-      : number((n) => (exclusiveMaximum ? n < maximum : n <= maximum), `less than ${exclusiveMaximum ? "" : "or equal to "}`, maximum),
-    minimum === undefined
-      ? undefined
-      : number((n) => (exclusiveMinimum ? n > minimum : n >= minimum), `greater than ${exclusiveMinimum ? "" : "or equal to "}`, minimum),
+  const limited = (
+    what: string,
+    limit: number | undefined,
+    should: string,
+    isWithin: (value: number, limit: number) => boolean,
+  ): Check[] => {
+    if (limit === undefined) return [];
+    const isOfType = fits(limit, type, format);
+    return [
+      (value, path, errors) => {
+        // Upstream compares whole numbers with a whole limit, where the limit is one of the type.
+        const compared = isOfType && Number.isInteger(Number(value)) ? Math.trunc(limit) : limit;
+        if (!isOfType) errors.push(rangeError(what, path));
+        if (!isWithin(Number(value), compared)) errors.push(fault.invalid(path, value, `${path} in body should be ${should}${compared}`));
+      },
+    ];
+  };
+  const [most, least] = [exclusiveMaximum ? "" : "or equal to ", exclusiveMinimum ? "" : "or equal to "];
+  const checks: Check[] = [
+    ...limited("MultipleOf", multipleOf, "a multiple of ", (n, factor) => Number.isInteger(Number((n / factor).toPrecision(15)))),
+    ...limited("Maximum boundary", maximum, `less than ${most}`, (n, limit) => (exclusiveMaximum ? n < limit : n <= limit)),
+    ...limited("Minimum boundary", minimum, `greater than ${least}`, (n, limit) => (exclusiveMinimum ? n > limit : n >= limit)),
   ];
+  if (checks.length === 0 && type !== "integer" && type !== "number") return undefined;
+  return (value, path, errors) => {
+    if (typeof value !== "number" && typeof value !== "bigint") return;
+    if (!fits(Number(value), type, format)) errors.push(rangeError("Checked", path));
+    for (const check of checks) check(value, path, errors);
+  };
 }
 
 function combinationChecks({ allOf, anyOf, oneOf, not }: JSONSchemaProps): (Check | undefined)[] {

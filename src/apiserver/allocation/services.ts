@@ -30,6 +30,8 @@ interface Claim {
   name: string;
   /** A dry run does not ask whether the address is somebody else's, as upstream's does not. */
   dryRun: boolean;
+  /** A Service that is made: only there upstream refuses one number for two ports, unless these differ in nothing but the protocol. */
+  isNew: boolean;
   taken: { pool: NumberPool; number: number }[];
 }
 
@@ -59,7 +61,13 @@ export class ServiceAllocation implements ResourceHooks {
   allocate: ResourceHooks["allocate"] = (object, old, call) => {
     const service = typed<Service>(object);
     const before = old && typed<Service>(old);
-    const claim: Claim = { owner: ownerOf(service), name: service.metadata.name ?? "", dryRun: call?.dryRun === true, taken: [] };
+    const claim: Claim = {
+      owner: ownerOf(service),
+      name: service.metadata.name ?? "",
+      dryRun: call?.dryRun === true,
+      isNew: !before,
+      taken: [],
+    };
     const undo = (): void => {
       for (const { pool, number } of claim.taken) pool.release(number, claim.owner);
     };
@@ -159,6 +167,8 @@ export class ServiceAllocation implements ResourceHooks {
       port.nodePort = twin?.nodePort ?? this.anyPort(claim);
     } else if (!this.ports.has(port.nodePort)) {
       throw refuse(`provided port is not in the valid range. The range of valid ports is ${this.nodePorts.first}-${this.nodePorts.last}`);
+    } else if (claim.isNew && spec.ports?.slice(0, index).some((other) => other.nodePort === port.nodePort && other.port !== port.port)) {
+      throw refuse("provided port is already allocated");
     } else if (this.ports.ownerOf(port.nodePort) !== claim.owner) {
       if (!this.ports.take(port.nodePort, claim.owner)) throw refuse("provided port is already allocated");
       claim.taken.push({ pool: this.ports, number: port.nodePort });

@@ -1,3 +1,4 @@
+import { storedVersions } from "../../api/apiextensions/custom-resource-definition.ts";
 import { deepEqual } from "../../api/meta/equality.ts";
 import { CustomResourceDefinitions } from "../../api/types/resources.ts";
 import type { CustomResourceDefinition, CustomResourceDefinitionCondition } from "../../api/types/apiextensions.v1.ts";
@@ -46,10 +47,7 @@ export function completeDefinition(definition: CustomResourceDefinition, others:
   spec.names = completeNames(spec.names);
   spec.conversion ??= { strategy: "None" };
   const { accepted, namesAccepted, established } = nameDefinition(definition, others);
-  const stored = spec.versions.find(({ storage }) => storage)?.name;
-  const before = definition.status?.storedVersions ?? [];
-  const storedVersions = stored && !before.includes(stored) ? [...before, stored] : before;
-  definition.status = { ...definition.status, acceptedNames: accepted, storedVersions };
+  definition.status = { ...definition.status, acceptedNames: accepted, storedVersions: storedVersions(definition) };
   setConditions(definition, now, [namesAccepted, established]);
 }
 

@@ -1,9 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { type IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { badRequest, type StatusError } from "../../api/errors.ts";
-import { requiredValue } from "../../api/meta/fields.ts";
 import type { RequestAttributes, UserInfo } from "../../api/user.ts";
 import type { Logger } from "../../lib/log.ts";
 import { type Authentication, Impersonation, impersonates } from "../authentication/index.ts";
@@ -11,7 +10,6 @@ import type { Authorization } from "../authorization/index.ts";
 import type { Gate } from "../fairness/gate.ts";
 import type { Metrics } from "../metrics.ts";
 import { attributesOf, parseRequestPath, type RequestPath } from "../request-path.ts";
-import { upgradeOf, type UpgradeRequest } from "../streaming/web-sockets.ts";
 import { checkReadsPast, pastQuery } from "../verbs/past.ts";
 import { Responder, statusErrorOf } from "./reply.ts";
 import type { PageRequest } from "./routes.ts";
@@ -141,21 +139,12 @@ function answer(parts: ListenerParts, incoming: ResourceRequest): Promise<void> 
 async function upgrade(
   parts: ListenerParts,
   admit: (request: IncomingMessage, asked: Target) => Promise<Admitted> | Admitted,
-  { request, socket, head }: UpgradeRequest,
+  { request, socket, head }: { request: IncomingMessage; socket: Duplex; head: Buffer },
 ): Promise<void> {
   const { path, query, user } = await admit(request, target(request));
   const connect = connectHandler(parts, path);
-  if (connect) return connect({ path, query, user, request, response: undefined, socket, head });
-  if (path.verb !== "watch" || upgradeOf(request) !== "websocket")
-    throw badRequest("upgrade request required: this resource cannot be connected to");
-  const seat = await parts.gate.enter({ path, query, user, onGone: (call) => void socket.on("close", call), headers() {} });
-  try {
-    // Before the upgrade errors are thrown, and after it nothing but messages is sent: the response stays unused.
-    const responder = new Responder(new ServerResponse(request), auditIdOf(request));
-    await serveResource(parts, { path, query, user, request, responder, upgrade: { request, socket, head } });
-  } finally {
-    seat.leave();
-  }
+  if (!connect) throw badRequest("upgrade request required: this resource cannot be connected to");
+  await connect({ path, query, user, request, response: undefined, socket, head });
 }
 
 /** The handler of a connection or of an extension server's path, when the path names one. It asks admission itself. */
@@ -183,18 +172,15 @@ function target(request: IncomingMessage): Target {
   return { path: parseRequestPath(request.method ?? "GET", mark < 0 ? url : url.slice(0, mark), query), query };
 }
 
-/** What can select. See RequestInfo in upstream's API server. */
-const selecting = new Set(["list", "watch", "deletecollection"]);
-
-/** Authorisation sees what a collection request selects: a node may list only its own pods, and a role may name the one object that is read. */
+/** Authorisation sees what a collection request selects: a node may list only its own pods, and a role may name one object. */
 function withSelection(attributes: RequestAttributes, query: URLSearchParams): RequestAttributes {
-  if (query === noQuery || attributes.name || !selecting.has(attributes.verb)) return attributes;
+  if (query === noQuery) return attributes;
   const fieldSelector = query.get("fieldSelector");
   const labelSelector = query.get("labelSelector");
-  if (!fieldSelector && !labelSelector) return attributes;
+  if ((!fieldSelector && !labelSelector) || attributes.name) return attributes;
   const selectors = { ...(fieldSelector ? { fieldSelector } : {}), ...(labelSelector ? { labelSelector } : {}) };
-  const named = attributes.verb !== "deletecollection" && fieldSelector ? requiredValue(fieldSelector, "metadata.name") : undefined;
-  return { ...attributes, ...selectors, name: named ?? "" };
+  const name = /(?:^|,)metadata\.name==?([^,]+)/.exec(fieldSelector ?? "")?.[1] ?? "";
+  return { ...attributes, ...selectors, name };
 }
 
 const certificates = new WeakMap<TLSSocket, Buffer | undefined>();

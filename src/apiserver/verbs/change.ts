@@ -3,6 +3,7 @@ import { deepEqual } from "../../api/meta/equality.ts";
 import type { ManagedFields } from "../../api/meta/apply/managed-fields.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
 import { validateMetadataUpdate } from "../../api/meta/metadata.ts";
+import type { Stage } from "../../api/schema/defaults.ts";
 import { PreconditionFailed, type StoredObject } from "../../store/store.ts";
 import { Reservations } from "../admission-chain.ts";
 import type { Call } from "../call.ts";
@@ -29,8 +30,6 @@ export interface Change {
   owner?: "nobody";
   /** What `next` gives is not the main resource's to complete and to warn of: it has its defaults, and shares with the old object what it leaves as it was. */
   isComplete?: boolean;
-  /** Admission has seen what was sent to make this change, and does not see the change itself. */
-  isAdmitted?: boolean;
   /** The main resource changes: addresses and ports may have to be given. */
   allocates?: boolean;
 }
@@ -66,19 +65,19 @@ async function attemptChange(
   const shown = viewWhenReady(handler, current);
   const { object: old, managed: before } = shown instanceof Promise ? await shown : shown;
   const { object, managed } = nextState(context, call, change, { old, managed: before });
-  const request = change.isAdmitted ? undefined : admissionRequest(call, "UPDATE", { object, old }, reservations);
-  const admitted = request && context.admission.admit(request);
+  const request = admissionRequest(call, "UPDATE", { object, old }, reservations);
+  const admitted = context.admission.admit(request);
   if (admitted) await admitted;
-  if (!change.isComplete) complete(handler, object);
+  if (!change.isComplete) complete(handler, object, "stored");
   change.finish(object, old);
   if (change.allocates) reservations.add(handler.hooks.allocate?.(object, old, call));
   refuseIfAny(handler, call.name, [
     ...validateMetadataUpdate(object.metadata, old.metadata, handler.info),
     ...change.validate(object, old),
   ]);
-  const validated = request && context.admission.validate(request);
-  if (validated) await validated;
   if (!change.isComplete) showWarnings(call, object, old);
+  const validated = context.admission.validate(request);
+  if (validated) await validated;
   // What is still on its way to the disk must not be acknowledged as it is: it is written once more instead.
   // When somebody wrote what was there already is not worth a write either. What is encrypted with an old key is.
   const isSame = (managed === before || managed?.isSameButForTimes(before)) && deepEqual(object, old);
@@ -100,8 +99,8 @@ async function attemptChange(
   return goes ? viewOf(object, managed) : viewWhenReady(handler, stored);
 }
 
-function complete({ schema, rules }: ResourceHandler, object: KubeObject): void {
-  schema.applyDefaults(object);
+function complete({ schema, rules }: ResourceHandler, object: KubeObject, stage?: Stage): void {
+  schema.applyDefaults(object, stage);
   rules.default?.(object);
 }
 

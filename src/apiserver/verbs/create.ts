@@ -2,6 +2,7 @@ import { alreadyExists, badRequest, methodNotAllowed, StatusError } from "../../
 import type { ManagedFields } from "../../api/meta/apply/managed-fields.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
 import { validateMetadata } from "../../api/meta/metadata.ts";
+import { dropRepeatedOwners } from "../../api/meta/owners.ts";
 import { PreconditionFailed } from "../../store/store.ts";
 import { Reservations } from "../admission-chain.ts";
 import type { Call } from "../call.ts";
@@ -43,9 +44,10 @@ export async function createObject(
     if (admitted) await admitted;
     fillSystemFields(context, call, object);
     const named: Call = { ...call, name: nameOf(context, call, object) };
-    handler.schema.applyDefaults(object);
+    handler.schema.applyDefaults(object, "stored");
     handler.rules.default?.(object);
     handler.rules.prepareForCreate?.(object);
+    named.name ||= object.metadata.name ?? "";
     return await checkAndStore(context, named, { object, managed }, reservations);
   } catch (error) {
     reservations.release();
@@ -62,11 +64,11 @@ async function checkAndStore(context: VerbContext, call: Call, { object, managed
     ...(handler.schema.validate?.(object) ?? []),
     ...(handler.rules.validate?.(object) ?? []),
   ]);
+  showWarnings(call, object, undefined);
   const request = admissionRequest(call, "CREATE", { object, old: undefined }, reservations);
   const validated = context.admission.validate(request);
   if (validated) await validated;
   if (context.store.latest(key)) throw alreadyExists({ ...handler.target, name: call.name });
-  showWarnings(call, object, undefined);
   if (call.dryRun) {
     reservations.release();
     return { view: viewOf(object, managed), code: 201 };
@@ -98,6 +100,7 @@ function prepareMetadata(call: Call, object: KubeObject): void {
       throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${call.name})`);
     metadata.name = call.name;
   }
+  dropRepeatedOwners(metadata, call.warn);
   if (metadata.resourceVersion) throw new StatusError({ code: 400, message: "resourceVersion should not be set on objects to be created" });
   call.name ||= metadata.name ?? "";
 }

@@ -1,3 +1,4 @@
+import { isReason } from "../../api/errors.ts";
 import { compareObjects } from "../../api/meta/apply/comparison.ts";
 import { Comparison } from "../../api/meta/apply/difference.ts";
 import { intersection, isEmptySet } from "../../api/meta/apply/field-set.ts";
@@ -45,9 +46,19 @@ function newObject(handler: ResourceHandler): object {
   let object = newObjects.get(handler);
   if (!object) {
     newObjects.set(handler, (object = {}));
-    if (handler.info.type) handler.schema.applyDefaults(object);
+    if (handler.info.type) handler.schema.applyDefaults(object, "bare");
   }
   return object;
+}
+
+/** How two states differ; undefined where a list has items that cannot be told apart: nobody owns anything of such an object. */
+function compared(call: Call, before: object, after: object, node: SchemaNode): Comparison | undefined {
+  try {
+    return compareObjects(before, after, node, unwritten(call));
+  } catch (error) {
+    if (isReason(error, "BadRequest")) return undefined;
+    throw error;
+  }
 }
 
 /** Who owns the fields of an object as its creator sent it, with the schema's defaults; before anybody else adds to it. */
@@ -55,8 +66,10 @@ export function managedAfterCreate(context: VerbContext, call: Call, object: Kub
   const { handler } = call;
   const node = nodeOf(handler);
   if (!node) return undefined;
-  const { changed } = compareObjects(newObject(handler), object, node, unwritten(call));
-  return changed.isEmpty ? undefined : ManagedFields.of([{ by: writerOf(call, "Update"), time: ownershipTime(context), set: changed }]);
+  const changed = compared(call, newObject(handler), object, node)?.changed;
+  return !changed || changed.isEmpty
+    ? undefined
+    : ManagedFields.of([{ by: writerOf(call, "Update"), time: ownershipTime(context), set: changed }]);
 }
 
 /** Who owns the fields after a change that is no apply. Where nobody owned anything, nobody does: only creating and applying begin it. */
@@ -68,7 +81,8 @@ export function managedAfterUpdate(
 ): ManagedFields | undefined {
   const node = managed && nodeOf(call.handler);
   if (!node) return managed;
-  const comparison = compareObjects(states.old, states.object, node, unwritten(call));
+  const comparison = compared(call, states.old, states.object, node);
+  if (!comparison) return undefined;
   if (call.subresource === "scale") return managedAfterScale(call, states.object, managed, comparison);
   return managed.afterUpdate(comparison, writerOf(call, "Update"), ownershipTime(context));
 }

@@ -1,6 +1,7 @@
 import { badRequest, invalid, isReason, type StatusError, unsupportedMediaType } from "../../api/errors.ts";
 import * as fault from "../../api/meta/field-errors.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
+import { dropRepeatedOwners } from "../../api/meta/owners.ts";
 import { applyJsonPatch } from "../../api/meta/patch/json.ts";
 import { applyMergePatch } from "../../api/meta/patch/merge.ts";
 import { applyStrategicMergePatch, printedPatch } from "../../api/meta/patch/strategic.ts";
@@ -42,6 +43,7 @@ export async function patchObject(context: VerbContext, call: Call, patch: Patch
       const whole = concernsManagedFields(patch) ? wholeObject({ object: old, managed }) : old;
       const sent = patched(handler, { schema: handler.schema, type: handler.info.type }, whole, patch);
       checkSent(call, sent);
+      dropRepeatedOwners(sent.metadata, call.warn, " after mutating admission happens");
       checkResourceVersion(call, sent, old);
       return sent;
     },

@@ -1,5 +1,6 @@
 import { badRequest, conflict, invalid, isReason } from "../../api/errors.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
+import { dropRepeatedOwners } from "../../api/meta/owners.ts";
 import type { Call } from "../call.ts";
 import { copyOf } from "../plain-data.ts";
 import type { Reply } from "../resource-handler.ts";
@@ -11,6 +12,7 @@ import { createObject } from "./create.ts";
 export async function updateObject(context: VerbContext, call: Call, sent: KubeObject): Promise<Reply> {
   const { handler } = call;
   checkSent(call, sent);
+  dropRepeatedOwners(sent.metadata, call.warn);
   const change: Change = {
     ...mainChange(call),
     next(old) {

@@ -13,7 +13,7 @@ import { rulesOf } from "../../../src/api/kinds.ts";
 import { validateMetadata } from "../../../src/api/meta/metadata.ts";
 import type { KubeObject } from "../../../src/api/meta/object.ts";
 import { findResource, type ResourceInfo } from "../../../src/api/resource.ts";
-import { defaulterOf } from "../../../src/api/schema/defaults.ts";
+import { defaulterOf, type Stage } from "../../../src/api/schema/defaults.ts";
 import type { Pod } from "../../../src/api/types/core.v1.ts";
 
 function cases<T extends unknown[]>(name: string): T[] {
@@ -35,8 +35,8 @@ function kindOf(groupVersion: string, plural: string): Kind {
   return { info, rules: rulesOf(info) };
 }
 
-function fill({ info, rules }: Kind, object: KubeObject): void {
-  if (info.type) defaulterOf(info.type)?.(object);
+function fill({ info, rules }: Kind, object: KubeObject, stage: Stage): void {
+  if (info.type) defaulterOf(info.type)?.(object, stage);
   rules.default?.(object);
 }
 
@@ -45,10 +45,10 @@ function created(kind: Kind, sent: object, uid: string): KubeObject {
   const { groupVersion, namespaced, kind: name } = kind.info;
   const object: KubeObject = { metadata: {}, ...structuredClone(sent), apiVersion: groupVersion, kind: name };
   if (namespaced) object.metadata.namespace ??= "default";
-  fill(kind, object);
+  fill(kind, object, "sent");
   Object.assign(object.metadata, { uid, generation: 1 });
   kind.rules.prepareForCreate?.(object);
-  fill(kind, object);
+  fill(kind, object, "stored");
   return object;
 }
 
@@ -104,7 +104,7 @@ describe("a changed object", () => {
     (gv, plural, sub, old, sent, causes) => {
       const kind = kindOf(gv, plural);
       const object = JSON.parse(JSON.stringify(sent, (_, value) => value ?? undefined)) as KubeObject;
-      fill(kind, object);
+      fill(kind, object, "stored");
       object.metadata.generation = 2;
       expect(texts(validateUpdate(kind, sub, object, old))).toEqual(distinct(causes));
     },

@@ -1,10 +1,11 @@
 import type { SchemaNode } from "../../schema/node.ts";
 import { isJsonObject, type JsonObject } from "../../schema/struct.ts";
+import { badRequest } from "../../errors.ts";
 import { deepEqual } from "../equality.ts";
 import { Comparison, Difference } from "./difference.ts";
 import { childOf, emptySet, type GrowingSet } from "./field-set.ts";
 import { anyAddress, isAddress, nothingOwned, Shape } from "./owned-set.ts";
-import { itemElement } from "./typed-values.ts";
+import { itemElement, namelessText } from "./typed-values.ts";
 
 /** What a step of a walk through two states tells: which member it goes into, what it found there, or that it goes back up. */
 type StepKind = "field" | "item" | "changed" | "removed" | "up";
@@ -68,7 +69,7 @@ const neverOwnedMetadata: ReadonlySet<string> = new Set([
 
 /**
  * Compares two states of an object place by place, as structured-merge-diff does. Left out are what says which object it is, what only
- * the server sets, and top-level members that are ignored.
+ * the server sets, and top-level members that are ignored. Throws badRequest where an item of a list has no key to be told by.
  */
 export function compareObjects(before: object, after: object, node: SchemaNode, ignored: readonly string[] = []): Comparison {
   if (steps > maximumSteps) {
@@ -159,8 +160,12 @@ class Walk {
   }
 
   private elementOf(item: unknown, node: SchemaNode): string {
-    if (this.isLiteral || node.keys.length !== 1 || node.keys[0] !== "ip" || !isJsonObject(item) || !isAddress(item["ip"]))
-      return itemElement(item, node);
+    if (this.isLiteral || node.keys.length !== 1 || node.keys[0] !== "ip" || !isJsonObject(item) || !isAddress(item["ip"])) {
+      const element = itemElement(item, node);
+      const wrong = namelessText(element, node.keys);
+      if (wrong) throw badRequest(wrong);
+      return element;
+    }
     this.address ??= item["ip"];
     if (this.address !== item["ip"]) this.hasOtherAddress = true;
     return anyAddress;

@@ -84,13 +84,14 @@ export function applyConfiguration(
   const merged = mergeValues(live, applicable(config, ignored), node);
   const owned = others.reduce<FieldSet>((sum, manager) => union(sum, manager.set), all);
   const given = before ? difference(withNamedFields(before.set, node), withNamedFields(owned, node)) : emptySet();
-  const object = canonical(asObject(removePlaces(merged, given, node)));
+  const object = asObject(removePlaces(merged, given, node));
+  // As upstream has it, before defaults: a list replaced as a whole that leaves them out is another than the one that has them.
   const comparison = compareObjects(live, object, node);
   const changed = comparison.changed.fields;
   if (!application.force) refuseConflicts(others, difference(changed, application.forgiven ?? emptySet()));
   const taken = union(changed, comparison.removed.fields);
   const time = before && isEmptySet(taken) && isEqualSet(before.set, set) ? before.time : application.now;
-  return { object, managed: managedBy([...withdraw(others, taken), ...(isEmptySet(set) ? [] : [{ by, time, set }])]) };
+  return { object: canonical(object), managed: managedBy([...withdraw(others, taken), ...(isEmptySet(set) ? [] : [{ by, time, set }])]) };
 }
 
 /** The configuration without top-level members that are ignored. */

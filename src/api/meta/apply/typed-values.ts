@@ -17,13 +17,20 @@ function partsOf(
   return value.map((item: unknown) => [itemElement(item, node), item, node.element]);
 }
 
+/** Why an item with that element is in no list of the kind; undefined for one that has a key to be told by. */
+export function namelessText(element: string, keys: readonly string[]): string | undefined {
+  if (element !== "k:{}") return undefined;
+  const all = keys.map((key) => JSON.stringify(key)).join(" ");
+  return `associative list with keys has an element that omits all key fields [${all}] (and doesn't have default values for any key fields)`;
+}
+
 /** The path element of a list's item; keys that it leaves out have their defaults. */
 export function itemElement(item: unknown, { listType, keys, element }: SchemaNode): string {
   if (listType === "set" || !isJsonObject(item)) return `v:${JSON.stringify(item)}`;
   const [only = ""] = keys;
   const name = item[only];
   if (keys.length === 1 && typeof name === "string") return nameElement(only, name);
-  const values = [...keys].sort().map((key) => [key, item[key] ?? element?.field(key)?.default ?? ""] as const);
+  const values = [...keys].sort().map((key) => [key, item[key] ?? element?.field(key)?.default] as const);
   return `k:${JSON.stringify(Object.fromEntries(values))}`;
 }
 
@@ -66,12 +73,16 @@ function wholeParts(value: unknown, node: SchemaNode): [string, unknown, SchemaN
     : [];
 }
 
-function shapeError(value: unknown, { kind, open, scalar, listType }: SchemaNode): string | undefined {
+function shapeError(value: unknown, node: SchemaNode): string | undefined {
+  const { kind, open, scalar, listType, keys } = node;
   if (value === null || open) return undefined;
   if (kind === "list") {
     if (!Array.isArray(value)) return `expected list, got &{${goValue(value)}}`;
     const odd = listType === "map" ? value.findIndex((item) => !isJsonObject(item)) : -1;
-    return odd < 0 ? undefined : `element ${odd}: associative list with keys may not have non-map elements`;
+    if (odd >= 0) return `element ${odd}: associative list with keys may not have non-map elements`;
+    const texts = listType === "map" ? value.map((item: unknown) => namelessText(itemElement(item, node), keys)) : [];
+    const nameless = texts.findIndex((text) => text);
+    return nameless < 0 ? undefined : `element ${nameless}: ${texts[nameless]}`;
   }
   if (kind !== "scalar") return isJsonObject(value) ? undefined : `expected map, got &{${goValue(value)}}`;
   if (scalar === "boolean" && typeof value !== "boolean") return `expected boolean, got &{${goValue(value)}}`;

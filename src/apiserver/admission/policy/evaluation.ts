@@ -1,6 +1,5 @@
 import type { PolicyExpressions } from "../../../api/admissionregistration/policy-expressions.ts";
 import { evaluate, type Named } from "../../../api/cel/admission.ts";
-import { type CostBudget, OutOfBudget } from "../../../api/cel/cost.ts";
 import { celValue, evaluationText } from "../../../api/cel/expression.ts";
 import type { KubeObject } from "../../../api/meta/object.ts";
 import type { Namespace } from "../../../api/types/core.v1.ts";
@@ -10,7 +9,7 @@ import type { Objects } from "../../objects.ts";
 import type { AdmissionRequest } from "../admission.ts";
 import { type Cluster, type Match, matchOf } from "../matching.ts";
 import { type Authorize, celVariables, conditionsHold, lazily } from "../match-conditions.ts";
-import { reviewRequest, type Sight } from "../webhooks/review.ts";
+import { reviewRequest, type Sight, sightOf } from "../webhooks/review.ts";
 import { paramHandler, paramsOf } from "./params.ts";
 import type { Binding, Policy } from "./policies.ts";
 
@@ -76,7 +75,7 @@ export function requestVariables(
   request: AdmissionRequest,
   match: Match,
   { objects, authorize }: PolicyAdmissionOptions,
-  sight: Sight,
+  sight: Sight = sightOf(request, match),
 ): Variables {
   const { resource, namespace } = request;
   const hasNamespace = namespace && !(resource.group === "" && resource.plural === "namespaces");
@@ -107,7 +106,6 @@ function composite({ name, expression }: Named, variables: Variables): unknown {
   try {
     return expression.evaluate(variables);
   } catch (error) {
-    if (error instanceof OutOfBudget) throw error;
     throw new Error(`${composited} fails to evaluate: ${evaluationText(error)}`);
   }
 }
@@ -118,9 +116,9 @@ export function matches({ matchConditions }: PolicyExpressions, variables: Varia
 }
 
 /** An expression's value, or the Error that says why there is none. */
-export function attempt(expression: Omit<Named, "name">, variables: Variables, budget: CostBudget): { value: unknown } | Error {
+export function attempt(expression: Omit<Named, "name">, variables: Variables): { value: unknown } | Error {
   try {
-    return { value: evaluate(expression, variables, budget) };
+    return { value: evaluate(expression, variables) };
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error));
   }

@@ -1,6 +1,5 @@
 import { type MutatingExpressions, mutatingExpressions } from "../../../api/admissionregistration/policy-expressions.ts";
 import { evaluate } from "../../../api/cel/admission.ts";
-import { costBudgets } from "../../../api/cel/cost.ts";
 import { StatusError } from "../../../api/errors.ts";
 import type { KubeObject } from "../../../api/meta/object.ts";
 import type { MutatingAdmissionPolicySpec } from "../../../api/types/admissionregistration.v1.ts";
@@ -37,9 +36,9 @@ export function mutatingPolicies(options: PolicyAdmissionOptions): { plugin: Adm
     plugin: {
       name: "MutatingAdmissionPolicy",
       admit(request) {
-        if (request.operation === "DELETE" || request.operation === "CONNECT") return undefined;
+        if (request.operation === "DELETE" || request.operation === "CONNECT") return;
         const about = policies.about(request, options.registry);
-        return about.length > 0 && !isExempt(request) ? admit(about, request, reinvocation, options) : undefined;
+        if (about.length > 0 && !isExempt(request)) admit(about, request, reinvocation, options);
       },
     },
     close: () => policies.close(),
@@ -47,12 +46,12 @@ export function mutatingPolicies(options: PolicyAdmissionOptions): { plugin: Adm
 }
 
 /** One after the other: each sees what those before it have made of the object. What fails is remembered, and refuses in the end. */
-async function admit(
+function admit(
   policies: readonly MutatingPolicy[],
   request: AdmissionRequest,
   reinvocation: Reinvocation,
   options: PolicyAdmissionOptions,
-): Promise<void> {
+): void {
   const cluster = { objects: options.objects, registry: options.registry() };
   const failures: string[] = [];
   let reason: string | undefined;
@@ -68,7 +67,7 @@ async function admit(
   for (const invocation of invocations) {
     const { policy, binding } = invocation;
     try {
-      await apply(invocation, request, reinvocation, options, (message) => fail(message, policy, binding, "Invalid"));
+      apply(invocation, request, reinvocation, options, (message) => fail(message, policy, binding, "Invalid"));
     } catch (error) {
       if (error instanceof StatusError) throw error;
       fail(textOf(error), policy, binding, "Invalid");
@@ -87,17 +86,15 @@ async function admit(
 }
 
 /** Evaluates one policy's mutations, in their order. */
-async function apply(
+function apply(
   { policy, binding, match, params }: Invocation<MutatingPolicy>,
   request: AdmissionRequest,
   reinvocation: Reinvocation,
   options: PolicyAdmissionOptions,
   fail: (message: string) => void,
-): Promise<void> {
+): void {
   const expressions = policy.expressions();
-  let sight = await sightOf(request, match).catch((error: unknown) => {
-    throw new Error(textOf(error)); // The policy's failure, not the answer.
-  });
+  let sight = sightOf(request, match);
   let variables = withPolicy(requestVariables(request, match, options, sight), params, expressions);
   if (!matches(expressions, variables)) return;
   const of = params ? `${params.metadata.namespace ?? ""}/${params.metadata.name}` : "";
@@ -108,14 +105,14 @@ async function apply(
     if (!sight.object || !match.to) continue;
     let next: KubeObject;
     try {
-      next = mutated(spec.patchType, evaluate({ text, expression }, variables, { left: costBudgets.request }), sight.object, match.to);
+      next = mutated(spec.patchType, evaluate({ text, expression }, variables), sight.object, match.to);
     } catch (error) {
       fail(textOf(error));
       continue;
     }
-    if (next === sight.object || !(await changeObject(request, match, next))) continue;
+    if (next === sight.object || !changeObject(request, match, next)) continue;
     changed = true;
-    sight = await sightOf(request, match);
+    sight = sightOf(request, match);
     variables = withPolicy(requestVariables(request, match, options, sight), params, expressions);
   }
   reinvocation.called(request, mutator, changed);

@@ -1,12 +1,10 @@
 import { type ValidatingExpressions, validatingExpressions } from "../../../api/admissionregistration/policy-expressions.ts";
-import { costBudgets, OutOfBudget } from "../../../api/cel/cost.ts";
 import { StatusError } from "../../../api/errors.ts";
 import type { ValidatingAdmissionPolicySpec } from "../../../api/types/admissionregistration.v1.ts";
 import { ValidatingAdmissionPolicies, ValidatingAdmissionPolicyBindings } from "../../../api/types/resources.ts";
 import type { AdmissionPlugin, AdmissionRequest } from "../admission.ts";
 import { isExempt, type Match } from "../matching.ts";
 import { refuse } from "../request.ts";
-import { sightOf } from "../webhooks/review.ts";
 import {
   attempt,
   invocationsOf,
@@ -49,14 +47,14 @@ export function validatingPolicies(options: PolicyAdmissionOptions): { plugin: A
       name: "ValidatingAdmissionPolicy",
       validate(request) {
         const about = policies.about(request, options.registry);
-        return about.length > 0 && !isExempt(request) ? validate(about, request, options) : undefined;
+        if (about.length > 0 && !isExempt(request)) validate(about, request, options);
       },
     },
     close: () => policies.close(),
   };
 }
 
-async function validate(policies: readonly ValidatingPolicy[], request: AdmissionRequest, options: PolicyAdmissionOptions): Promise<void> {
+function validate(policies: readonly ValidatingPolicy[], request: AdmissionRequest, options: PolicyAdmissionOptions): void {
   const denials: Denial[] = [];
   const cluster = { objects: options.objects, registry: options.registry() };
   const annotations = new Map<string, Set<string>>();
@@ -66,14 +64,7 @@ async function validate(policies: readonly ValidatingPolicy[], request: Admissio
   };
   for (const { policy, binding, match, params } of invocationsOf(policies, request, cluster, misconfigured)) {
     let base = seen.get(match.to);
-    if (!base) {
-      const sight = await sightOf(request, match).catch(textOf);
-      if (typeof sight === "string") {
-        misconfigured(`failed to convert object version: ${sight}`, policy, binding);
-        continue;
-      }
-      seen.set(match.to, (base = requestVariables(request, match, options, sight)));
-    }
+    if (!base) seen.set(match.to, (base = requestVariables(request, match, options)));
     const expressions = policy.expressions();
     const variables = withPolicy(base, params, expressions);
     const { findings, published, errors } = evaluated(policy, expressions, variables);
@@ -120,28 +111,19 @@ function evaluated({ spec }: ValidatingPolicy, expressions: ValidatingExpression
     if (!ignored) result.findings.push({ message: textOf(error), index: 0 });
     return result;
   }
-  const budget = { left: costBudgets.request };
   for (const [index, validation] of expressions.validations.entries()) {
     const { expression, message, spec: own } = validation;
-    const outcome = attempt({ text: own.expression, expression }, variables, budget);
-    if (outcome instanceof OutOfBudget) return { ...result, findings: ignored ? [] : [{ message: outcome.message, index: 0 }] };
+    const outcome = attempt({ text: own.expression, expression }, variables);
     if (outcome instanceof Error) {
       if (!ignored) result.findings.push({ message: outcome.message, index });
     } else if (outcome.value !== true) {
-      const composed = message && attempt({ text: own.messageExpression ?? "", expression: message }, variables, budget);
-      if (composed instanceof OutOfBudget) {
-        if (!ignored) result.findings.push({ message: `failed messageExpression: ${composed.message}`, index });
-        continue;
-      }
+      const composed = message && attempt({ text: own.messageExpression ?? "", expression: message }, variables);
       const text = (composed && !(composed instanceof Error) && usable(composed.value)) || own.message?.trim();
       result.findings.push({ message: text || `failed expression: ${own.expression.trim()}`, reason: own.reason ?? "Invalid", index });
     }
   }
-  const annotationBudget = { left: costBudgets.request };
   for (const annotation of expressions.auditAnnotations) {
-    const outcome = attempt(annotation, variables, annotationBudget);
-    if (outcome instanceof OutOfBudget)
-      return { findings: ignored ? [] : [{ message: outcome.message, index: 0 }], published: [], errors: [] };
+    const outcome = attempt(annotation, variables);
     if (outcome instanceof Error) {
       if (!ignored) result.errors.push(outcome.message);
     } else if (typeof outcome.value === "string" && outcome.value.trim())

@@ -103,6 +103,17 @@ describe("validation", () => {
     expect(admit({ must: "a", ...spec }).errors).toEqual(errors);
   });
 
+  test("of a value of a wrong type the rest is told as well", () => {
+    expect(admit({ must: "a", en: 1.5 }).errors).toEqual([
+      'spec.en: Invalid value: "number": spec.en in body must be of type integer: "number"',
+      'spec.en: Unsupported value: 1.5: supported values: "1", "2"',
+      '<nil>: Invalid value: "": Checked value must be of type integer (default format) in spec.en',
+    ]);
+    expect(admit({ must: "a", d: 7 }).errors).toEqual([
+      'spec.d: Invalid value: "int64": spec.d in body must be of type date-time: "int64"',
+    ]);
+  });
+
   test("a spec of a wrong type", () => {
     expect(admit(5).errors).toEqual(['spec: Invalid value: "integer": spec in body must be of type object: "integer"']);
   });

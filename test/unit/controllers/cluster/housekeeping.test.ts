@@ -123,6 +123,15 @@ it("aggregated ClusterRoles have the rules of those that they select, each once"
   expect((await cluster.get(ClusterRoles, "view")).rules).toEqual([rule("pods"), rule("services")]);
 });
 
+it("an aggregated ClusterRole that selects nothing keeps the rules that it was given", async () => {
+  const cluster = new Cluster(["clusterrole-aggregation"]);
+  const rules = [{ nonResourceURLs: ["/healthz"], verbs: ["get"] }];
+  const aggregationRule = { clusterRoleSelectors: [{ matchLabels: { never: "matches" } }] };
+  await cluster.create(ClusterRoles, { metadata: { name: "own" }, aggregationRule, rules });
+  await cluster.settle();
+  expect((await cluster.get(ClusterRoles, "own")).rules).toEqual(rules);
+});
+
 it("ranges of service addresses are ready, and can be deleted", async () => {
   const cluster = new Cluster(["service-cidr"]);
   await cluster.create(ServiceCIDRs, { metadata: { name: "more" }, spec: { cidrs: ["10.90.0.0/24"] } });
