@@ -54,12 +54,8 @@ function onPod({ object, old }: Change<Pod>, world: World, queue: SchedulingQueu
     const { uid } = object.metadata;
     queue.remove(uid);
     world.unnominate(uid);
-    if (old?.spec.nodeName && !placedPodChanged(old, object)) {
-      world.refreshPod(object);
-      return;
-    }
-    world.setPod(object);
-    queue.happened({ type: "pod", pod: object, old: old?.spec.nodeName ? old : undefined });
+    const before = old?.spec.nodeName ? old : undefined;
+    if (world.setPod(object) || !before) queue.happened({ type: "pod", pod: object, old: before });
   } else waits(object, old, world, queue);
 }
 
@@ -83,21 +79,4 @@ function waits(pod: Pod, old: Pod | undefined, world: World, queue: SchedulingQu
   if (nominated) world.nominate(info, nominated);
   const changed = !deepEqual(old?.spec, pod.spec) || !deepEqual(old?.metadata.labels, pod.metadata.labels);
   queue.set(info, changed);
-}
-
-/** Status updates of running pods change nothing that another pod could wait for, unless requests, labels or their leaving are concerned. */
-function placedPodChanged(old: Pod, pod: Pod): boolean {
-  return (
-    old.metadata.deletionTimestamp !== pod.metadata.deletionTimestamp ||
-    !deepEqual(old.metadata.labels, pod.metadata.labels) ||
-    !deepEqual(old.spec, pod.spec) ||
-    !deepEqual(
-      old.status?.conditions?.map((c) => c.reason),
-      pod.status?.conditions?.map((c) => c.reason),
-    ) ||
-    !deepEqual(
-      old.status?.containerStatuses?.map((s) => s.resources),
-      pod.status?.containerStatuses?.map((s) => s.resources),
-    )
-  );
 }

@@ -1,3 +1,4 @@
+import { deepEqual } from "../api/meta/equality.ts";
 import { type Selector, selectorOfLabelSelector } from "../api/meta/labels.ts";
 import type { Affinity, Pod, PodAffinityTerm } from "../api/types/core.v1.ts";
 import { podRequests, podRequestsForScore, type Resources } from "./resources.ts";
@@ -74,6 +75,16 @@ export function podInfo(pod: Pod): PodInfo {
     })),
     nodeName: pod.spec.nodeName ?? "",
   };
+}
+
+/** Whether a newer state of a pod, on the same node, takes as much as before and is to other pods what it was: mostly only its status is new. */
+export function isSameToOthers({ pod: old, requests }: PodInfo, pod: Pod): boolean {
+  return (
+    old.metadata.deletionTimestamp === pod.metadata.deletionTimestamp &&
+    deepEqual(old.metadata.labels, pod.metadata.labels) &&
+    deepEqual({ ...old.spec, nodeName: pod.spec.nodeName }, pod.spec) &&
+    deepEqual(requests, podRequests(pod))
+  );
 }
 
 /** Whether all containers of the pod have ended for good: it takes nothing from its node any more. */

@@ -2,7 +2,7 @@ import { deepEqual } from "../api/meta/equality.ts";
 import type { Node, Pod } from "../api/types/core.v1.ts";
 import type { Lookups } from "./framework.ts";
 import { addPod, type NodeInfo, nodeInfo, removePod, updateNode } from "./node-info.ts";
-import { isTerminal, type PodInfo, podInfo } from "./pod-info.ts";
+import { isSameToOthers, isTerminal, type PodInfo, podInfo } from "./pod-info.ts";
 import { type Selection, SpreadCounts } from "./spread-counts.ts";
 import type { LabelSelector } from "../api/types/meta.v1.ts";
 
@@ -94,18 +94,19 @@ export class World {
     this.spread.nodesChanged();
   }
 
-  /** A pod with a node that came or changed; ended ones take no room any more. */
-  setPod(pod: Pod): void {
+  /** A pod with a node that came or changed; ended ones take no room any more. Says whether another pod may see a difference. */
+  setPod(pod: Pod): boolean {
     const { uid } = pod.metadata;
     this.assumed.delete(uid);
-    if (isTerminal(pod)) this.removePod(uid);
+    if (isTerminal(pod)) {
+      this.removePod(uid);
+      return true;
+    }
+    const known = this.placed.get(uid);
+    const isSame = known !== undefined && known.nodeName === pod.spec.nodeName && isSameToOthers(known, pod);
+    if (isSame) known.pod = pod;
     else this.replace(podInfo(pod));
-  }
-
-  /** A pod that is there has changed in nothing that scheduling looks at. */
-  refreshPod(pod: Pod): void {
-    const known = this.placed.get(pod.metadata.uid);
-    if (known) known.pod = pod;
+    return !isSame;
   }
 
   /** From now on the pod counts as being on that node, until setPod, removePod or forget. */

@@ -16,21 +16,24 @@ export function serviceAccount(options: { objects: Objects; clock: Clock; nameSu
   return {
     name: "ServiceAccount",
     resources: ["pods"],
-    async admit(request) {
+    admit(request) {
       const pod = createdPod(request);
       if (!pod) return;
       if (pod.metadata.annotations?.["kubernetes.io/config.mirror"] !== undefined) return checkMirrorPod(request, pod);
       const name = pod.spec.serviceAccountName || "default";
       pod.spec.serviceAccountName = name;
       pod.spec.serviceAccount = name;
-      const account = options.objects.get(ServiceAccounts, request.namespace, name) ?? (await waitFor(options, request.namespace, name));
-      if (!account) {
-        const why = `error looking up service account ${request.namespace}/${name}: serviceaccount ${JSON.stringify(name)} not found`;
-        throw refuse(request, why);
-      }
-      if (pod.spec.automountServiceAccountToken ?? account.automountServiceAccountToken ?? true) mountToken(pod, options.nameSuffix);
-      if (!pod.spec.imagePullSecrets?.length && account.imagePullSecrets?.length)
-        pod.spec.imagePullSecrets = structuredClone(account.imagePullSecrets);
+      const complete = (account: ServiceAccount | undefined): void => {
+        if (!account) {
+          const why = `error looking up service account ${request.namespace}/${name}: serviceaccount ${JSON.stringify(name)} not found`;
+          throw refuse(request, why);
+        }
+        if (pod.spec.automountServiceAccountToken ?? account.automountServiceAccountToken ?? true) mountToken(pod, options.nameSuffix);
+        if (!pod.spec.imagePullSecrets?.length && account.imagePullSecrets?.length)
+          pod.spec.imagePullSecrets = structuredClone(account.imagePullSecrets);
+      };
+      const account = options.objects.get(ServiceAccounts, request.namespace, name);
+      return account || name !== "default" ? complete(account) : waitFor(options, request.namespace, name).then(complete);
     },
   };
 }
@@ -52,7 +55,6 @@ async function waitFor(
   namespace: string,
   name: string,
 ): Promise<ServiceAccount | undefined> {
-  if (name !== "default") return undefined;
   const found = new AbortController();
   const stop = objects.onChange<ServiceAccount>(ServiceAccounts, (account) => {
     if (account?.metadata.namespace === namespace && account.metadata.name === name) found.abort();
