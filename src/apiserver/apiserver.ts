@@ -1,6 +1,7 @@
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import type { KubeObject } from "../api/meta/object.ts";
 import { rulesOf } from "../api/kinds.ts";
+import { generateName } from "../api/meta/names.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Store } from "../store/store.ts";
@@ -80,8 +81,6 @@ export interface ApiServer {
   close(): void;
 }
 
-const suffixLetters = "bcdfghjklmnpqrstvwxz2456789";
-
 /** Builds the API server over a store that is open already. */
 export function createApiServer(options: ApiServerOptions): ApiServer {
   const { store, clock, log, authentication, authorization, random = Math.random } = options;
@@ -91,7 +90,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     clock,
     admission: new AdmissionChain(options.admission),
     newUid: () => randomUUID(),
-    nameSuffix: () => Array.from(randomBytes(5), (byte) => suffixLetters[byte % suffixLetters.length]).join(""),
+    nameSuffix: () => generateName(""),
   };
   const registry = new Registry();
   const services = new ServiceAllocation(

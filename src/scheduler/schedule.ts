@@ -97,9 +97,10 @@ export function rejectionOf(
   filters: readonly ActiveFilter[],
   world: World,
 ): { plugin: string; rejection: Rejection } | undefined {
-  const guests: PodInfo[] = [];
-  for (const other of world.nominatedPods(node.name)) if (other.uid !== pod.uid && other.priority >= pod.priority) guests.push(other);
-  if (guests.length > 0) {
+  let guests: PodInfo[] | undefined;
+  for (const other of world.nominatedPods(node.name))
+    if (other.uid !== pod.uid && other.priority >= pod.priority) (guests ??= []).push(other);
+  if (guests) {
     const crowded = copyNode(node);
     for (const guest of guests) place(guest, crowded, filters);
     const rejected = firstRejection(crowded, filters);

@@ -6,6 +6,8 @@ import { isSameToOthers, isTerminal, type PodInfo, podInfo } from "./pod-info.ts
 import { type Selection, SpreadCounts } from "./spread-counts.ts";
 import type { LabelSelector } from "../api/types/meta.v1.ts";
 
+const nobody: readonly PodInfo[] = [];
+
 /**
  * The cluster as the scheduler sees it: nodes with their pods, kept current change by change and never rebuilt. One pod is scheduled in one
  * turn of the event loop, so that the living state is the snapshot. Pods that were given a node are assumed there until the API says so.
@@ -165,7 +167,7 @@ export class World {
 
   /** The pods for which room is kept on that node. */
   nominatedPods(nodeName: string): Iterable<PodInfo> {
-    return this.nominated.get(nodeName)?.values() ?? [];
+    return this.nominated.get(nodeName)?.values() ?? nobody;
   }
 
   private replace(pod: PodInfo): void {

@@ -51,7 +51,7 @@ export function encode(resource: string, object: KubeObject): { object: KubeObje
   for (const [field, value] of Object.entries(object)) {
     const names = shared[field];
     if (value === undefined) continue;
-    pieces.push(pieces.length > 0 ? "," : "{", JSON.stringify(field), ":");
+    pieces.push(pieces.length > 0 ? `,"${field}":` : `{"${field}":`);
     if (!names || typeof value !== "object" || value === null) pieces.push(JSON.stringify(value));
     else {
       const copy = withParts(value, names, pieces);
@@ -69,7 +69,7 @@ function withParts(value: Record<string, unknown>, names: readonly string[] | "a
   for (const name in value) {
     const inner = value[name];
     if (inner === undefined) continue;
-    pieces.push(mark, JSON.stringify(name), ":");
+    pieces.push(mark, `"${name}":`);
     mark = ",";
     if (typeof inner !== "object" || inner === null || (names !== "all" && !names.includes(name))) {
       pieces.push(JSON.stringify(inner));

@@ -255,7 +255,7 @@ function recordOf([revision, resource, namespace, name, replaces, text, follows,
 function checksum({ revision, key, replaces, text, follows }: LogRecord): number {
   const { resource, namespace, name } = key;
   const head = `${revision} ${resource} ${namespace} ${name} ${replaces}${follows === undefined ? "" : ` ${follows}`}`;
-  return crc32(text === undefined ? head : head + text);
+  return text === undefined ? crc32(head) : crc32(text, crc32(head));
 }
 
 function damage(message: string): Error {

@@ -13,10 +13,9 @@ export function semanticEqual(a: unknown, b: unknown): boolean {
 
 function equal(a: unknown, b: unknown, semantic: boolean): boolean {
   if (a === b) return true;
-  if (semantic && isEmpty(a) && isEmpty(b)) return true;
-  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
-  if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((item, i) => equal(item, b[i], semantic));
-  if (Array.isArray(b)) return false;
+  if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((item, i) => equal(item, b[i], semantic));
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null || Array.isArray(a) || Array.isArray(b))
+    return semantic && isEmpty(a) && isEmpty(b);
   return membersEqual(a as Record<string, unknown>, b as Record<string, unknown>, semantic);
 }
 

@@ -19,6 +19,8 @@ const cap = (2n ** 63n - 1n) * one;
 const cacheLimit = 20_000;
 const parsed = new Map<string, Quantity>();
 const canonical = new Map<string, string>();
+const wholes = new Map<string, number>();
+const thousandths = new Map<string, number>();
 
 /** The quantity that the text or number stands for. Throws an Error with upstream's words when it is none. */
 export function parseQuantity(text: string | number): Quantity {
@@ -72,12 +74,24 @@ export function quantityOfMilli(milli: number | bigint, format: QuantityFormat =
 
 /** The whole units, rounded up. Numbers above 2^53 lose precision. */
 export function value(quantity: Quantity | string | number): number {
-  return Number(roundUp(nanoOf(quantity), one));
+  return rounded(quantity, one, wholes);
 }
 
 /** The thousandths, rounded up: millicores of a CPU quantity. */
 export function milliValue(quantity: Quantity | string | number): number {
-  return Number(roundUp(nanoOf(quantity), 1_000_000n));
+  return rounded(quantity, 1_000_000n, thousandths);
+}
+
+/** Asked of the few texts that there are for each of thousands of pods and nodes. */
+function rounded(quantity: Quantity | string | number, unit: bigint, known: Map<string, number>): number {
+  if (typeof quantity !== "string") return Number(roundUp(nanoOf(quantity), unit));
+  let number = known.get(quantity);
+  if (number === undefined) {
+    number = Number(roundUp(nanoOf(quantity), unit));
+    if (known.size >= cacheLimit) known.clear();
+    known.set(quantity, number);
+  }
+  return number;
 }
 
 /** The value as a floating point number, rounded to what one can hold. */

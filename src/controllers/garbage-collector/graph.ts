@@ -91,7 +91,7 @@ export function isWaiting(node: GraphNode | undefined): boolean {
 }
 
 function same(a: readonly unknown[], b: readonly unknown[]): boolean {
-  return a.length === b.length && (a.length === 0 || JSON.stringify(a) === JSON.stringify(b));
+  return a === b || (a.length === b.length && (a.length === 0 || JSON.stringify(a) === JSON.stringify(b)));
 }
 
 /** How an owner stands to its dependents: there, gone, or waiting for them to go first. */

@@ -11,12 +11,18 @@ export interface PodContainer {
   target?: string;
 }
 
+/** Pods of one template share their list of containers: it is looked at a dozen times for each pod that starts. */
+const ofList = new WeakMap<readonly Container[], readonly PodContainer[]>();
+
 /** All containers of a pod, in the order of the three lists. */
-export function podContainers(pod: Pod): PodContainer[] {
+export function podContainers(pod: Pod): readonly PodContainer[] {
   const { initContainers = [], containers, ephemeralContainers = [] } = pod.spec;
+  let own = ofList.get(containers);
+  if (!own) ofList.set(containers, (own = containers.map((container) => ({ kind: "containers" as const, container }))));
+  if (initContainers.length + ephemeralContainers.length === 0) return own;
   return [
     ...initContainers.map((container) => ({ kind: "initContainers" as const, container })),
-    ...containers.map((container) => ({ kind: "containers" as const, container })),
+    ...own,
     ...ephemeralContainers.map((e) => ({ kind: "ephemeralContainers" as const, container: e, target: e.targetContainerName })),
   ];
 }

@@ -40,11 +40,9 @@ export class PodManager {
 
   /** The pods that the node's room is given to, but that one. Those that are gone from the API still end here, but the scheduler has given it away. */
   neighbours(pod: Pod): Pod[] {
-    const { uid } = pod.metadata;
-    const holds = ({ metadata }: Pod): boolean =>
-      this.cache.get(metadata.namespace, metadata.name)?.metadata.uid === metadata.uid ||
-      this.statics.has(`${metadata.namespace}/${metadata.name}`);
-    return this.pods().filter((p) => p.metadata.uid !== uid && holds(p));
+    const others: Pod[] = [];
+    for (const [uid, worker] of this.workers) if (uid !== pod.metadata.uid && !worker.isRemoved) others.push(worker.pod);
+    return others;
   }
 
   /** A static pod by its mirror, or the pod itself, by namespace and name. */

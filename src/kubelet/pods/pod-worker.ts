@@ -49,7 +49,6 @@ export class PodWorker {
   private messages: Map<string, string> | undefined;
   private failure: { reason: string; message: string } | undefined;
   private resize: ResizeCondition | undefined;
-  /** The object has been removed from the API: what still runs ends. */
   private removed = false;
   private awake = false;
   private running = false;
@@ -73,6 +72,11 @@ export class PodWorker {
 
   get pod(): Pod {
     return this.source.pod;
+  }
+
+  /** The object has been removed from the API: what still runs ends. */
+  get isRemoved(): boolean {
+    return this.removed;
   }
 
   /** Its resources are to grow when another pod has gone. */

@@ -145,8 +145,11 @@ export const podTopologySpread: Plugin = {
     const spreads = soft.map((c) => compile(c, pod));
     const ignored = (node: NodeInfo): boolean => own.length > 0 && spreads.some((s) => node.labels[s.topologyKey] === undefined);
     const weighed = countDomains(pod, world, spreads, own.length > 0).map(({ domains, spread }) => {
-      const values = new Set(feasible.filter((n) => !ignored(n)).map((n) => n.labels[spread.topologyKey]));
-      values.delete(undefined);
+      const values = new Set<string>();
+      for (const node of feasible) {
+        const value = node.labels[spread.topologyKey];
+        if (value !== undefined && !ignored(node)) values.add(value);
+      }
       return { domains, spread, weight: Math.log(values.size + 2) };
     });
     return {
