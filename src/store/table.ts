@@ -113,7 +113,12 @@ export class Table {
     const prefix = namespace === undefined ? "" : `${namespace}/`;
     const from = afterId !== undefined && afterId > prefix ? afterId : prefix;
     const to = namespace === undefined ? undefined : `${namespace}0`;
+    const past = revision === undefined ? undefined : this.changesUndone(from, to, revision);
     const objects: StoredObject[] = [];
+    if (limit && !match) {
+      this.walk(from, to, past, (state) => objects.push(state) < limit);
+      return { objects, remaining: this.order.count(from, to) + (past?.more ?? 0) - objects.length };
+    }
     let remaining = 0;
     const take = (state: StoredObject): boolean => {
       if (match && !match(state)) return true;
@@ -121,38 +126,62 @@ export class Table {
       else remaining++;
       return true;
     };
-    const labelled = label && revision === undefined ? this.byLabel.find(label.key, label.value, this.entries) : undefined;
-    if (revision !== undefined) this.past(from, to, revision).forEach(take);
+    const labelled = label && !past ? this.byLabel.find(label.key, label.value, this.entries) : undefined;
     // Sorting most of them would cost more than to walk all.
-    else if (labelled && labelled.size < this.size / 8) for (const { state } of inOrder(labelled, from, to)) take(state);
-    else if (match || !limit) this.order.walk(from, to, ({ state }) => take(state));
-    else {
-      this.order.walk(from, to, ({ state }) => objects.push(state) < limit);
-      remaining = this.order.count(from, to) - objects.length;
-    }
+    if (labelled && labelled.size < this.size / 8) for (const { state } of inOrder(labelled, from, to)) take(state);
+    else this.walk(from, to, past, take);
     return { objects, remaining };
   }
 
-  /** The objects as they were at a past revision, in order: the newest states with later changes undone. */
-  private past(from: string, to: string | undefined, revision: number): StoredObject[] {
-    const before = new Map<string, StoredObject | undefined>();
-    for (let i = this.history.length - 1; i >= 0; i--) {
-      const event = this.history[i];
-      if (!event || event.object.revision <= revision) break;
-      before.set(idOf(event.object.key), event.previous);
+  /** Visits the states with from <= id < to, in order, until the visitor says no: the newest, or those before what is undone. */
+  private walk(from: string, to: string | undefined, past: Undone | undefined, visit: (state: StoredObject) => boolean): void {
+    if (!past) {
+      this.order.walk(from, to, ({ state }) => visit(state));
+      return;
     }
-    const gone = [...before].filter(([id]) => id >= from && (to === undefined || id < to) && !this.entries.has(id));
-    gone.sort(([a], [b]) => (a < b ? -1 : 1));
-    const states: (StoredObject | undefined)[] = [];
+    const { before, gone } = past;
     let next = 0;
-    this.order.walk(from, to, ({ id, state }) => {
-      for (let item = gone[next]; item && item[0] < id; item = gone[++next]) states.push(item[1]);
-      states.push(before.has(id) ? before.get(id) : state);
+    const visitGone = (until?: string): boolean => {
+      for (let item = gone[next]; item && (until === undefined || item[0] < until); item = gone[++next]) if (!visit(item[1])) return false;
       return true;
+    };
+    let goesOn = true;
+    this.order.walk(from, to, ({ id, state }) => {
+      const was = before.has(id) ? before.get(id) : state;
+      goesOn = visitGone(id) && (!was || visit(was));
+      return goesOn;
     });
-    for (const [, state] of gone.slice(next)) states.push(state);
-    return states.filter((state) => state !== undefined);
+    if (goesOn) visitGone();
   }
+
+  /** What has to be undone, of the ids with from <= id < to, to have the states of that revision; undefined where nothing has changed since. */
+  private changesUndone(from: string, to: string | undefined, revision: number): Undone | undefined {
+    const changes = this.changesAfter(revision);
+    if (changes.length === 0) return undefined;
+    const before = new Map<string, StoredObject | undefined>();
+    for (const { object, previous } of changes.reverse()) {
+      const id = idOf(object.key);
+      if (id >= from && (to === undefined || id < to)) before.set(id, previous);
+    }
+    const gone: [id: string, state: StoredObject][] = [];
+    let more = 0;
+    for (const [id, state] of before) {
+      const isThere = this.entries.has(id);
+      more += Number(!!state) - Number(isThere);
+      if (state && !isThere) gone.push([id, state]);
+    }
+    return { before, gone: gone.sort(([a], [b]) => (a < b ? -1 : 1)), more };
+  }
+}
+
+/** How a past revision differs from the newest states. */
+interface Undone {
+  /** The state of each id that has changed since; undefined: it was not there. */
+  readonly before: ReadonlyMap<string, StoredObject | undefined>;
+  /** Those that have been deleted since, in order. */
+  readonly gone: readonly [id: string, state: StoredObject][];
+  /** How many more there were. */
+  readonly more: number;
 }
 
 function inOrder(entries: ReadonlySet<Entry>, from: string, to: string | undefined): Entry[] {

@@ -190,6 +190,27 @@ describe.each(backends)("a store on $backend", ({ backend, lasts }) => {
     expect(() => store.list({ resource, revision: 99 })).toThrow(RangeError);
   });
 
+  test("pages at a past revision are those of then, whatever was made, changed and deleted since", async () => {
+    const name = (i: number): string => `n${String(i).padStart(2, "0")}`;
+    for (let i = 0; i < 40; i += 2) await put(keyed(name(i)), "then");
+    await put(keyed("n01", "other"), "then");
+    const { revision } = store;
+    for (let i = 0; i < 40; i += 6) await remove(keyed(name(i)));
+    for (let i = 0; i < 44; i += 5) await put(keyed(name(i)), "since");
+    for (const namespace of ["default", undefined]) {
+      const then = [...Array(20).keys()].map((i) => `default/${name(i * 2)}`).concat(namespace ? [] : ["other/n01"]);
+      const seen: string[] = [];
+      for (let after: Key | undefined; seen.length < then.length; ) {
+        const page = store.list({ resource, namespace, revision, limit: 3, ...(after ? { after } : {}) });
+        seen.push(...names(page.objects));
+        expect(page.remaining).toBe(then.length - seen.length);
+        for (const { object } of page.objects) expect(object).toMatchObject({ data: { value: "then" } });
+        after = page.objects.at(-1)?.key;
+      }
+      expect(seen).toEqual(then);
+    }
+  });
+
   test("a watch replays what came after its revision, then goes on, each change once and in order", async () => {
     await put(keyed("a"));
     const from = store.revision;
