@@ -151,7 +151,7 @@ export function viewOf(object: KubeObject, managed?: ManagedFields): View {
 /** The JSON text of the object's metadata, managedFields included. */
 export function metadataText({ object, managed }: Content): string {
   const text = JSON.stringify(object.metadata);
-  return managed ? `${managed.textAfter('{"managedFields":[')},${text.slice(1)}` : text;
+  return managed ? `{"managedFields":${managed.text},${text.slice(1)}` : text;
 }
 
 /** The object with its managedFields, as clients see it. */

@@ -4,7 +4,7 @@ import { ManagedFields } from "../api/meta/apply/managed-fields.ts";
 import { encode, hasSharedParts } from "./shared-parts.ts";
 import type { Key, StoredObject } from "./store.ts";
 
-const managedKey = `,"managedFields":[`;
+const managedKey = `,"managedFields":`;
 
 /** One object at one revision: its text, and its parsed form from the first time somebody asks. */
 export class State implements StoredObject {
@@ -38,7 +38,7 @@ export class State implements StoredObject {
 
   /** The state with that text, which was one's before. */
   static read(key: Key, revision: number, text: string): State {
-    const start = text.indexOf(`${managedKey}{`);
+    const start = text.indexOf(`${managedKey}[{`);
     if (start < 0) return new State(key, revision, text, undefined);
     const end = text.indexOf(`]${revisionText(revision)}`, start) + 1;
     if (end === 0) {
@@ -46,7 +46,7 @@ export class State implements StoredObject {
       const object = parseJson(text) as KubeObject; // As below.
       return State.of(key, revision, object, ManagedFields.fromEntries(object.metadata.managedFields));
     }
-    const managed = ManagedFields.fromText(text.slice(start + managedKey.length - 1, end));
+    const managed = ManagedFields.fromText(text.slice(start + managedKey.length, end));
     // Joined, they are a text of their own, and the whole one can go.
     return new State(key, revision, [text.slice(0, start), text.slice(end)].join(""), managed);
   }
@@ -118,7 +118,7 @@ function revisionText(revision: number): string {
 
 /** The text with managedFields put in there. */
 function withManaged(body: string, at: number, managed: ManagedFields | undefined): string {
-  return managed ? managed.textAfter(body.slice(0, at) + managedKey) + body.slice(at) : body;
+  return managed ? body.slice(0, at) + managedKey + managed.text + body.slice(at) : body;
 }
 
 /**

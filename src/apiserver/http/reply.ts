@@ -64,13 +64,13 @@ export class Responder {
     for (const piece of pieces) {
       if (last !== undefined) {
         out ??= this.begin(contentType, last.length + piece.length);
-        if (!out.write(last)) await drained(out);
+        if (!out.write(last, encodingOf(last))) await drained(out);
         if (++sent % piecesAtOnce === 0) await new Promise(setImmediate);
         if (this.response.destroyed) return;
       }
       last = piece;
     }
-    if (out) out.end(last);
+    if (out) out.end(last, encodingOf(last));
     else this.text(200, contentType, last ?? "");
   }
 
@@ -108,6 +108,11 @@ export class Responder {
     if (this.response.req.headers.accept?.startsWith(protobufType)) this.text(error.code, protobufType, encodeProtobuf(error.status), more);
     else this.text(error.code, "application/json", `${JSON.stringify(error.status)}\n`, more);
   }
+}
+
+/** One byte a character is the cheapest way to bytes, where there are no others. */
+function encodingOf(text: string | Buffer | undefined): "latin1" | "utf8" {
+  return typeof text === "string" && Buffer.byteLength(text) === text.length ? "latin1" : "utf8";
 }
 
 /** Resolves when more can be written, or nothing any more. */

@@ -67,8 +67,7 @@ function listed(call: Call, result: ListResult, limit: number | undefined, count
   return { kind, apiVersion: info.groupVersion, items: result.objects.map(view), metadata };
 }
 
-/** How many texts are joined at once, and about how long a piece may get: long enough to be cheap to send, short enough to be forgotten. */
-const joinedAtOnce = 32;
+/** About how many characters a piece may get: enough to be cheap to send, few enough to be forgotten. */
 const pieceLength = 96 * 1024;
 
 /** The JSON text of a list in pieces, put together from texts that are there already. */
@@ -78,15 +77,24 @@ export function textOfList({ kind, apiVersion, metadata, items }: Listed): Gener
 
 /** The JSON text of an object whose last field is a long list, in pieces: `textOf` makes the text of each item when its turn comes. */
 export function* textInPieces<T>(head: object, field: string, items: readonly T[], textOf: (item: T) => string): Generator<string, void> {
-  let piece = `${JSON.stringify(head).slice(0, -1)},"${field}":[`;
-  for (let i = 0; i < items.length; i += joinedAtOnce) {
-    const texts = items.slice(i, i + joinedAtOnce).map(textOf);
-    piece += `${i === 0 ? "" : ","}${texts.join(",")}`;
-    if (piece.length < pieceLength) continue;
-    yield piece;
-    piece = "";
+  let begin = `${JSON.stringify(head).slice(0, -1)},"${field}":[`;
+  const end = "]}\n";
+  if (items.length === 0) yield begin + end;
+  let texts: string[] = [];
+  let length = 0;
+  let left = items.length;
+  for (const item of items) {
+    const text = begin + textOf(item) + (--left === 0 ? end : "");
+    begin = "";
+    texts.push(text);
+    length += text.length;
+    if (length < pieceLength && left > 0) continue;
+    // Joined at once a piece is flat: it is not copied again before it is sent.
+    yield texts.join(",");
+    begin = ",";
+    texts = [];
+    length = 0;
   }
-  yield `${piece}]}\n`;
 }
 
 function readPage(context: ReadContext, call: Call, query: ListQuery, continued: boolean): ListResult {

@@ -97,21 +97,22 @@ export class ManagedFields {
     );
   }
 
-  /** The JSON text of the list. */
+  /** The JSON text of the list. Made once for objects that share their owners and are shown one after the other. */
   get text(): string {
-    return this.textAfter("[");
+    if (shown?.managed !== this) shown = { managed: this, text: this.written() };
+    return shown.text;
   }
 
-  /** A text that ends with the list's bracket, and the rest of the list's text. */
-  textAfter(text: string): string {
-    let separator = text;
-    let all = "";
+  private written(): string {
+    const pieces: string[] = [];
     for (const { by, time, set } of this.owners) {
-      const begun = time ? by.opening + time + timedFieldsStart : by.opening.slice(0, -timeStart.length) + fieldsStart;
-      all = all + separator + begun + set.text + by.closing;
-      separator = ",";
+      pieces.push(pieces.length === 0 ? "[" : ",");
+      if (time) pieces.push(by.opening, time, timedFieldsStart);
+      else pieces.push(by.opening.slice(0, -timeStart.length), fieldsStart);
+      pieces.push(set.text, by.closing);
     }
-    return `${all}]`;
+    pieces.push("]");
+    return pieces.join("");
   }
 
   /** The list as JSON has it, made anew. */
@@ -143,6 +144,7 @@ export class ManagedFields {
 }
 
 let latest: ManagedFields | undefined;
+let shown: { readonly managed: ManagedFields; readonly text: string } | undefined;
 
 /** Reads the rest of an entry's text after its start. Quotes in names and fields are escaped: the marks are what they seem. */
 function readEntry(text: string): Ownership {
