@@ -258,7 +258,14 @@ function httpsServer(pki: Pki, api: ApiServer): Server {
     minVersion: "TLSv1.2" as const,
     ciphers,
   });
-  const https = createServer({ ...secrets(), requestCert: true, rejectUnauthorized: false, keepAliveTimeout: 120_000 });
+  const https = createServer({
+    ...secrets(),
+    requestCert: true,
+    rejectUnauthorized: false,
+    keepAliveTimeout: 120_000,
+    // A request without a body is no stream that has to be ended and closed.
+    optimizeEmptyRequests: true,
+  });
   pki.onRenewed(() => https.setSecureContext(secrets()));
   https.on("request", api.listener.request);
   https.on("upgrade", api.listener.upgrade);

@@ -137,7 +137,8 @@ async function listen(server: ApiServer, authority: Credentials): Promise<Server
   const spec = { commonName: "apiserver", names: ["127.0.0.1", "localhost"], usages: ["server auth"] as const };
   const validity = { notBefore: Date.now() - 60_000, notAfter: Date.now() + year };
   const cert = issueLeaf(authority, createPublicKey(key), spec, validity);
-  const https = createServer({ key, cert, ca: authority.certificate, requestCert: true, rejectUnauthorized: false });
+  const tls = { key, cert, ca: authority.certificate, requestCert: true, rejectUnauthorized: false };
+  const https = createServer({ ...tls, optimizeEmptyRequests: true });
   https.on("request", server.listener.request);
   https.on("upgrade", server.listener.upgrade);
   await new Promise<void>((resolve) => https.listen(0, "127.0.0.1", resolve));
