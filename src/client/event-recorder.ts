@@ -27,6 +27,8 @@ interface Told {
   firstTimestamp: string;
   name: string;
   epoch: number;
+  /** Settles when what was told before is written: a count must not overtake the event that it counts. */
+  writing: Promise<void>;
 }
 
 /** The events of one type and reason about one object. */
@@ -96,7 +98,6 @@ interface RecorderOptions {
 
 class Recorder implements EventRecorder {
   private readonly options: RecorderOptions;
-  private writing: Promise<void> = Promise.resolve();
   private waiting = 0;
   private last = 0n;
 
@@ -121,8 +122,7 @@ class Recorder implements EventRecorder {
     const text = told.message === message ? message : `(combined from similar events): ${message}`;
     const time = now(clock);
     this.waiting++;
-    // One after the other: a count must not overtake the event that it counts.
-    this.writing = this.writing
+    told.writing = told.writing
       .then(() => this.write(involved, { type, reason, message: text }, time, told))
       .catch((error: unknown) => log.debug({ reason, name, error: String(error) }, "event lost"))
       .finally(() => this.waiting--);
@@ -149,7 +149,7 @@ class Recorder implements EventRecorder {
       group.distinct = 0;
     }
     group.at = now;
-    const made = (): Told => ({ message, count: 0, firstTimestamp: "", name: "", epoch: -1 });
+    const made = (): Told => ({ message, count: 0, firstTimestamp: "", name: "", epoch: -1, writing: Promise.resolve() });
     const known = group.told.find((told) => told.message === message);
     const told = known ?? made();
     if (told.epoch !== group.epoch && group.distinct <= limits.similar) {
@@ -181,11 +181,9 @@ class Recorder implements EventRecorder {
       }
     }
     const firstTimestamp = told.firstTimestamp || time;
-    const name = `${involvedObject.name}.${this.stamp()}`;
-    const event: Omit<Event, "metadata"> & { metadata: { name: string; namespace: string } } = {
+    const event: Omit<Event, "metadata"> = {
       apiVersion: "v1",
       kind: "Event",
-      metadata: { name, namespace },
       involvedObject,
       ...what,
       source: source.host ? { component: source.component, host: source.host } : { component: source.component },
@@ -195,8 +193,17 @@ class Recorder implements EventRecorder {
       reportingComponent: source.component,
       reportingInstance: source.host ?? "",
     };
-    await client.create(Events, event);
-    Object.assign(told, { count, firstTimestamp, name });
+    for (;;) {
+      const name = `${involvedObject.name}.${this.stamp()}`;
+      try {
+        await client.create(Events, { ...event, metadata: { name, namespace } });
+        Object.assign(told, { count, firstTimestamp, name });
+        return;
+      } catch (error) {
+        // Another source may have told of the object in the same millisecond.
+        if (!isReason(error, "AlreadyExists")) throw error;
+      }
+    }
   }
 
   /** Nanoseconds in hexadecimal, never the same twice: the end of an event's name. */

@@ -62,6 +62,30 @@ it("a message that repeats is one event; an object has 25 at once, and one more 
   expect((await told())[0]).toBe("n x again x26");
 });
 
+it("sources that tell of an object at the same moment do not lose each other's events", async () => {
+  const { client, clock, recorders, pod, told } = setup(["n1"]);
+  recorders[0]?.event(pod("x"), "Normal", "Started", "Started");
+  createEventRecorder(client, clock, silentLogger, { component: "scheduler", host: "n0" }).event(pod("x"), "Normal", "Scheduled", "To n1");
+  expect(await told()).toEqual(["n1 x Started x1", "n0 x To n1 x1"]);
+});
+
+it("no event is lost of thousands of objects that are written about faster than the store commits", async () => {
+  const clock = new FakeClock();
+  const api = new MemoryAPI(clock);
+  const create = api.create.bind(api);
+  api.create = async (...request) => {
+    await turn(); // A commit.
+    return create(...request);
+  };
+  const recorder = createEventRecorder(new Client(api), clock, silentLogger, { component: "default-scheduler" });
+  for (let i = 0; i < 3000; i++) {
+    const metadata = { namespace: "a", name: `p-${i}`, uid: `${i}` };
+    recorder.event({ apiVersion: "v1", kind: "Pod", metadata }, "Normal", "Scheduled", "Successfully assigned");
+    if (i % 100 === 0) await turn();
+  }
+  await expect.poll(async () => (await new Client(api).list(Events, { namespace: "a" })).items.length).toBe(3000);
+});
+
 it("an event says about what it is, who tells it and when it was told first and last", async () => {
   const { clock, client, recorders, pod, told } = setup(["n"]);
   const first = new Date(clock.now()).toISOString().replace(".000", "");
