@@ -1,4 +1,18 @@
-import type { Container, Pod, PodSecurityContext, PodSpec, SecurityContext, SELinuxOptions } from "../types/core.v1.ts";
+import type { Container, PodSecurityContext, SecurityContext, SELinuxOptions } from "../types/core.v1.ts";
+import {
+  containers,
+  containersOf,
+  isApart,
+  isWindows,
+  list,
+  named,
+  plural,
+  type SecuredPod,
+  type SecurityViolation,
+  setters,
+  sortedSet,
+  violation,
+} from "./secured-pod.ts";
 
 /** The profiles of the Pod Security Standards, from the widest to the narrowest. */
 export const securityLevels = ["privileged", "baseline", "restricted"] as const;
@@ -6,65 +20,34 @@ export const securityLevels = ["privileged", "baseline", "restricted"] as const;
 /** One of the profiles. */
 export type SecurityLevel = (typeof securityLevels)[number];
 
-/** What a check asks about: a pod, or a workload's template. */
-export interface SecuredPod {
-  metadata: Pod["metadata"] | { annotations?: Record<string, string> };
-  spec: PodSpec;
+/** What is wrong with a pod as of Kubernetes v1.`minor`. */
+type Check = (pod: SecuredPod, minor: number) => SecurityViolation | undefined;
+
+/** A check of one level, by the minor versions of Kubernetes whose standards have it. */
+interface Row {
+  check: Check;
+  /** Default: from the beginning. */
+  since?: number;
+  before?: number;
+  /** The weaker check of the level below that has nothing to say beside this one. */
+  replaces?: Check;
 }
 
-/** Why a pod does not fit a profile: the short reason, and what to change where. */
-export interface SecurityViolation {
-  reason: string;
-  detail: string;
-}
-
-type Check = (pod: SecuredPod) => SecurityViolation | undefined;
-
-/** Everything that keeps the pod from the level, in upstream's words and order ("Pod Security Standards"); nothing for "privileged". */
-export function securityViolations(level: SecurityLevel, pod: SecuredPod): SecurityViolation[] {
+/**
+ * Everything that keeps the pod from the level, in upstream's words and order ("Pod Security Standards"), as the level was in Kubernetes
+ * v1.`minor`: by default as it is now. Nothing for "privileged".
+ */
+export function securityViolations(level: SecurityLevel, pod: SecuredPod, minor = Infinity): SecurityViolation[] {
   if (level === "privileged") return [];
-  return (level === "baseline" ? baseline : restricted).flatMap((check) => check(pod) ?? []);
+  const holds = ({ since = 0, before }: Row): boolean => since <= minor && (before === undefined || minor < before);
+  const narrower = level === "restricted" ? restricted.filter(holds) : [];
+  const wider = baseline.filter((row) => holds(row) && narrower.every(({ replaces }) => replaces !== row.check));
+  return [...wider, ...narrower].flatMap(({ check }) => check(pod, minor) ?? []);
 }
 
 /** The violations as one text: `privileged (container "a" must not ...), ...`. */
 export function describeViolations(violations: readonly SecurityViolation[]): string {
   return violations.map(({ reason, detail }) => (detail ? `${reason} (${detail})` : reason)).join(", ");
-}
-
-function containersOf({ spec }: SecuredPod): Container[] {
-  // An ephemeral container has all the fields that are looked at.
-  return [...(spec.initContainers ?? []), ...spec.containers, ...((spec.ephemeralContainers ?? []) as Container[])];
-}
-
-function named(pod: SecuredPod, test: (context: SecurityContext, container: Container) => boolean): string[] {
-  return containersOf(pod)
-    .filter((container) => test(container.securityContext ?? {}, container))
-    .map(({ name }) => name);
-}
-
-function violation(reason: string, detail: string): SecurityViolation {
-  return { reason, detail };
-}
-
-function list(values: Iterable<string>): string {
-  return [...values].map((value) => JSON.stringify(value)).join(", ");
-}
-
-function plural(count: number, one: string, many = `${one}s`): string {
-  return count === 1 ? one : many;
-}
-
-function containers(names: readonly string[]): string {
-  return `${plural(names.length, "container")} ${list(names)}`;
-}
-
-/** `pod and containers "a", "b"`: who sets what must not be set. */
-function setters(pod: boolean, names: readonly string[]): string {
-  return [...(pod ? ["pod"] : []), ...(names.length > 0 ? [containers(names)] : [])].join(" and ");
-}
-
-function sortedSet(values: Iterable<string>): string[] {
-  return [...new Set(values)].sort();
 }
 
 const hostNamespaces: Check = ({ spec }) => {
@@ -115,8 +98,6 @@ const privileged: Check = (pod) => {
 
 const procMount: Check = (pod) => {
   const isMasked = (type: string | undefined): boolean => type === undefined || type === "Default";
-  // A user namespace of its own makes the mount harmless.
-  if (pod.spec.hostUsers === false) return undefined;
   const names = named(pod, (context) => !isMasked(context.procMount));
   if (names.length === 0) return undefined;
   const types = sortedSet(
@@ -125,14 +106,17 @@ const procMount: Check = (pod) => {
   return violation("procMount", `${containers(names)} must not set securityContext.procMount to ${list(types)}`);
 };
 
-const allowedSELinuxTypes = new Set(["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"]);
+const procMountOnHost: Check = (pod, minor) => (isApart(pod, minor) ? undefined : procMount(pod, minor));
 
-const seLinuxOptions: Check = (pod) => {
+const allowedSELinuxTypes = new Set(["", "container_t", "container_init_t", "container_kvm_t"]);
+
+const seLinuxOptions: Check = (pod, minor) => {
   const types = new Set<string>();
   let user = false;
   let role = false;
   const isBad = (options: SELinuxOptions | undefined): boolean => {
-    const badType = !allowedSELinuxTypes.has(options?.type ?? "");
+    const isEngine = minor >= 31 && options?.type === "container_engine_t";
+    const badType = !isEngine && !allowedSELinuxTypes.has(options?.type ?? "");
     if (badType) types.add(options?.type ?? "");
     if (options?.user) user = true;
     if (options?.role) role = true;
@@ -171,14 +155,18 @@ const appArmor: Check = (pod) => {
   return violation(reason, `${who} must not set AppArmor profile type to ${values.join(", ")}`);
 };
 
-const allowedSysctls = new Set(
-  `kernel.shm_rmid_forced net.ipv4.ip_local_port_range net.ipv4.ip_unprivileged_port_start net.ipv4.tcp_syncookies
-  net.ipv4.ping_group_range net.ipv4.ip_local_reserved_ports net.ipv4.tcp_keepalive_time net.ipv4.tcp_fin_timeout
-  net.ipv4.tcp_keepalive_intvl net.ipv4.tcp_keepalive_probes net.ipv4.tcp_rmem net.ipv4.tcp_wmem`.split(/\s+/),
-);
+/** By the minor version that first allowed them. */
+const allowedSysctls: readonly [since: number, names: string][] = [
+  [0, "kernel.shm_rmid_forced net.ipv4.ip_local_port_range net.ipv4.ip_unprivileged_port_start net.ipv4.ping_group_range"],
+  [0, "net.ipv4.tcp_syncookies"],
+  [27, "net.ipv4.ip_local_reserved_ports"],
+  [29, "net.ipv4.tcp_keepalive_time net.ipv4.tcp_fin_timeout net.ipv4.tcp_keepalive_intvl net.ipv4.tcp_keepalive_probes"],
+  [32, "net.ipv4.tcp_rmem net.ipv4.tcp_wmem"],
+];
 
-const sysctls: Check = ({ spec }) => {
-  const names = (spec.securityContext?.sysctls ?? []).map(({ name }) => name).filter((name) => !allowedSysctls.has(name));
+const sysctls: Check = ({ spec }, minor) => {
+  const isAllowed = (name: string): boolean => allowedSysctls.some(([since, names]) => since <= minor && names.split(" ").includes(name));
+  const names = (spec.securityContext?.sysctls ?? []).map(({ name }) => name).filter((name) => !isAllowed(name));
   return names.length > 0 ? violation("forbidden sysctls", names.join(", ")) : undefined;
 };
 
@@ -199,6 +187,20 @@ const hostPathVolumes: Check = ({ spec }) => {
   return names.length > 0 ? violation("hostPath volumes", `${plural(names.length, "volume")} ${list(names)}`) : undefined;
 };
 
+/** Where profiles stood before v1.19. */
+const seccompAnnotations: Check = (pod) => {
+  const group = "seccomp.security.alpha.kubernetes.io/";
+  const keys = [`${group}pod`, ...containersOf(pod).map(({ name }) => `container.${group}${name}`)];
+  const bad = keys.flatMap((key) => {
+    const value = pod.metadata.annotations?.[key];
+    const isGood = value === undefined || /^(runtime\/default$|docker\/default$|localhost\/)/.test(value);
+    return isGood ? [] : [`${key}=${JSON.stringify(value)}`];
+  });
+  return bad.length > 0
+    ? violation("seccompProfile", `forbidden ${plural(bad.length, "annotation")} ${sortedSet(bad).join(", ")}`)
+    : undefined;
+};
+
 const seccompUnconfined: Check = (pod) => {
   const own = pod.spec.securityContext?.seccompProfile?.type === "Unconfined";
   const names = named(pod, (context) => context.seccompProfile?.type === "Unconfined");
@@ -206,15 +208,15 @@ const seccompUnconfined: Check = (pod) => {
   return violation("seccompProfile", `${setters(own, names)} must not set securityContext.seccompProfile.type to "Unconfined"`);
 };
 
-const allowPrivilegeEscalation: Check = (pod) => {
+const allowPrivilegeEscalation: Check = (pod, minor) => {
   const names = named(pod, (context) => context.allowPrivilegeEscalation !== false);
-  if (names.length === 0 || isWindows(pod)) return undefined;
+  if (names.length === 0 || isWindows(pod, minor)) return undefined;
   const detail = `${containers(names)} must set securityContext.allowPrivilegeEscalation=false`;
   return violation("allowPrivilegeEscalation != false", detail);
 };
 
-const droppedCapabilities: Check = (pod) => {
-  if (isWindows(pod)) return undefined;
+const droppedCapabilities: Check = (pod, minor) => {
+  if (isWindows(pod, minor)) return undefined;
   const undropped = named(pod, (context) => !context.capabilities?.drop?.includes("ALL"));
   const badOf = (context: SecurityContext): string[] => (context.capabilities?.add ?? []).filter((name) => name !== "NET_BIND_SERVICE");
   const adding = named(pod, (context) => badOf(context).length > 0);
@@ -240,30 +242,26 @@ const restrictedVolumes: Check = ({ spec }) => {
   return violation("restricted volume types", `${who} ${verb} restricted volume ${plural(types.length, "type")} ${list(types)}`);
 };
 
-const runAsNonRoot: Check = (pod) => {
-  if (pod.spec.hostUsers === false) return undefined;
+const runAsNonRoot: Check = (pod, minor) => {
+  if (isApart(pod, minor)) return undefined;
   const own = pod.spec.securityContext?.runAsNonRoot;
   const refusing = named(pod, (context) => context.runAsNonRoot === false);
   const silent = named(pod, (context) => context.runAsNonRoot === undefined);
-  if (refusing.length > 0 || own === false) {
-    // A pod's false counts only where a container relies on it.
-    if (refusing.length > 0 || silent.length > 0)
-      return violation("runAsNonRoot != true", `${setters(own === false, refusing)} must not set securityContext.runAsNonRoot=false`);
-    return undefined;
-  }
+  if (refusing.length > 0 || own === false)
+    return violation("runAsNonRoot != true", `${setters(own === false, refusing)} must not set securityContext.runAsNonRoot=false`);
   if (own === true || silent.length === 0) return undefined;
   return violation("runAsNonRoot != true", `pod or ${containers(silent)} must set securityContext.runAsNonRoot=true`);
 };
 
-const runAsUser: Check = (pod) => {
-  if (pod.spec.hostUsers === false) return undefined;
+const runAsUser: Check = (pod, minor) => {
+  if (isApart(pod, minor)) return undefined;
   const own = pod.spec.securityContext?.runAsUser === 0;
   const names = named(pod, (context) => context.runAsUser === 0);
   return own || names.length > 0 ? violation("runAsUser=0", `${setters(own, names)} must not set runAsUser=0`) : undefined;
 };
 
-const seccompRestricted: Check = (pod) => {
-  if (isWindows(pod)) return undefined;
+const seccompRestricted: Check = (pod, minor) => {
+  if (isWindows(pod, minor)) return undefined;
   const isGood = (type: string | undefined): boolean => type === "RuntimeDefault" || type === "Localhost";
   const type = pod.spec.securityContext?.seccompProfile?.type;
   const bad = named(pod, (context) => context.seccompProfile?.type !== undefined && !isGood(context.seccompProfile.type));
@@ -282,32 +280,29 @@ const seccompRestricted: Check = (pod) => {
   return violation("seccompProfile", detail);
 };
 
-function isWindows({ spec }: SecuredPod): boolean {
-  return spec.os?.name === "windows";
-}
-
 /** In the order of upstream's identifiers. */
-const baseline: readonly Check[] = [
-  appArmor,
-  addedCapabilities,
-  hostNamespaces,
-  hostPathVolumes,
-  hostPorts,
-  probeHosts,
-  privileged,
-  procMount,
-  seLinuxOptions,
-  seccompUnconfined,
-  sysctls,
-  hostProcess,
+const baseline: readonly Row[] = [
+  { check: appArmor },
+  { check: addedCapabilities },
+  { check: hostNamespaces },
+  { check: hostPathVolumes },
+  { check: hostPorts },
+  { check: probeHosts, since: 34 },
+  { check: privileged },
+  { check: procMountOnHost },
+  { check: seLinuxOptions },
+  { check: seccompAnnotations, before: 19 },
+  { check: seccompUnconfined, since: 19 },
+  { check: sysctls },
+  { check: hostProcess },
 ];
-/** Baseline's checks first, without those that restricted has stricter ones for. */
-const restricted: readonly Check[] = [
-  ...baseline.filter((check) => check !== addedCapabilities && check !== hostPathVolumes && check !== seccompUnconfined),
-  allowPrivilegeEscalation,
-  droppedCapabilities,
-  restrictedVolumes,
-  runAsNonRoot,
-  runAsUser,
-  seccompRestricted,
+/** What restricted has beside baseline's. */
+const restricted: readonly Row[] = [
+  { check: allowPrivilegeEscalation, since: 8 },
+  { check: droppedCapabilities, since: 22, replaces: addedCapabilities },
+  { check: procMount, since: 35, replaces: procMountOnHost },
+  { check: restrictedVolumes, replaces: hostPathVolumes },
+  { check: runAsNonRoot },
+  { check: runAsUser, since: 23 },
+  { check: seccompRestricted, since: 19, replaces: seccompUnconfined },
 ];

@@ -70,6 +70,11 @@ export function isVersion(version: string): boolean {
   return /^(latest|v1\.([0-9]|[1-9][0-9]*))$/.test(version);
 }
 
+/** The minor version that a policy is of; Infinity for the latest. */
+export function minorOf(version: string): number {
+  return version === "latest" ? Infinity : Number(version.slice("v1.".length));
+}
+
 /** What the labels say, and the defaults where they say nothing. A level that is none counts as the strictest when it is enforced. */
 export function policiesOf(labels: Readonly<Record<string, string>>, defaults: Policies): Policies {
   const of = (mode: (typeof securityModes)[number]): Policy => {

@@ -1,11 +1,6 @@
 import { type FieldError, invalid } from "../../api/errors.ts";
-import {
-  describeViolations,
-  type SecuredPod,
-  type SecurityViolation,
-  securityLevels,
-  securityViolations,
-} from "../../api/core/pod-security.ts";
+import { describeViolations, securityLevels, securityViolations } from "../../api/core/pod-security.ts";
+import type { SecuredPod } from "../../api/core/secured-pod.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
 import type { Pod } from "../../api/types/core.v1.ts";
 import { Namespaces, Pods } from "../../api/types/resources.ts";
@@ -14,6 +9,7 @@ import type { AdmissionPlugin, AdmissionRequest } from "./admission.ts";
 import {
   isVersion,
   labelPrefix,
+  minorOf,
   type PodSecuritySettings,
   type Policies,
   type Policy,
@@ -76,7 +72,7 @@ function check(request: AdmissionRequest, pod: SecuredPod, policies: Policies, s
 
 /** `PodSecurity "baseline:latest": privileged (...)`; undefined when the pod is within the policy. */
 function violation(pod: SecuredPod, { level, version }: Policy): string | undefined {
-  const violations = securityViolations(level, pod);
+  const violations = securityViolations(level, pod, minorOf(version));
   return violations.length > 0 ? `PodSecurity "${level}:${version}": ${describeViolations(violations)}` : undefined;
 }
 
@@ -166,6 +162,7 @@ function warnOfExistingPods(
   { level, version }: Policy,
   { runtimeClasses }: PodSecuritySettings,
 ): void {
+  const minor = minorOf(version);
   const groups = new Map<string, { names: string[]; reasons: string }>();
   const seen = new Set<string>();
   for (const pod of pods.slice(0, namespacePodLimit)) {
@@ -173,7 +170,7 @@ function warnOfExistingPods(
     const controller = pod.metadata.ownerReferences?.find((owner) => owner.controller)?.uid;
     if (controller !== undefined && seen.has(controller)) continue;
     if (controller !== undefined) seen.add(controller);
-    const violations: SecurityViolation[] = securityViolations(level, pod);
+    const violations = securityViolations(level, pod, minor);
     if (violations.length === 0) continue;
     const reasons = violations.map(({ reason }) => reason).join(", ");
     const group = groups.get(reasons) ?? { names: [], reasons };

@@ -108,6 +108,100 @@ describe("violations, as kube-apiserver 1.36 words them", () => {
   });
 });
 
+describe("a level as of an earlier version", () => {
+  const reasons = (level: "baseline" | "restricted", minor: number | undefined, spec: object, annotations?: Record<string, string>) => {
+    const containers = [{ name: "a", image: "x" }];
+    const pod = { metadata: { annotations }, spec: { containers, ...spec } as PodSpec };
+    return securityViolations(level, pod, minor).map(({ reason }) => reason);
+  };
+  const container = (more: object) => ({ containers: [{ name: "a", image: "x", ...more }] });
+  const sysctl = (name: string) => ({ securityContext: { sysctls: [{ name, value: "1" }] } });
+  const others = { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } };
+  const seccompProfile = { type: "RuntimeDefault" };
+
+  // The version from which on a pod is refused, and from which on it no longer is, as k8s.io/pod-security-admission has it.
+  test.each<[string, "baseline" | "restricted", object, refused: number[], allowed: number[], string, Record<string, string>?]>([
+    [
+      "probe hosts",
+      "baseline",
+      container({ livenessProbe: { tcpSocket: { port: 80, host: "1.2.3.4" } } }),
+      [34, 36],
+      [33],
+      "probe or lifecycle host",
+    ],
+    ["reserved ports", "baseline", sysctl("net.ipv4.ip_local_reserved_ports"), [26], [27, 36], "forbidden sysctls"],
+    ["keepalive", "baseline", sysctl("net.ipv4.tcp_keepalive_time"), [28], [29], "forbidden sysctls"],
+    ["TCP memory", "baseline", sysctl("net.ipv4.tcp_rmem"), [31], [32], "forbidden sysctls"],
+    ["unknown sysctls", "baseline", sysctl("kernel.msgmax"), [0, 36], [], "forbidden sysctls"],
+    [
+      "SELinux's engine type",
+      "baseline",
+      { securityContext: { seLinuxOptions: { type: "container_engine_t" } } },
+      [30],
+      [31],
+      "seLinuxOptions",
+    ],
+    [
+      "proc in a user namespace",
+      "baseline",
+      { hostUsers: false, ...container({ securityContext: { procMount: "Unmasked" } }) },
+      [34],
+      [35],
+      "procMount",
+    ],
+    [
+      "the same",
+      "restricted",
+      { hostUsers: false, ...container({ securityContext: { procMount: "Unmasked" } }) },
+      [34, 35, 36],
+      [],
+      "procMount",
+    ],
+    ["seccomp's annotation", "baseline", {}, [0, 18], [19], "seccompProfile", { "seccomp.security.alpha.kubernetes.io/pod": "unconfined" }],
+    ["seccomp's field", "baseline", { securityContext: { seccompProfile: { type: "Unconfined" } } }, [19], [18], "seccompProfile"],
+    ["no seccomp", "restricted", {}, [19, 36], [18], "seccompProfile"],
+    ["privilege escalation", "restricted", {}, [8], [7], "allowPrivilegeEscalation != false"],
+    ["capabilities", "restricted", {}, [22], [21], "unrestricted capabilities"],
+    [
+      "baseline's capabilities",
+      "restricted",
+      container({ securityContext: { capabilities: { add: ["NET_ADMIN"] } } }),
+      [21],
+      [22],
+      "non-default capabilities",
+    ],
+    ["root", "restricted", { securityContext: { runAsUser: 0 } }, [23], [22], "runAsUser=0"],
+    ["root in a user namespace", "restricted", { hostUsers: false, securityContext: { runAsUser: 0 } }, [34], [35], "runAsUser=0"],
+    ["nobody said who, in a user namespace", "restricted", { hostUsers: false }, [0, 34], [35], "runAsNonRoot != true"],
+    ["Windows", "restricted", { os: { name: "windows" } }, [24], [25], "unrestricted capabilities"],
+  ])("%s, %s", (_, level, spec, refused, allowed, reason, annotations) => {
+    for (const minor of refused) expect(reasons(level, minor, spec, annotations)).toContain(reason);
+    for (const minor of allowed) expect(reasons(level, minor, spec, annotations)).not.toContain(reason);
+  });
+
+  test("a pod's runAsNonRoot=false counts also where its containers say true", () => {
+    const pod = {
+      securityContext: { runAsNonRoot: false, seccompProfile },
+      ...container({ securityContext: { runAsNonRoot: true, ...others } }),
+    };
+    expect(reasons("restricted", undefined, pod)).toEqual(["runAsNonRoot != true"]);
+  });
+
+  test("is what the namespace's label asks for", async () => {
+    const hosts = { livenessProbe: { tcpSocket: { port: 80, host: "1.2.3.4" } } };
+    const spec = { containers: [{ name: "a", image: "x", ...hosts }] };
+    for (const [version, message] of [
+      ["v1.34", 'violates PodSecurity "baseline:v1.34": probe or lifecycle host'],
+      ["v1.99", 'violates PodSecurity "baseline:v1.99": probe or lifecycle host'],
+    ] as const) {
+      admission.namespace("ns", { [`${label}enforce`]: "baseline", [`${label}enforce-version`]: version });
+      await expect(admission.pod(spec)).rejects.toThrow(message);
+    }
+    admission.namespace("ns", { [`${label}enforce`]: "baseline", [`${label}enforce-version`]: "v1.33" });
+    await admission.pod(spec);
+  });
+});
+
 test("enforce refuses pods, and lets good ones and workloads through", async () => {
   admission.namespace("ns", { [`${label}enforce`]: "restricted" });
   await expect(admission.pod()).rejects.toThrow(
