@@ -2,6 +2,7 @@ import { type Clock, systemClock } from "../lib/clock.ts";
 import { GroupCommit, type Logged } from "./group-commit.ts";
 import type { Log, LogCounts, LogRecord } from "./log.ts";
 import { Past, type PastWindow } from "./past.ts";
+import { hasSharedParts } from "./shared-parts.ts";
 import { DeletedState, State } from "./state.ts";
 import {
   Compacted,
@@ -34,7 +35,7 @@ export interface RevisionStoreOptions {
   lazy?: ((key: Key) => boolean) | undefined;
   /** How long a lazy write may stay away from the disk, in milliseconds; default 5 minutes. */
   lazyDelay?: number;
-  /** About how many bytes of history, and half the size of what is there, are kept before its older half is forgotten, whatever its age. */
+  /** About how many bytes of history, and a quarter of the size of what is there, are kept before its older half is forgotten, whatever its age. */
   maxHistory?: number;
   /** How much of the past is kept on the disk beyond that; default: none. */
   past?: PastWindow;
@@ -42,6 +43,8 @@ export interface RevisionStoreOptions {
 
 /** Resources of which many objects lie about that nobody in this process looks at: only their texts are kept. */
 const toldOnce = new Set(["/events"]);
+/** Where so many objects share parts, their texts take more than all else of them: they are made again when somebody asks, 10 us for each. */
+const many = 10_000;
 
 /** A write that has its revision and waits for the disk. */
 interface PendingWrite extends Logged {
@@ -62,8 +65,8 @@ export class RevisionStore implements Store {
   private readonly watchers = new Watchers();
   private readonly commits: GroupCommit<PendingWrite>;
   readonly past: Past;
-  /** What the last batch wrote of resources that are told once and then hardly read: by then their writers and watchers have seen them. */
-  private readonly toldOnce: State[] = [];
+  /** What the last batch wrote of which one form will do once its writers and watchers have seen it. */
+  private readonly told: State[] = [];
   /** The revision given to the last write, committed or not. */
   private given = 1;
   private committed = 1;
@@ -132,6 +135,7 @@ export class RevisionStore implements Store {
     const id = idOf(record.key);
     const there = table.get(id)?.revision ?? 0;
     const state = record.text === undefined ? undefined : State.read(record.key, record.revision, record.text);
+    if (state && oneFormWillDo(state, table)) state.keepOneForm();
     if (record.revision <= this.oldest) {
       if (!state || there > 0) return false;
       table.restore(id, record, state);
@@ -220,7 +224,7 @@ export class RevisionStore implements Store {
 
   /** A batch is durable: each write becomes visible, is told to the watchers, and then to its writer. */
   private commit(batch: readonly PendingWrite[]): void {
-    for (const state of this.toldOnce.splice(0)) state.keepOneForm();
+    for (const state of this.told.splice(0)) state.keepOneForm();
     for (const write of batch) {
       const { record, table, id, state } = write;
       const event = table.apply(id, record, state);
@@ -228,7 +232,7 @@ export class RevisionStore implements Store {
       if (table.underway.get(id) === write) table.underway.delete(id);
       this.watchers.tell(event);
       keepOneForm(event);
-      if (state && toldOnce.has(record.key.resource)) this.toldOnce.push(state);
+      if (state && oneFormWillDo(state, table)) this.told.push(state);
       write.resolve(event.object);
     }
     // A process without memory serves nobody: under a storm of updates the window of history gets shorter.
@@ -296,6 +300,11 @@ export class RevisionStore implements Store {
         .catch(() => {});
     await this.log.close();
   }
+}
+
+/** Whether nobody needs both the text and the parsed form of such an object. */
+function oneFormWillDo({ key }: State, { size }: Table): boolean {
+  return toldOnce.has(key.resource) || (size > many && hasSharedParts(key.resource));
 }
 
 /** Once everybody has been told, what was replaced is history. */

@@ -6,7 +6,7 @@ import { BoundedMap } from "../lib/bounded-map.ts";
  * Of some all that are lists or objects, of others those that are named.
  */
 const sharedFields: Readonly<Record<string, Readonly<Record<string, readonly string[] | "all">>>> = {
-  "/pods": { metadata: ["labels", "ownerReferences"], spec: "all", status: ["hostIPs"] },
+  "/pods": { metadata: ["labels", "ownerReferences"], spec: "all", status: ["hostIPs", "conditions"] },
 };
 
 /** What is longer is not remembered: the parts that are held for objects to come take a few megabytes, at most 32. */

@@ -70,12 +70,15 @@ export class State implements StoredObject {
   }
 
   /**
-   * History is rarely read: a replaced state keeps one form only, and the other is made again when somebody asks. Where objects share parts
-   * that is the parsed one, most of which its successor has as well; elsewhere the text, which is smaller.
+   * What is rarely read keeps one form only, and the other is made again when somebody asks: states that were replaced, and those of very many
+   * objects. Where objects share parts that is the parsed one, most of which others have as well; elsewhere the text, which is smaller.
    */
   keepOneForm(): void {
     if (!hasSharedParts(this.key.resource)) this.parsed = undefined;
-    else if (this.parsed) this.body = undefined;
+    else {
+      this.parsed ??= this.parse();
+      this.body = undefined;
+    }
   }
 }
 

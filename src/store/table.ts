@@ -214,10 +214,10 @@ export class Tables {
     return changes.sort((a, b) => a.object.revision - b.object.revision);
   }
 
-  /** Whether the history takes more than so many bytes and half of what the newest states take. */
+  /** Whether the history takes more than so many bytes and a quarter of what the newest states take. */
   historyExceeds(bytes: number): boolean {
     let left = bytes;
-    for (const { historySize, liveSize } of this.byResource.values()) left += liveSize / 2 - historySize;
+    for (const { historySize, liveSize } of this.byResource.values()) left += liveSize / 4 - historySize;
     return left < 0;
   }
 

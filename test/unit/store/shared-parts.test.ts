@@ -1,5 +1,10 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { KubeObject } from "../../../src/api/meta/object.ts";
+import { openStore } from "../../../src/store/open.ts";
+import type { Store } from "../../../src/store/store.ts";
 import { State } from "../../../src/store/state.ts";
 
 const tolerations = [{ key: "node.kubernetes.io/not-ready", operator: "Exists", effect: "NoExecute", tolerationSeconds: 300 }];
@@ -61,6 +66,29 @@ describe("pods of one template", () => {
     expect(state.object).not.toBe(object);
     expect(JSON.parse(state.text)).toEqual(object);
   });
+});
+
+test("of very many pods no text is kept, whether they are written or read from the disk; lists and events have it all the same", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "hue-many-"));
+  const open = () => openStore({ path: join(folder, "store.db") });
+  const spec = (n: number) => ({ apiVersion: "v1", kind: "Pod", metadata: { name: `p${n}` }, spec: { containers } }) as KubeObject;
+  const bodies = (store: Store) => store.list({ resource: "/pods" }).objects.filter((state) => "body" in state && state.body).length;
+  let store = await open();
+  const told: string[] = [];
+  store.watch({ resource: "/pods", from: 1 }, ({ object }) => void told.push(object.text));
+  const write = (n: number) => store.write({ key: key(`p${n}`), expect: 0, object: spec(n) });
+  await Promise.all(Array.from({ length: 10_100 }, (_, n) => write(n)));
+  await write(10_100);
+  expect(bodies(store)).toBe(10_001); // the first ones, and the last
+  const texts = store.list({ resource: "/pods" }).objects.map(({ text }) => text);
+  expect(texts.toSorted()).toEqual(told.toSorted());
+  expect(bodies(store)).toBe(10_001);
+  await store.close();
+  store = await open();
+  expect(bodies(store)).toBe(10_001);
+  expect(store.list({ resource: "/pods" }).objects.map(({ text }) => text)).toEqual(texts);
+  await store.close();
+  rmSync(folder, { recursive: true });
 });
 
 test.each([
