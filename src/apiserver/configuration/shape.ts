@@ -78,6 +78,8 @@ export function parseShape<T>(shape: Shape<T>, value: unknown): T {
 export interface FileKind<F extends Fields> {
   versions: readonly string[];
   kind: string;
+  /** Another version and kind under which it is known, "v1 EncryptionConfig". */
+  formerly?: string;
   fields: F;
 }
 
@@ -87,10 +89,11 @@ export function readConfiguration<F extends Fields>(yaml: string, expected: File
 }
 
 /** The same, from what a file held. */
-export function configurationOf<F extends Fields>(value: unknown, { versions, kind, fields }: FileKind<F>): ObjectOf<F> {
+export function configurationOf<F extends Fields>(value: unknown, { versions, kind, formerly, fields }: FileKind<F>): ObjectOf<F> {
   if (!isObject(value)) throw new Error(`it must hold a ${kind}`);
   const { apiVersion, kind: given, ...rest } = value;
-  if (given !== kind || !versions.some((version) => version === apiVersion))
+  const isKind = given === kind && versions.some((version) => version === apiVersion);
+  if (!isKind && `${apiVersion} ${given}` !== formerly)
     throw new Error(
       `no kind ${JSON.stringify(given)} is registered for version ${JSON.stringify(apiVersion)}; expected ${versions[0]}, Kind=${kind}`,
     );

@@ -25,6 +25,7 @@ const provider = object({ aescbc: keys, aesgcm: keys, secretbox: keys, kms, iden
 const file = {
   versions: ["apiserver.config.k8s.io/v1"],
   kind: "EncryptionConfiguration",
+  formerly: "v1 EncryptionConfig", // as upstream's documentation had it before 1.13
   fields: { resources: list(object({ resources: list(text), providers: list(provider) })) },
 };
 

@@ -70,6 +70,15 @@ test("*. is the core group", () => {
 });
 
 /** Upstream's validation, in its words. */
+test("the kind has another name, which old files use", () => {
+  const resources = [{ resources: ["secrets"], providers: [{ identity: {} }, { aescbc: { keys: [key] } }] }];
+  const former = JSON.stringify({ apiVersion: "v1", kind: "EncryptionConfig", resources });
+  expect(readEncryptionConfiguration(former)).toEqual(readEncryptionConfiguration(file(...resources)));
+  expect(() => readEncryptionConfiguration(former.replace("v1", "v2"))).toThrow(
+    'no kind "EncryptionConfig" is registered for version "v2"',
+  );
+});
+
 describe("is refused", () => {
   test.each([
     ["nothing in it", file(), "resources: Required value: at least one resources is required"],
