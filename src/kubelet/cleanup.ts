@@ -20,7 +20,7 @@ export async function cleanup(dataDir: string, socketPath?: string): Promise<Rem
   containers.sort((a, b) => Number(a.Labels[label.kind] === "sandbox") - Number(b.Labels[label.kind] === "sandbox"));
   for (const { Id } of containers) await idempotent(engine.call("DELETE", `/containers/${Id}`, { query: { force: true, v: true } }));
   engine.close();
-  for (const folder of ["pods", "images"]) {
+  for (const folder of ["pods", "memory", "images"]) {
     await linuxMounts.unmountBelow(join(dataDir, folder));
     await rm(join(dataDir, folder), { recursive: true, force: true });
   }

@@ -158,7 +158,7 @@ class NodeAgent implements Kubelet {
           ? [...own.filter((s) => s.metadata.name !== "kubernetes"), kubernetes]
           : own;
       },
-      volumes: new VolumeManager({ client, clock, dataDir, objects, tokens, mounts: linuxMounts, imageFolder }),
+      volumes: new VolumeManager({ client, clock, log, dataDir, objects, tokens, mounts: linuxMounts, imageFolder }),
       probes: new ProbeManager(runtime, clock, events, wake),
       backoff: new Backoff(),
     };
@@ -239,6 +239,7 @@ class NodeAgent implements Kubelet {
     this.context.probes.stop();
     this.context.objects.stop();
     await this.server?.stop();
+    if (this.options.runtime.usesHost) await this.context.volumes.close();
     this.options.runtime.close();
   }
 }

@@ -1,10 +1,11 @@
-import { chmod, chown, mkdir, readFile, rm } from "node:fs/promises";
+import { chmod, chown, mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { value } from "../../api/meta/quantity.ts";
 import type { Pod, Volume } from "../../api/types/core.v1.ts";
 import { ConfigMaps, Secrets } from "../../api/types/resources.ts";
 import type { Client } from "../../client/client.ts";
 import type { Clock } from "../../lib/clock.ts";
+import type { Logger } from "../../lib/log.ts";
 import { podContainers } from "../pods/containers.ts";
 import type { NodeFacts } from "../pods/fields.ts";
 import { type Payload, samePayload, writeAtomically } from "./atomic-writer.ts";
@@ -28,6 +29,7 @@ export interface MountedVolume {
 export interface VolumeEnvironment {
   client: Client;
   clock: Clock;
+  log: Logger;
   dataDir: string;
   objects: ReferencedObjects;
   tokens: PodTokens;
@@ -41,11 +43,19 @@ export function podFolder(dataDir: string, uid: string): string {
   return join(dataDir, "pods", uid);
 }
 
+/** The node's folder for what must not come to a disk, a file system in memory: Secrets, tokens, and what else upstream keeps so. */
+export function memoryFolder(dataDir: string): string {
+  return join(dataDir, "memory");
+}
+
+const keptInMemory = new Set(["secret", "projected", "downward-api"]);
+
 /** Makes the pods' volumes, keeps them current, and takes them away. */
 export class VolumeManager {
   private readonly env: VolumeEnvironment;
   /** By pod uid and volume: those that need no second look, and the files of those that do. */
   private readonly done = new Map<string, Map<string, { volume: MountedVolume; payload: Payload | undefined }>>();
+  private memory: Promise<string> | undefined;
 
   constructor(env: VolumeEnvironment) {
     this.env = env;
@@ -92,7 +102,9 @@ export class VolumeManager {
     const payload = await volumePayload(pod, volume, this.sources(pod, node));
     if (!payload) throw new VolumeError("this kind of volume is not supported by this node");
     if (before?.payload && samePayload(before.payload, payload)) return before;
-    const path = this.folder(pod, kind, volume.name);
+    const path = keptInMemory.has(kind)
+      ? join(await (this.memory ??= this.mountMemory()), pod.metadata.uid, kind, volume.name)
+      : this.folder(pod, kind, volume.name);
     await mkdir(path, { recursive: true, mode: 0o755 });
     const group = pod.spec.securityContext?.fsGroup;
     await chmod(path, group === undefined ? 0o755 : 0o2775);
@@ -100,6 +112,19 @@ export class VolumeManager {
     if (!before?.payload && (await isCurrent(path, payload))) return { volume: { path, readOnly: true }, payload };
     await writeAtomically(path, payload, group, this.env.clock.now());
     return { volume: { path, readOnly: true }, payload };
+  }
+
+  /** Mounted once for all pods: a mount of its own for each would cost every pod's start. */
+  private async mountMemory(): Promise<string> {
+    const { dataDir, log, mounts } = this.env;
+    const folder = memoryFolder(dataDir);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await mounts
+      .mountMemory(folder, 0)
+      .catch((error: unknown) =>
+        log.warn({ folder, error: String(error) }, "no file system in memory can be mounted: Secrets of pods come to the disk"),
+      );
+    return folder;
   }
 
   private folder(pod: Pod, kind: string, name: string): string {
@@ -154,6 +179,14 @@ export class VolumeManager {
     const folder = podFolder(this.env.dataDir, uid);
     await this.env.mounts.unmountBelow(folder);
     await rm(folder, { recursive: true, force: true });
+    await rm(join(memoryFolder(this.env.dataDir), uid), { recursive: true, force: true });
+  }
+
+  /** At the end: a node without pods leaves no mount behind. */
+  async close(): Promise<void> {
+    const folder = memoryFolder(this.env.dataDir);
+    const left = await readdir(folder).catch(() => undefined);
+    if (left?.length === 0) await this.env.mounts.unmountBelow(folder);
   }
 }
 
