@@ -31,7 +31,8 @@ export type Report = (type: "Normal" | "Warning", reason: string, message: strin
 
 /**
  * Brings images to the node by their pull policy. What was built here is deployed: an image that exists only in the local engine (no
- * registry knows it) counts as present under every policy, and one that a registry no longer gives is used as it is here.
+ * registry knows it) counts as present under every policy, and one that a registry no longer has, or that is out of reach, is used as it
+ * is here. To a pod whose credentials the registry refuses, policy Always gives nothing.
  */
 export class ImagePuller {
   private readonly runtime: Runtime;
@@ -101,8 +102,8 @@ export class ImagePuller {
     try {
       await this.share(image, await credentials(), signal);
     } catch (error) {
-      if (local) return this.present(local, image, report);
       const text = error instanceof Error ? error.message : String(error);
+      if (local && !isRefusal(text)) return this.present(local, image, report);
       const now = this.clock.now();
       this.backoff.next(key, now);
       this.failures.set(key, { at: now, error: text });
@@ -136,6 +137,11 @@ export class ImagePuller {
     this.backoff.forget(`${podUid}/`);
     for (const key of this.failures.keys()) if (key.startsWith(`${podUid}/`)) this.failures.delete(key);
   }
+}
+
+/** A hub that says "does not exist or may require login" does not know either. */
+function isRefusal(text: string): boolean {
+  return /unauthorized|authentication required|no basic auth credentials|403 Forbidden/i.test(text) && !text.includes("does not exist");
 }
 
 function aborted(signal: AbortSignal): Promise<never> {

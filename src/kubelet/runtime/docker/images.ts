@@ -87,7 +87,9 @@ export async function pullImage(
     serveraddress: credentials.serverAddress ?? "",
   };
   const headers: Record<string, string> = {};
-  if (authconfig) headers["X-Registry-Auth"] = Buffer.from(JSON.stringify(authconfig)).toString("base64url");
+  // URL-safe, and padded: the engine overlooks credentials without padding.
+  if (authconfig)
+    headers["X-Registry-Auth"] = Buffer.from(JSON.stringify(authconfig)).toString("base64").replaceAll("+", "-").replaceAll("/", "_");
   const reply = await engine.stream("POST", "/images/create", { query: { fromImage: withTag(reference) }, headers, signal });
   await jsonLines(reply, throwOnError);
 }
