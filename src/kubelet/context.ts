@@ -25,6 +25,8 @@ export interface KubeletContext {
   clusterDomain: string;
   /** Bytes of memory that the node has. */
   memoryCapacity: number;
+  /** Whether the machine can keep to AppArmor profiles; simulated ones can. */
+  hasAppArmor(): boolean;
   hostIPs(): readonly string[];
   /** The node's own resolv.conf. */
   hostResolvConf(): Promise<ResolvConf>;

@@ -12,6 +12,7 @@ import type { KubeletContext } from "./context.ts";
 import { ImageCollector } from "./images/image-collector.ts";
 import { ImagePuller } from "./images/image-puller.ts";
 import { parseResolvConf } from "./pods/resolv-conf.ts";
+import { hasAppArmor } from "./node/machine.ts";
 import { NodeRegistration } from "./node/node-registration.ts";
 import { Backoff } from "./pods/backoff.ts";
 import { PodManager } from "./pods/pod-manager.ts";
@@ -146,6 +147,7 @@ class NodeAgent implements Kubelet {
     return {
       ...{ client, clock, log, events, runtime, nodeName, dataDir, clusterDNS, clusterDomain, objects, images },
       memoryCapacity: totalmem(),
+      hasAppArmor: () => !runtime.usesHost || hasAppArmor(),
       hostIPs: () => [nodeIP],
       hostResolvConf: async () => parseResolvConf(await readFile("/etc/resolv.conf", "utf8").catch(() => "")),
       node: () => this.nodes.get(undefined, nodeName),

@@ -131,7 +131,7 @@ describe("pods on Docker Engine", () => {
       resources: { cpuShares: 2, cpuQuota: 0, cpuPeriod: 100_000, memory: 0 },
       security: {
         ...{ user: "", groups: [], privileged: false, readOnlyRootFilesystem: false, noNewPrivileges: false, addCapabilities: [] },
-        ...{ dropCapabilities: [], seccomp: "unconfined", unmaskedProc: false, oomScoreAdj: 0, ...security },
+        ...{ dropCapabilities: [], seccomp: "unconfined", appArmor: "", seLinux: [], unmaskedProc: false, oomScoreAdj: 0, ...security },
       },
       annotations: {},
       ...changes,

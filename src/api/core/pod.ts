@@ -2,6 +2,7 @@ import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
 import * as fault from "../meta/field-errors.ts";
 import type { Pod } from "../types/core.v1.ts";
+import { appArmorWarnings, syncAppArmor, validateAppArmorAnnotations } from "./app-armor.ts";
 import { defaultPod, qosClassOf } from "./pod-defaults.ts";
 import { podCells } from "./pod-table.ts";
 import { validatePodStatusUpdate, validatePodUpdate } from "./pod-update.ts";
@@ -12,6 +13,7 @@ import { podWarnings } from "./pod-warnings.ts";
 export const podRules: KindRules<Pod> = {
   default: defaultPod,
   prepareForCreate(pod) {
+    syncAppArmor(pod);
     pod.status = { phase: "Pending", qosClass: qosClassOf(pod.spec) };
     if (pod.spec.schedulingGates?.length)
       pod.status.conditions = [
@@ -27,10 +29,14 @@ export const podRules: KindRules<Pod> = {
     // As upstream: a negative grace period, allowed long ago, means the shortest.
     if ((pod.spec.terminationGracePeriodSeconds ?? 0) < 0) pod.spec.terminationGracePeriodSeconds = 1;
   },
-  validate: (pod) => [...validatePodSpec("spec", pod.spec, pod.metadata.name ?? ""), ...validateCreateOnly(pod)],
+  validate: (pod) => [
+    ...validateAppArmorAnnotations(pod),
+    ...validatePodSpec("spec", pod.spec, pod.metadata.name ?? ""),
+    ...validateCreateOnly(pod),
+  ],
   validateUpdate: validatePodUpdate,
   validateStatusUpdate: validatePodStatusUpdate,
-  warnings: podWarnings,
+  warnings: (pod, old) => [...(old ? [] : appArmorWarnings(pod)), ...podWarnings(pod, old)],
   cells: podCells,
   fields: {
     "spec.nodeName": (pod) => pod.spec.nodeName ?? "",

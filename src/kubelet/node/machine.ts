@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { readFile, readdir, statfs } from "node:fs/promises";
 import { arch, cpus, release, totalmem } from "node:os";
 import { join } from "node:path";
@@ -73,4 +74,17 @@ async function hugePages(): Promise<Record<string, string>> {
     result[`hugepages-${unit}`] = total === 0 ? "0" : `${total}Mi`;
   }
   return result;
+}
+
+let appArmor: boolean | undefined;
+
+/** Whether this machine's kernel enforces AppArmor profiles; read once. */
+export function hasAppArmor(): boolean {
+  if (appArmor === undefined)
+    try {
+      appArmor = readFileSync("/sys/module/apparmor/parameters/enabled", "utf8").startsWith("Y");
+    } catch {
+      appArmor = false;
+    }
+  return appArmor;
 }

@@ -2,6 +2,7 @@ import { compileNodeSelector } from "../../api/core/node-selector.ts";
 import { milliValue } from "../../api/meta/quantity.ts";
 import type { Node, Pod } from "../../api/types/core.v1.ts";
 import { isSidecar, podContainers } from "./containers.ts";
+import { allContainers } from "../../api/core/pod-defaults.ts";
 import { podRequestMilli } from "./resources.ts";
 
 /** Why the node does not take a pod that was assigned to it: the status of the pod that then fails. */
@@ -35,6 +36,16 @@ export function admitPod(pod: Pod, node: Node, others: readonly Pod[]): Rejectio
   const { resource, requested, used, capacity } = missing;
   const message = `Pod was rejected: Node didn't have enough resource: ${resource}, requested: ${requested}, used: ${used}, capacity: ${capacity}`;
   return { reason: `OutOf${resource}`, message };
+}
+
+/** Why a node without AppArmor does not take a pod that asks for one of its profiles; undefined when it does. */
+export function refuseAppArmor({ spec }: Pod): Rejection | undefined {
+  const asks = [spec, ...allContainers(spec)].some(({ securityContext }) => {
+    const type = securityContext?.appArmorProfile?.type;
+    return type !== undefined && type !== "Unconfined";
+  });
+  if (!asks) return undefined;
+  return { reason: "AppArmor", message: "Pod was rejected: Cannot enforce AppArmor: AppArmor is not enabled on the host" };
 }
 
 /** A resource that a node has not enough of: CPU in thousandths, all others in their own unit. */

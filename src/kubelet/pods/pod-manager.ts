@@ -5,7 +5,7 @@ import { Pods } from "../../api/types/resources.ts";
 import type { Cache } from "../../client/cache.ts";
 import type { KubeletContext } from "../context.ts";
 import type { PodState } from "../runtime/runtime.ts";
-import { admitPod } from "./admission.ts";
+import { admitPod, refuseAppArmor } from "./admission.ts";
 import { type PodSource, PodWorker } from "./pod-worker.ts";
 import { mirrorAnnotation, mirrorOf } from "./static-pods.ts";
 
@@ -94,7 +94,8 @@ export class PodManager {
     this.workers.set(uid, worker);
     const node = this.context.node();
     const isNew = !isAdopted && !pod.status?.startTime && !pod.metadata.deletionTimestamp;
-    const rejection = isNew && node ? admitPod(pod, node, others) : undefined;
+    const rejection =
+      isNew && node ? (admitPod(pod, node, others) ?? (this.context.hasAppArmor() ? undefined : refuseAppArmor(pod))) : undefined;
     if (rejection) {
       this.context.events.event(pod, "Warning", rejection.reason, rejection.message);
       worker.fail(rejection);

@@ -1,4 +1,4 @@
-import type { Container, Pod } from "../../api/types/core.v1.ts";
+import type { AppArmorProfile, Container, Pod, SELinuxOptions } from "../../api/types/core.v1.ts";
 import type { ImageInfo, LinuxSecurity } from "../runtime/runtime.ts";
 import { ConfigError } from "./env.ts";
 import { oomScoreAdjust } from "./resources.ts";
@@ -31,6 +31,8 @@ export function linuxSecurity(
     addCapabilities: own.capabilities?.add ?? [],
     dropCapabilities: own.capabilities?.drop ?? [],
     seccomp: privileged ? "unconfined" : seccomp(own.seccompProfile ?? podContext.seccompProfile, node.localSeccomp),
+    appArmor: appArmor(own.appArmorProfile ?? podContext.appArmorProfile),
+    seLinux: seLinux(own.seLinuxOptions ?? podContext.seLinuxOptions),
     unmaskedProc: own.procMount === "Unmasked",
     oomScoreAdj: oomScoreAdjust(pod, container, node.memory),
   };
@@ -41,6 +43,14 @@ function seccomp(profile: { type: string; localhostProfile?: string } | undefine
   if (profile?.type === "RuntimeDefault") return "runtime/default";
   if (profile?.type === "Localhost") return local(profile.localhostProfile ?? "");
   return "unconfined";
+}
+
+function appArmor(profile: AppArmorProfile | undefined): string {
+  return profile?.type === "Localhost" ? (profile.localhostProfile ?? "") : profile?.type === "Unconfined" ? "unconfined" : "";
+}
+
+function seLinux({ user, role, type, level }: SELinuxOptions = {}): string[] {
+  return Object.entries({ user, role, type, level }).flatMap(([key, value]) => (value ? [`${key}:${value}`] : []));
 }
 
 function requireNonRoot(pod: Pod, container: Container, runAsUser: number | undefined, imageUser: string): void {

@@ -3,6 +3,7 @@ import { type FSWatcher, watch } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseAllDocuments } from "yaml";
+import { syncAppArmor } from "../../api/core/app-armor.ts";
 import { defaultPod } from "../../api/core/pod-defaults.ts";
 import type { Creatable } from "../../api/meta/object.ts";
 import { formatTime } from "../../api/meta/time.ts";
@@ -91,6 +92,7 @@ export function staticPod(manifest: Pod, nodeName: string, now: string): Pod {
   };
   pod.status = { phase: "Pending" };
   defaultPod(pod);
+  syncAppArmor(pod);
   spec.nodeName = nodeName;
   spec.tolerations = [...(spec.tolerations ?? []), { operator: "Exists", effect: "NoExecute" }];
   return pod;

@@ -63,6 +63,10 @@ export interface LinuxSecurity {
   dropCapabilities: string[];
   /** "unconfined", "runtime/default", or the profile's JSON text. */
   seccomp: string;
+  /** The name of an AppArmor profile that the machine knows, "unconfined", or "" for the runtime's own. */
+  appArmor: string;
+  /** Parts of the SELinux label that are not the runtime's own, as "level:s0:c1,c2". */
+  seLinux: readonly string[];
   /** No masked or read-only paths below /proc. */
   unmaskedProc: boolean;
   oomScoreAdj: number;

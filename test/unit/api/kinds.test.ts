@@ -62,6 +62,38 @@ describe("pods", () => {
   });
 });
 
+describe("annotations for AppArmor", () => {
+  const key = "container.apparmor.security.beta.kubernetes.io/a";
+  const rules = rulesOf({ group: "", version: "v1", kind: "Pod" });
+  const made = (text: string, spec: object = {}) => {
+    const pod = {
+      ...{ apiVersion: "v1", kind: "Pod", metadata: { name: "p", annotations: { [key]: text } } },
+      spec: { containers: [{ name: "a", image: "i" }], ...spec },
+    };
+    rules.default?.(pod);
+    rules.prepareForCreate?.(pod);
+    const { securityContext } = pod.spec.containers[0] as { securityContext?: object };
+    const faults = (rules.validate?.(pod) ?? []).filter(({ field }) => field.startsWith("metadata"));
+    return { securityContext, warnings: rules.warnings?.(pod, undefined), faults: faults.map(({ message }) => message) };
+  };
+  const warnings = [`metadata.annotations[${key}]: deprecated since v1.30; use the "appArmorProfile" field instead`];
+
+  it("become fields", () => {
+    expect(made("localhost/deny-write")).toEqual({
+      ...{ securityContext: { appArmorProfile: { type: "Localhost", localhostProfile: "deny-write" } }, warnings, faults: [] },
+    });
+    expect(made("runtime/default").securityContext).toEqual({ appArmorProfile: { type: "RuntimeDefault" } });
+    expect(made("unconfined").securityContext).toEqual({ appArmorProfile: { type: "Unconfined" } });
+    const own = { appArmorProfile: { type: "RuntimeDefault" } };
+    expect(made("unconfined", { containers: [{ name: "a", image: "i", securityContext: own }] }).securityContext).toEqual(own);
+  });
+
+  it("must name a container and a profile", () => {
+    expect(made("nonsense").faults).toEqual(['Invalid value: "nonsense": invalid AppArmor profile name: "nonsense"']);
+    expect(made("unconfined", { containers: [{ name: "b", image: "i" }] }).faults).toEqual(['Invalid value: "a": container not found']);
+  });
+});
+
 describe("schedules", () => {
   it.each(["* * * * *", "*/5 0-12 1,15 jan-mar mon-fri", "@daily", "@every 5m", "0/15 * * * ?"])("accept %j", (schedule) =>
     expect(checkSchedule(schedule)).toBeUndefined(),

@@ -11,6 +11,7 @@ test.each([
   ["$$(A)", "$(A)"],
   ["$$$(A)", "$1"],
   ["$(B) $ $A $(", "$(B) $ $A $("],
+  ["$\x7bA}test $(A)test", "$\x7bA}test 1test"],
   ["a$$b", "a$b"],
 ])("%s expands to %s", (text, result) => {
   expect(expand(text, (name) => (name === "A" ? "1" : undefined))).toBe(result);

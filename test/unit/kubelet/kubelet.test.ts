@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { KubeObject } from "../../../src/api/meta/object.ts";
 import { applyStrategicMergePatch } from "../../../src/api/meta/patch/strategic.ts";
@@ -38,12 +41,13 @@ beforeEach(async () => {
 });
 afterEach(() => end());
 
-async function begin(): Promise<void> {
+async function begin(more: { staticPodPath?: string } = {}): Promise<void> {
   const caches = createCaches(client.transport, systemClock, silentLogger);
   runtime = createSimulatedRuntime({ clock: systemClock, missingImage: (name) => name.startsWith("missing") });
   const events = { event: (_: object, __: string, reason: string): void => void told.push(reason) };
   const parts = { client, caches, events, clock: systemClock, log: silentLogger, runtime };
-  kubelet = createKubelet({ ...parts, nodeName: "n1", nodeIP: "192.168.1.1", dataDir: "/nonexistent", capacity: { cpu: "2", pods: "10" } });
+  const node = { nodeName: "n1", nodeIP: "192.168.1.1", dataDir: "/nonexistent", capacity: { cpu: "2", pods: "10" } };
+  kubelet = createKubelet({ ...parts, ...node, ...more });
   stopCaches = () => caches.stop();
   await kubelet.start();
 }
@@ -175,6 +179,33 @@ describe("a kubelet on the simulated runtime", () => {
     end();
     caches.stop();
     expect(new Set(seen)).toEqual(new Set(["True"]));
+  });
+
+  test("runs the pods of its folder, which are shown in the API and end by their file only", async () => {
+    const staticPodPath = mkdtempSync(join(tmpdir(), "hue-static-"));
+    const manifest = "apiVersion: v1\nkind: Pod\nmetadata: {name: scheduler}\nspec: {containers: [{name: c, image: busybox}]}\n";
+    writeFileSync(join(staticPodPath, "scheduler.yaml"), manifest);
+    writeFileSync(join(staticPodPath, "broken.yaml"), "kind: Pod");
+    await end();
+    await begin({ staticPodPath });
+    const mirror = { namespace: "default", name: "scheduler-n1" };
+    const shown = () => client.get(Pods, mirror).catch(() => undefined);
+    await expect.poll(async () => (await shown())?.status?.phase).toBe("Running");
+    const first = await shown();
+    expect(first?.metadata).toMatchObject({
+      annotations: { "kubernetes.io/config.mirror": expect.stringMatching(/^[0-9a-f]{32}$/), "kubernetes.io/config.source": "file" },
+      ownerReferences: [{ kind: "Node", name: "n1" }],
+    });
+    const running = async () => (await runtime.pods()).flatMap((p) => p.containers.map(({ id }) => id));
+    const [id] = await running();
+    await client.delete(Pods, mirror);
+    await expect.poll(async () => [first?.metadata.uid, undefined].includes((await shown())?.metadata.uid)).toBe(false);
+    await expect.poll(async () => (await shown())?.status?.phase).toBe("Running");
+    expect(await running()).toEqual([id]);
+    rmSync(join(staticPodPath, "scheduler.yaml"));
+    await expect.poll(shown).toBeUndefined();
+    await expect.poll(() => runtime.pods()).toEqual([]);
+    rmSync(staticPodPath, { recursive: true });
   });
 
   test("resizes again and again, and waits for room where there is none", async () => {

@@ -3,7 +3,7 @@ import type { Node, Pod, Secret } from "../../../src/api/types/core.v1.ts";
 import { removable } from "../../../src/kubelet/images/image-collector.ts";
 import { credentialsFor } from "../../../src/kubelet/images/pull-secrets.ts";
 import { isImageReference, registryOf } from "../../../src/kubelet/images/reference.ts";
-import { admitPod } from "../../../src/kubelet/pods/admission.ts";
+import { admitPod, refuseAppArmor } from "../../../src/kubelet/pods/admission.ts";
 import { refuseResize } from "../../../src/kubelet/pods/resize.ts";
 import { Backoff } from "../../../src/kubelet/pods/backoff.ts";
 import { hostnameOf, hostsFile } from "../../../src/kubelet/pods/hosts.ts";
@@ -12,6 +12,7 @@ import { linuxResources, oomScoreAdjust, qosClass } from "../../../src/kubelet/p
 import { linuxSecurity } from "../../../src/kubelet/pods/security.ts";
 import { count, initialTally } from "../../../src/kubelet/probes/probe.ts";
 import { parseCapabilities } from "../../../src/kubelet/runtime/docker/host-capabilities.ts";
+import { containerOptions } from "../../../src/kubelet/runtime/docker/specs.ts";
 import { pod } from "./pods.ts";
 
 const c = (more = {}) => ({ name: "c", image: "i", ...more });
@@ -88,6 +89,36 @@ describe("security", () => {
       "runtime/default",
     );
     expect(linuxSecurity(pod({ containers: [c()] }), c(), { user: "web:grp" }, node).user).toBe("web:grp");
+  });
+
+  test("profiles and labels are the container's before the pod's, or the runtime's own", () => {
+    const securityContext = {
+      appArmorProfile: { type: "Localhost" as const, localhostProfile: "deny-write" },
+      seLinuxOptions: { level: "s0:c123,c456" },
+    };
+    const p = pod({ containers: [c()], securityContext });
+    const of = (own: object) => linuxSecurity(p, c({ securityContext: own }), { user: "" }, node);
+    expect(of({})).toMatchObject({ appArmor: "deny-write", seLinux: ["level:s0:c123,c456"] });
+    expect(of({ appArmorProfile: { type: "RuntimeDefault" }, seLinuxOptions: { user: "u", type: "t" } })).toMatchObject({
+      appArmor: "",
+      seLinux: ["user:u", "type:t"],
+    });
+    expect(of({ appArmorProfile: { type: "Unconfined" } }).appArmor).toBe("unconfined");
+    const rest = {
+      pod: { uid: "u", name: "p", namespace: "n" },
+      command: [],
+      args: [],
+      env: [],
+      mounts: [],
+      resources: {},
+      annotations: {},
+    };
+    const { HostConfig } = containerOptions({ ...rest, security: of({}) } as never, { nodeName: "n", dataDir: "d" });
+    expect((HostConfig as { SecurityOpt: string[] }).SecurityOpt).toEqual([
+      "seccomp=unconfined",
+      "apparmor=deny-write",
+      "label=level:s0:c123,c456",
+    ]);
   });
 
   test.each([
@@ -215,6 +246,17 @@ describe("admission to the node", () => {
     expect(admitPod(on({ hostPort: 8080, hostIP: "127.0.0.1" }), node, [on({ hostPort: 8080 })])?.reason).toBe("NodePorts");
     for (const other of [{}, { hostPort: 8081 }, { hostPort: 8080, protocol: "UDP" }, { hostPort: 8080, hostIP: "10.0.0.1" }])
       expect(admitPod(on({ hostPort: 8080, hostIP: "127.0.0.1" }), node, [on(other)])).toBeUndefined();
+  });
+
+  test("refuses a pod that wants an AppArmor profile where there is no AppArmor", () => {
+    const wanting = (type: string) => refuseAppArmor(pod({ containers: [c({ securityContext: { appArmorProfile: { type } } })] }));
+    expect(wanting("RuntimeDefault")).toEqual({
+      reason: "AppArmor",
+      message: "Pod was rejected: Cannot enforce AppArmor: AppArmor is not enabled on the host",
+    });
+    expect(wanting("Unconfined")).toBeUndefined();
+    expect(refuseAppArmor(pod({ containers: [c()], securityContext: { appArmorProfile: { type: "RuntimeDefault" } } }))).toBeDefined();
+    expect(refuseAppArmor(pod({ containers: [c()] }))).toBeUndefined();
   });
 
   test("says whether a resize is never possible, or not yet", () => {

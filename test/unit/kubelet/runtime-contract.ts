@@ -38,7 +38,7 @@ export function runtimeContract(make: () => Promise<RuntimeUnderTest>): void {
       resources: { cpuShares: 128, cpuQuota: 0, cpuPeriod: 100_000, memory: 64 * 2 ** 20 },
       security: {
         ...{ user: "", groups: [], privileged: false, readOnlyRootFilesystem: false, noNewPrivileges: false, addCapabilities: [] },
-        ...{ dropCapabilities: [], seccomp: "unconfined", unmaskedProc: false, oomScoreAdj: 0 },
+        ...{ dropCapabilities: [], seccomp: "unconfined", appArmor: "", seLinux: [], unmaskedProc: false, oomScoreAdj: 0 },
       },
       ...{ stdin: false, stdinOnce: false, tty: false, stopSignal: "", pidNamespace: "", hostNetwork: false },
       annotations: { note: "kept" },

@@ -111,6 +111,8 @@ export function containerOptions(spec: ContainerSpec, owner: Owner, host = hostC
       SecurityOpt: [
         ...(security.noNewPrivileges ? ["no-new-privileges"] : []),
         ...(security.seccomp === "runtime/default" ? [] : [`seccomp=${security.seccomp}`]),
+        ...(security.appArmor ? [`apparmor=${security.appArmor}`] : []),
+        ...security.seLinux.map((part) => `label=${part}`),
       ],
       ...(security.unmaskedProc || security.privileged ? { MaskedPaths: [], ReadonlyPaths: [] } : {}),
       LogConfig: logConfig,
