@@ -297,6 +297,36 @@ describe("admission plugins, by flags and an AdmissionConfiguration", () => {
   });
 });
 
+test("policies in a file decide for those whom they name; of others a webhook is asked, in the order of the modes", async () => {
+  const policy = (spec: object): string => JSON.stringify({ apiVersion: "abac.authorization.kubernetes.io/v1beta1", kind: "Policy", spec });
+  const policies = [
+    policy({ user: "jane", namespace: "default", resource: "configmaps", readonly: true }),
+    policy({ group: "system:authenticated", nonResourcePath: "*", readonly: true }),
+    policy({ group: "system:authenticated", resource: "selfsubjectreviews", apiGroup: "authentication.k8s.io" }),
+  ];
+  const webhook = await startSecureServer(({ body }) => ({ body: { status: { allowed: body.spec.user === "bob" } } }));
+  const server = await startHue([
+    ...light,
+    ...["--token-auth-file", file("people.csv", "jane-token,jane,1,\nbob-token,bob,2,\neve-token,eve,3,\n")],
+    ...["--authorization-mode=ABAC,Webhook", "--authorization-policy-file", file("policies.jsonl", policies.join("\n"))],
+    ...["--authorization-webhook-config-file", webhook.writeKubeconfig(join(folder, "authorizer.yaml"))],
+  ]);
+  try {
+    expect(await as(server, "jane-token", "get", "configmaps", "-o", "name")).toContain("configmap/kube-root-ca.crt");
+    expect(webhook.asked.filter(({ body }) => body.spec.user === "jane")).toEqual([]);
+    expect(await as(server, "jane-token", "create", "configmap", "x")).toContain('User "jane" cannot create resource "configmaps"');
+    expect(await as(server, "bob-token", "create", "configmap", "x")).toContain("configmap/x created");
+    expect(await as(server, "eve-token", "get", "configmaps")).toContain('User "eve" cannot list resource "configmaps"');
+    // Roles count for nothing where RBAC is not among the modes; administrators may everything all the same.
+    await server.kubectl("create", "clusterrolebinding", "eve", "--clusterrole=cluster-admin", "--user=eve");
+    expect(await as(server, "eve-token", "get", "configmaps")).toContain("cannot list");
+  } finally {
+    await server.stop();
+    rmSync(server.dataDir, { recursive: true, force: true });
+    await webhook.stop();
+  }
+});
+
 describe("a server that is told nonsense about access says what is wrong", () => {
   const said = async (...args: string[]): Promise<string> =>
     (await hue("server", ...light, "--data-dir", join(folder, "none"), ...args)).stderr;

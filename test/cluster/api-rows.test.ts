@@ -247,6 +247,26 @@ describe("resources", () => {
   });
 });
 
+test("delete all --all takes pods, controllers and Services, and leaves Secrets and ConfigMaps", async () => {
+  await kubectl("create", "namespace", "cleared");
+  const cleared = kubectl.in("cleared");
+  await cleared("wait", "--for=create", "serviceaccount/default", "--timeout=20s");
+  await cleared.create([
+    controller("kubia", { replicas: 2, template }),
+    { apiVersion: "v1", kind: "Service", metadata: { name: "kubia" }, spec: { selector: labels, ports: [{ port: 80 }] } },
+    { apiVersion: "v1", kind: "Secret", metadata: { name: "kept" } },
+  ]);
+  await cleared.until(["get", "pods", "--no-headers"], (out) => /^(kubia-[bcdfghjklmnpqrstvwxz2456789]{5} .*\n){2}$/.test(out));
+  // With their controller there, deleted pods are replaced.
+  const names = async (): Promise<string[]> => (await cleared("get", "pods", "-o", "name")).trim().split("\n");
+  const before = await names();
+  await cleared("delete", "pods", "--all", "--wait=false");
+  await expect.poll(async () => (await names()).filter((name) => name && !before.includes(name)).length).toBe(2);
+  await cleared("delete", "all", "--all", "--timeout=30s");
+  await cleared.until(["get", "all", "-o", "name"], (out) => out === "");
+  expect(await cleared("get", "secrets,configmaps", "-o", "name")).toBe("secret/kept\nconfigmap/kube-root-ca.crt\n");
+});
+
 test("Secrets and ConfigMaps from the command line", async () => {
   writeFileSync(join(folder, "foo.json"), '{"a":1}');
   await kubectl(

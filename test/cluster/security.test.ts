@@ -171,6 +171,31 @@ describe("a community with a namespace of its own", () => {
     ).toContain("no");
   });
 
+  test("lets service accounts, also of other namespaces, do what a Role says there, and no more", async () => {
+    await kubectl("-n", "ours", "create", "role", "service-reader", "--verb=get,list", "--resource=services");
+    await kubectl("-n", "ours", "create", "rolebinding", "readers", "--role=service-reader", "--serviceaccount=theirs:default");
+    await kubectl("-n", "theirs", "wait", "--for=create", "serviceaccount/default", "--timeout=20s");
+    const token = (await kubectl("-n", "theirs", "create", "token", "default")).trim();
+    expect(await as(token, "-n", "ours", "get", "services")).toContain("No resources found in ours namespace");
+    for (const refused of [
+      ["-n", "ours", "create", "service", "clusterip", "x", "--tcp=80"],
+      ["-n", "ours", "get", "endpoints"],
+      ["-n", "theirs", "get", "services"],
+      ["get", "services", "-A"],
+    ])
+      expect(await as(token, ...refused)).toContain('User "system:serviceaccount:theirs:default" cannot');
+    await kubectl("-n", "ours", "create", "rolebinding", "group", "--clusterrole=view", "--group=system:serviceaccounts:theirs");
+    expect(await as(token, "-n", "ours", "get", "configmaps")).toContain("kube-root-ca.crt");
+  });
+
+  test("sees what belongs to the cluster by a ClusterRoleBinding only, not by a RoleBinding to the same role", async () => {
+    await kubectl("create", "clusterrole", "pv-reader", "--verb=get,list", "--resource=persistentvolumes");
+    await kubectl("-n", "ours", "create", "rolebinding", "pv", "--clusterrole=pv-reader", "--user=lead");
+    expect(await as("lead-token", "-n", "ours", "get", "persistentvolumes")).toContain("at the cluster scope");
+    await kubectl("create", "clusterrolebinding", "pv", "--clusterrole=pv-reader", "--user=lead");
+    expect(await as("lead-token", "get", "persistentvolumes")).toContain("No resources found");
+  });
+
   test("gets rights that are added to roles by their labels", async () => {
     const ask = () => as("lead-token", "auth", "can-i", "create", "endpointslices.discovery.k8s.io", "-n", "ours");
     expect(await ask()).toMatch(/^no/m);

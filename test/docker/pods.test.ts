@@ -160,6 +160,41 @@ test("a pod that is deleted gets SIGTERM and its preStop hook, ends within its g
   await docker("run", "--rm", "-v", "/tmp:/host", base, "rmdir", `/host/hue-test-${kubectl.namespace}`);
 });
 
+test("a container's last words are what it wrote into its termination log, or the end of its output when it failed and its spec says so", async ({
+  kubectl,
+}) => {
+  const says = (name: string, script: string, more: object = {}): object => shell(name, script, more);
+  await kubectl.apply(
+    shellPod("last", "", {
+      spec: {
+        restartPolicy: "Never",
+        containers: [
+          says("log", "echo out; printf 'by log' > /dev/termination-log; exit 3"),
+          says("path", "printf 'by path' > /tmp/end", { terminationMessagePath: "/tmp/end" }),
+          says("output", "echo by output; exit 1", { terminationMessagePolicy: "FallbackToLogsOnError" }),
+          says("fine", "echo all is well", { terminationMessagePolicy: "FallbackToLogsOnError" }),
+          says("silent", "echo out; exit 1"),
+        ],
+      },
+    }),
+  );
+  await kubectl("wait", "--for=jsonpath={.status.phase}=Failed", "pod/last", "--timeout=60s");
+  const messages = "{range .status.containerStatuses[*]}{.name}={.state.terminated.message};{end}";
+  expect(await kubectl("get", "pod", "last", "-o", `jsonpath=${messages}`)).toBe(
+    "fine=;log=by log;output=by output\n;path=by path;silent=;",
+  );
+  expect(await kubectl("describe", "pod", "last")).toMatch(/Exit Code: +3/);
+});
+
+test("a container whose postStart hook fails is ended and begun anew", async ({ kubectl }) => {
+  const postStart = { exec: { command: ["sh", "-c", "echo no; exit 1"] } };
+  await kubectl.apply(shellPod("hooked", forever, { container: { lifecycle: { postStart } } }));
+  await kubectl.until(["get", "events", "--field-selector=reason=FailedPostStartHook"], (out) => out.includes("PostStartHook failed"), 30);
+  const restarts = ["get", "pod", "hooked", "-o", "jsonpath={.status.containerStatuses[0].restartCount}"];
+  await kubectl.until(restarts, (out) => Number(out) > 0, 40);
+  expect(await kubectl("get", "pod", "hooked", "-o", "jsonpath={.status.containerStatuses[0].ready}")).toBe("false");
+});
+
 test("S4-1A S4-106 a container's log does not grow without end", async ({ kubectl }) => {
   await kubectl.apply(shellPod("chatty", forever));
   await kubectl("wait", "--for=condition=Ready", "pod/chatty", "--timeout=60s");

@@ -113,6 +113,15 @@ test.each<{ resource: { group: string; plural: string }; object: object; usage: 
       "gold.storageclass.storage.k8s.io/requests.storage": "1Gi",
     },
   },
+  ...["configmaps", "secrets", "replicationcontrollers", "resourcequotas"].map((plural) => ({
+    ...{ resource: { group: "", plural }, object: {}, usage: { [plural]: "1", [`count/${plural}`]: "1" } },
+  })),
+  { resource: Services, object: { spec: { ports: [{}] } }, usage: { "count/services": "1", services: "1" } },
+  {
+    resource: Services,
+    object: { spec: { type: "NodePort", ports: [{}] } },
+    usage: { "count/services": "1", services: "1", "services.nodeports": "1" },
+  },
   { resource: { group: "apps", plural: "replicasets" }, object: {}, usage: { "count/replicasets.apps": "1" } },
 ])("$resource.plural cost $usage", ({ resource, object, usage }) => {
   const actual = quotaUsage(resource, { metadata: {}, ...object } as KubeObject, 0);
