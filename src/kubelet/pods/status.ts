@@ -41,6 +41,7 @@ export function podStatus(input: StatusInput): PodStatus {
   const statuses = new Map(all.map((c) => [c, containerStatus(pod, c, state, known)]));
   if (input.ended) loseContainers(pod, statuses);
   const of = (kind: PodContainer["kind"]): ContainerStatus[] => all.filter((c) => c.kind === kind).flatMap((c) => statuses.get(c) ?? []);
+  const byName = (kind: PodContainer["kind"]): ContainerStatus[] => of(kind).sort((a, b) => (a.name < b.name ? -1 : 1));
   const podIP = pod.spec.hostNetwork ? (sandbox ? hostIPs[0] : undefined) : sandbox?.ip;
   const phase = settledPhase(input, statuses);
   const old: Partial<PodStatus> = pod.status ?? {};
@@ -54,9 +55,9 @@ export function podStatus(input: StatusInput): PodStatus {
     ...ips,
     startTime: old.startTime ?? formatTime(input.now),
     qosClass: qosClass(pod),
-    containerStatuses: of("containers"),
+    containerStatuses: byName("containers"),
     ...(hasInit ? { initContainerStatuses: of("initContainers") } : {}),
-    ...(pod.spec.ephemeralContainers?.length ? { ephemeralContainerStatuses: of("ephemeralContainers") } : {}),
+    ...(pod.spec.ephemeralContainers?.length ? { ephemeralContainerStatuses: byName("ephemeralContainers") } : {}),
     ...(input.failure ?? {}),
   };
   status.conditions = [...conditions(input, phase, statuses, sandbox !== undefined)];

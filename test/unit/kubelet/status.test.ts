@@ -50,6 +50,13 @@ describe("a pod's status", () => {
     });
   });
 
+  test("lists containers by their names, init containers as they run", () => {
+    const p = pod({ containers: [{ name: "web" }, { name: "app" }], initContainers: [{ name: "second" }, { name: "first" }] });
+    const { containerStatuses, initContainerStatuses } = status(p, state());
+    expect(containerStatuses?.map(({ name }) => name)).toEqual(["app", "web"]);
+    expect(initContainerStatuses?.map(({ name }) => name)).toEqual(["second", "first"]);
+  });
+
   test("names the init containers that are not through, and what the others wait for", () => {
     const s = status(pod({ initContainers: [c("init1"), c("init2")], containers: [c("a")] }), state([exited("init1", 1)]));
     expect(s.phase).toBe("Pending");
