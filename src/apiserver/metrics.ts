@@ -7,6 +7,8 @@ import type { RequestPath } from "./request-path.ts";
 /** Seconds. */
 const buckets = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.5, 2, 3, 5, 10, 30, 60];
 
+const nothing = { group: "", version: "", resource: "", subresource: "" };
+
 /** All requests that look alike to whoever reads the metrics. */
 interface Series {
   labels: Readonly<Record<string, string>>;
@@ -73,6 +75,8 @@ export class Metrics {
     const id = `${verb} ${scope} ${group}/${version}/${resource}/${subresource}`;
     let series = this.series.get(id);
     if (!series) {
+      // What anybody can make up is one series: each takes memory for good.
+      if (isResource && !this.isServed(path)) return this.seriesOf({ ...path, ...nothing, isResource: false }, method);
       const name = verb.toUpperCase();
       series = {
         labels: { verb: name, group, version, resource, subresource, scope },
@@ -87,6 +91,12 @@ export class Metrics {
       this.series.set(id, series);
     }
     return series;
+  }
+
+  private isServed({ groupVersion, resource, subresource }: RequestPath): boolean {
+    const handler = this.resources.find(groupVersion, resource);
+    if (!handler || !subresource) return handler !== undefined;
+    return handler.subresources.has(subresource) || Object.hasOwn(handler.info.subresources, subresource);
   }
 
   /** The text of /metrics. */

@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { badRequest, type StatusError } from "../../api/errors.ts";
 import type { RequestAttributes, UserInfo } from "../../api/user.ts";
+import { endWith } from "../../lib/last-words.ts";
 import type { Logger } from "../../lib/log.ts";
 import { type Authentication, Impersonation, impersonates } from "../authentication/index.ts";
 import type { Authorization } from "../authorization/index.ts";
@@ -159,7 +160,7 @@ function refuseUpgrade(socket: Duplex, error: StatusError): void {
   if (socket.destroyed) return;
   const body = `${JSON.stringify(error.status)}\n`;
   const head = `HTTP/1.1 ${error.code} ${error.reason || "Error"}\r\nContent-Type: application/json\r\n`;
-  socket.end(`${head}Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`);
+  endWith(socket, `${head}Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`);
 }
 
 /** Of all requests without one; nobody changes it. */

@@ -136,10 +136,11 @@ function checkType({ info, kindTarget }: ResourceHandler, object: KubeObject, ol
   if (apiVersion === old.apiVersion && kind === old.kind) return;
   const field = kind === old.kind ? "apiVersion" : "kind";
   if (!builtIn) throw invalid({ ...kindTarget, name: old.metadata.name }, [fault.invalid(field, object[field], `must be ${old[field]}`)]);
-  if (typeof object[field] !== "string") {
-    const type = jsonType(object[field]);
+  for (const [name, value] of Object.entries({ apiVersion, kind })) {
+    if (typeof value === "string") continue;
+    const type = jsonType(value);
     throw new DecodeError(
-      `couldn't get version/kind; json parse error: json: cannot unmarshal ${type} into Go struct field .${field} of type string`,
+      `couldn't get version/kind; json parse error: json: cannot unmarshal ${type} into Go struct field .${name} of type string`,
     );
   }
   const why = typeOfKind(apiVersion, kind)

@@ -5,6 +5,7 @@ import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { type WebSocket, WebSocketServer } from "ws";
 import { kubeletProtocol } from "../../api/streaming/channels.ts";
+import { endWith } from "../../lib/last-words.ts";
 import { NotFoundError } from "../runtime/runtime.ts";
 import { serveLogs } from "./logs.ts";
 import { serveCadvisor, serveResourceMetrics } from "./metrics.ts";
@@ -143,7 +144,7 @@ export class KubeletServer {
     const handler = Object.hasOwn(handlers, first) ? handlers[first] : undefined;
     if (!isApiServer(request) || !handler) {
       const [status, words] = handler ? [401, "Unauthorized"] : [404, "Not Found"];
-      socket.end(`HTTP/1.1 ${status} ${words}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+      endWith(socket, `HTTP/1.1 ${status} ${words}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
       return;
     }
     socket.on("error", () => {});

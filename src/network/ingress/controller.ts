@@ -8,6 +8,7 @@ import { ingressControllerName } from "../../api/networking/ingress-controller.t
 import type { IngressBackend } from "../../api/types/networking.v1.ts";
 import { EndpointSlices, IngressClasses, Ingresses, Secrets, Services } from "../../api/types/resources.ts";
 import type { Caches } from "../../client/cache.ts";
+import { endWith } from "../../lib/last-words.ts";
 import type { Logger } from "../../lib/log.ts";
 import { certificateFor, match, type RouteTable, routeTable } from "./routes.ts";
 
@@ -104,7 +105,7 @@ export class IngressController {
   private upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     const target = this.target(req);
     if (typeof target === "number") {
-      socket.end(`HTTP/1.1 ${target} Not Found\r\nconnection: close\r\n\r\n`);
+      endWith(socket, `HTTP/1.1 ${target} Not Found\r\nconnection: close\r\n\r\n`);
       return;
     }
     socket.on("error", () => socket.destroy());

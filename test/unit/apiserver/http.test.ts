@@ -254,6 +254,16 @@ test("metrics count requests and objects", async () => {
   expect(text).toContain("process_resident_memory_bytes");
 });
 
+test("metrics have no series for what anybody makes up", async () => {
+  const series = async (): Promise<number> => (await request("GET", "/metrics")).text.split("\n").length;
+  for (const path of ["/apis/none/v1/nothings", "/api/v1/nothings", `${maps}/a/nothing`]) await request("GET", path);
+  const before = await series();
+  for (let n = 0; n < 20; n++)
+    for (const path of [`/apis/g${n}/v1/rs`, `/apis/apps/v${n}/rs`, `/api/v1/r${n}`, `${maps}/a/s${n}`])
+      await request("GET", path, undefined, { authorization: "" });
+  expect((await series()) - before).toBeLessThan(10);
+});
+
 test("connections have their handlers", async () => {
   expect((await request("GET", "/api/v1/namespaces/default/pods/p/exec?command=ls")).text).toBe("connected");
 });

@@ -248,6 +248,13 @@ describe("patch", () => {
       'ConfigMap "race" is invalid: metadata.uid: Invalid value: "c2": field is immutable',
     ],
     [
+      "another kind of a version that is no text",
+      { kind: "Other", apiVersion: { toString: null } },
+      merge,
+      422,
+      /json: cannot unmarshal object into Go struct field \.apiVersion of type string$/,
+    ],
+    [
       "unknown fields, when asked",
       { foo: 1 },
       strategic,
