@@ -24,6 +24,19 @@ export function parseFieldSelector(text: string): FieldRequirement[] {
 }
 
 /**
+ * The value that a selector wants that field to have; undefined when it leaves it open or makes no sense. Authorisation asks this way:
+ * what looks like a term but lies in another's value counts for nothing.
+ */
+export function requiredValue(selector: string | undefined, field: string): string | undefined {
+  if (!selector?.includes(field)) return undefined;
+  try {
+    return parseFieldSelector(selector).find((term) => term.equal && term.field === field)?.value;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
  * A test for objects of one kind. metadata.name and metadata.namespace are always known, the kind's own fields come by `getters`.
  * Throws 400 for a field that the kind does not have.
  */

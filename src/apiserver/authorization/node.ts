@@ -1,3 +1,4 @@
+import { requiredValue } from "../../api/meta/fields.ts";
 import bootstrap from "../../api/schema/bootstrap.json" with { type: "json" };
 import type { ClusterRole } from "../../api/types/rbac.v1.ts";
 import { ResourceSlices, VolumeAttachments } from "../../api/types/resources.ts";
@@ -122,7 +123,7 @@ function resourceSlice(graph: NodeGraph, node: string, { verb, subresource, name
   // Whose slice it is that is made, NodeRestriction sees.
   if (verb === "create") return allow;
   if (["watch", "list", "deletecollection"].includes(verb)) {
-    if (hasTerm(fieldSelector, "spec.nodeName", node)) return allow;
+    if (requiredValue(fieldSelector, "spec.nodeName") === node) return allow;
     return no("can only list/watch/deletecollection resourceslices with nodeName field selector");
   }
   if (ownVerbs.includes(verb)) return reachable(graph.isAbout(node, ResourceSlices, name), node);
@@ -131,7 +132,7 @@ function resourceSlice(graph: NodeGraph, node: string, { verb, subresource, name
 
 function ownNode(node: string, { verb, subresource, name, fieldSelector }: RequestAttributes): Decision | undefined {
   if (subresource !== "" || !["get", "list", "watch"].includes(verb)) return undefined;
-  if (name === node || hasTerm(fieldSelector, "metadata.name", node)) return allow;
+  if (name === node || requiredValue(fieldSelector, "metadata.name") === node) return allow;
   return no(`node '${node}' cannot read ${name === "" ? "all nodes" : `'${name}'`}, only its own Node object`);
 }
 
@@ -142,10 +143,8 @@ function ownPod(
 ): Decision | undefined {
   if (subresource !== "" || !["get", "list", "watch"].includes(verb)) return undefined;
   if (verb !== "get" && name === "")
-    return hasTerm(fieldSelector, "spec.nodeName", node) ? allow : no("can only list/watch pods with spec.nodeName field selector");
+    return requiredValue(fieldSelector, "spec.nodeName") === node
+      ? allow
+      : no("can only list/watch pods with spec.nodeName field selector");
   return reachable(graph.refersTo(node, "pods", namespace, name), node);
-}
-
-function hasTerm(selector: string | undefined, field: string, value: string): boolean {
-  return selector?.split(",").some((term) => term === `${field}=${value}` || term === `${field}==${value}`) ?? false;
 }

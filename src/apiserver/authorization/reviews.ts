@@ -36,7 +36,9 @@ type FieldSelector = NonNullable<NonNullable<SelfSubjectAccessReviewSpec["resour
 
 function fieldSelectorText({ rawSelector, requirements = [] }: FieldSelector): string {
   const terms = requirements.flatMap(({ key, operator, values = [] }) =>
-    values.length === 1 && (operator === "In" || operator === "NotIn") ? `${key}${operator === "In" ? "=" : "!="}${values[0]}` : [],
+    values.length === 1 && (operator === "In" || operator === "NotIn")
+      ? `${key}${operator === "In" ? "=" : "!="}${values[0]?.replace(/[\\,=]/g, "\\$&")}`
+      : [],
   );
   return [...(rawSelector ? [rawSelector] : []), ...terms].join(",");
 }

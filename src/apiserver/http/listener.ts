@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { badRequest, type StatusError } from "../../api/errors.ts";
+import { requiredValue } from "../../api/meta/fields.ts";
 import type { RequestAttributes, UserInfo } from "../../api/user.ts";
 import { endWith } from "../../lib/last-words.ts";
 import type { Logger } from "../../lib/log.ts";
@@ -173,15 +174,18 @@ function target(request: IncomingMessage): Target {
   return { path: parseRequestPath(request.method ?? "GET", mark < 0 ? url : url.slice(0, mark), query), query };
 }
 
-/** Authorisation sees what a collection request selects: a node may list only its own pods, and a role may name one object. */
+/** What can select. See RequestInfo in upstream's API server. */
+const selecting = new Set(["list", "watch", "deletecollection"]);
+
+/** Authorisation sees what a collection request selects: a node may list only its own pods, and a role may name the one object that is read. */
 function withSelection(attributes: RequestAttributes, query: URLSearchParams): RequestAttributes {
-  if (query === noQuery) return attributes;
+  if (query === noQuery || attributes.name || !selecting.has(attributes.verb)) return attributes;
   const fieldSelector = query.get("fieldSelector");
   const labelSelector = query.get("labelSelector");
-  if ((!fieldSelector && !labelSelector) || attributes.name) return attributes;
+  if (!fieldSelector && !labelSelector) return attributes;
   const selectors = { ...(fieldSelector ? { fieldSelector } : {}), ...(labelSelector ? { labelSelector } : {}) };
-  const name = /(?:^|,)metadata\.name==?([^,]+)/.exec(fieldSelector ?? "")?.[1] ?? "";
-  return { ...attributes, ...selectors, name };
+  const named = attributes.verb !== "deletecollection" && fieldSelector ? requiredValue(fieldSelector, "metadata.name") : undefined;
+  return { ...attributes, ...selectors, name: named ?? "" };
 }
 
 const certificates = new WeakMap<TLSSocket, Buffer | undefined>();

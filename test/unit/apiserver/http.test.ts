@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { forbidden } from "../../../src/api/errors.ts";
 import type { AdmissionPlugin } from "../../../src/apiserver/admission/admission.ts";
 import { createPublicKey } from "node:crypto";
+import { RoleBindings, Roles } from "../../../src/api/types/resources.ts";
 import { issueLeaf, newKey } from "../../../src/pki/issue.ts";
 import { configMap, type RunningServer, startServer } from "./running-server.ts";
 
@@ -74,6 +75,36 @@ describe("who asks", () => {
     });
     expect(code).toBe(200);
   });
+});
+
+describe("who may read objects of one name", () => {
+  const asAlice = async (method: string, query: string) =>
+    (await request(method, maps + query, method === "POST" ? configMap("other") : undefined, { authorization: "Bearer alice" })).code;
+  beforeAll(async () => {
+    const rule = { apiGroups: [""], resources: ["configmaps"], resourceNames: ["mine"], verbs: ["*"] };
+    const metadata = { name: "one-name", namespace: "default" };
+    await running.client.create(Roles, { apiVersion: "rbac.authorization.k8s.io/v1", kind: "Role", metadata, rules: [rule] });
+    await running.client.create(RoleBindings, {
+      ...{ apiVersion: "rbac.authorization.k8s.io/v1", kind: "RoleBinding", metadata },
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: "one-name" },
+      subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "alice" }],
+    });
+  });
+
+  test.each(["?fieldSelector=metadata.name%3Dmine", "?fieldSelector=metadata.namespace!%3Da,metadata.name%3D%3Dmine", "/mine"])(
+    "may read %s",
+    async (query) => expect([200, 404]).toContain(await asAlice("GET", query)),
+  );
+
+  test.each([
+    ["GET", ""],
+    ["GET", "?fieldSelector=metadata.name%3Dother"],
+    ["GET", "?fieldSelector=metadata.name!%3Dmine"],
+    // The comma belongs to the value of the first term, which all objects fulfil.
+    ["GET", "?fieldSelector=metadata.name!%3Dx%5C%2Cmetadata.name%3Dmine"],
+    ["DELETE", "?fieldSelector=metadata.name%3Dmine"],
+    ["POST", "?fieldSelector=metadata.name%3Dmine"],
+  ])("may not %s %s", async (method, query) => expect(await asAlice(method, query)).toBe(403));
 });
 
 describe("every answer", () => {

@@ -253,6 +253,8 @@ describe("nodes", () => {
       expect([text, allows(node, text)]).toEqual([text, true]);
     expect(allows(node, "watch pods", { fieldSelector: "spec.nodeName=n1" })).toBe(true);
     expect(allows(node, "watch pods", { fieldSelector: "spec.nodeName=n2" })).toBe(false);
+    // The comma belongs to the value: this selects the pods of all nodes but one.
+    expect(allows(node, "list pods", { fieldSelector: "spec.nodeName!=x\\,spec.nodeName=n1" })).toBe(false);
     expect(allows(node, "list nodes", { fieldSelector: "metadata.name=n1" })).toBe(true);
     expect(allows({ name: "system:node:n1", groups: [] }, "get nodes n1")).toBe(false);
   });
