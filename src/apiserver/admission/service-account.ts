@@ -35,7 +35,52 @@ export function serviceAccount(options: { objects: Objects; clock: Clock; nameSu
       const account = options.objects.get(ServiceAccounts, request.namespace, name);
       return account || name !== "default" ? complete(account) : waitFor(options, request.namespace, name).then(complete);
     },
+    validate(request) {
+      const { operation, subresource } = request;
+      const isNew = operation === "CREATE" && subresource === "";
+      if (!isNew && !(operation === "UPDATE" && subresource === "ephemeralcontainers")) return;
+      const pod = request.object as Pod; // The plugin looks at pods only.
+      const account = options.objects.get(ServiceAccounts, request.namespace, pod.spec.serviceAccountName ?? "");
+      if (!/^(1|t|true)$/i.test(account?.metadata.annotations?.["kubernetes.io/enforce-mountable-secrets"] ?? "")) return;
+      const why =
+        account && (isNew ? foreignSecret(pod, account) : foreignVariable(pod.spec.ephemeralContainers, "ephemeral container", account));
+      if (why) throw refuse(request, why);
+    },
   };
+}
+
+/** Which Secret a pod uses that its account does not list, where the account's pods may use no others; undefined when none. */
+function foreignSecret({ spec }: Pod, account: ServiceAccount): string | undefined {
+  const isListed = listedBy(account);
+  const { name } = account.metadata;
+  const volume = spec.volumes?.find(({ secret }) => secret && !isListed(secret.secretName));
+  if (volume)
+    return `volume with secret.secretName="${volume.secret?.secretName}" is not allowed because service account ${name} does not reference that secret`;
+  const variable =
+    foreignVariable(spec.initContainers, "init container", account) ?? foreignVariable(spec.containers, "container", account);
+  if (variable) return variable;
+  const pulls = spec.imagePullSecrets ?? [];
+  const i = pulls.findIndex((pull) => !account.imagePullSecrets?.some((own) => own.name === pull.name));
+  if (i < 0) return undefined;
+  return `imagePullSecrets[${i}].name="${pulls[i]?.name}" is not allowed because service account ${name} does not reference that imagePullSecret`;
+}
+
+function foreignVariable(containers: Container[] | undefined, kind: string, account: ServiceAccount): string | undefined {
+  const isListed = listedBy(account);
+  for (const { name, env = [], envFrom = [] } of containers ?? []) {
+    const uses = [
+      ...env.map((one) => ({ how: `envVar ${one.name}`, ref: one.valueFrom?.secretKeyRef })),
+      ...envFrom.map(({ secretRef }) => ({ how: "envFrom", ref: secretRef })),
+    ];
+    const foreign = uses.find(({ ref }) => ref && !isListed(ref.name));
+    if (foreign)
+      return `${kind} ${name} with ${foreign.how} referencing secret.secretName="${foreign.ref?.name}" is not allowed because service account ${account.metadata.name} does not reference that secret`;
+  }
+  return undefined;
+}
+
+function listedBy({ secrets = [] }: ServiceAccount): (name: string | undefined) => boolean {
+  return (name) => secrets.some((secret) => secret.name === name);
 }
 
 function checkMirrorPod(request: AdmissionRequest, { spec }: Pod): void {

@@ -70,8 +70,10 @@ export class AdmissionHarness {
     const fail = (): void => {
       for (const fn of undo) fn();
     };
-    for (const plugin of this.plugins) await plugin.admit?.(request);
-    for (const plugin of this.plugins) await plugin.validate?.(request);
+    const whole = resource.group ? `${resource.plural}.${resource.group}` : resource.plural;
+    const plugins = this.plugins.filter(({ resources }) => !resources || resources.includes(whole));
+    for (const plugin of plugins) await plugin.admit?.(request);
+    for (const plugin of plugins) await plugin.validate?.(request);
     return { object: request.object as T, warnings, fail }; // The caller knows what it gave.
   }
 

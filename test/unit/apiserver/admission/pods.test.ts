@@ -80,6 +80,47 @@ describe("service accounts", () => {
     expect((await admission.pod(own)).object.spec.imagePullSecrets).toEqual([{ name: "own" }]);
   });
 
+  test.each<[string, Partial<PodSpec>, string]>([
+    ["volume", { volumes: [{ name: "v", secret: { secretName: "other" } }] }, 'volume with secret.secretName="other"'],
+    [
+      "variable",
+      { containers: [{ name: "a", env: [{ name: "E", valueFrom: { secretKeyRef: { name: "other", key: "k" } } }] }] },
+      'container a with envVar E referencing secret.secretName="other"',
+    ],
+    [
+      "variable of an init container",
+      { initContainers: [{ name: "i", envFrom: [{ secretRef: { name: "other" } }] }] },
+      'init container i with envFrom referencing secret.secretName="other"',
+    ],
+    ["pull secret", { imagePullSecrets: [{ name: "mine" }] }, 'imagePullSecrets[0].name="mine"'],
+  ])("that allow only the Secrets that they list let pods have no other %s", async (_, spec, use) => {
+    const account = (value: string) =>
+      put(ServiceAccounts, {
+        metadata: { namespace: "ns", name: "default", annotations: { "kubernetes.io/enforce-mountable-secrets": value } },
+        secrets: [{ name: "mine" }],
+        imagePullSecrets: [{ name: "hub" }],
+      });
+    account("true");
+    await expect(admission.pod(spec)).rejects.toThrow(
+      `pods "p" is forbidden: ${use} is not allowed because service account default does not`,
+    );
+    await admission.pod({ volumes: [{ name: "v", secret: { secretName: "mine" } }] });
+    account("false");
+    await admission.pod(spec);
+  });
+
+  test("allow ephemeral containers no other Secrets either", async () => {
+    const annotations = { "kubernetes.io/enforce-mountable-secrets": "true" };
+    put(ServiceAccounts, { metadata: { namespace: "ns", name: "default", annotations }, secrets: [{ name: "mine" }] });
+    const debug = (name: string) => {
+      const spec = { serviceAccountName: "default", ephemeralContainers: [{ name: "d", envFrom: [{ secretRef: { name } }] }] };
+      const pod = { metadata: { name: "p" }, spec: { ...spec, containers: [container("a")] } };
+      return admission.write(Pods, pod, { operation: "UPDATE", subresource: "ephemeralcontainers", old: pod as never });
+    };
+    await expect(debug("other")).rejects.toThrow('ephemeral container d with envFrom referencing secret.secretName="other" is not allowed');
+    await debug("mine");
+  });
+
   test("must be there; the default one of a new namespace is waited for", async () => {
     await expect(admission.pod({ serviceAccountName: "foo" })).rejects.toThrow(
       'pods "p" is forbidden: error looking up service account ns/foo: serviceaccount "foo" not found',
