@@ -1,4 +1,5 @@
 import { EvaluationError, Optional } from "@marcbachmann/cel-js";
+import { type CostBudget, CostLimitExceeded, costBudgets, OutOfBudget } from "../cel/cost.ts";
 import { type CompiledExpression, compileExpression } from "../cel/expression.ts";
 import type { FieldError } from "../errors.ts";
 import { deepEqual } from "../meta/equality.ts";
@@ -13,8 +14,14 @@ export interface RuleFindings {
   warn?: ((message: string) => void) | undefined;
 }
 
-/** Runs rules on a value; `old` is the value before, undefined where there is none that corresponds. */
+/** Runs rules on a value, within the budget of one object; `old` is the value before, undefined where there is none that corresponds. */
 export type RuleCheck = (value: unknown, old: unknown, path: string, findings: RuleFindings) => void;
+
+/** The findings of one object, and what its rules may still cost: less than nothing when no more are to run. */
+interface Findings extends RuleFindings {
+  budget: CostBudget;
+}
+type CheckAt = (value: unknown, old: unknown, path: string, findings: Findings) => void;
 
 /** A rule ready to run; an expression that does not compile is the Error that says why. */
 export interface CompiledRule {
@@ -84,10 +91,11 @@ function compiled(types: RuleTypes, type: RuleType, rule: ValidationRule): Compi
 /** The check of all rules at and below a schema; undefined where there are none: objects then cost nothing. */
 export function ruleCheckOf(root: JSONSchemaProps): RuleCheck | undefined {
   const rules = compileRules(root);
-  return rules.size > 0 ? checkAt(root, rules) : undefined;
+  const check = rules.size > 0 ? checkAt(root, rules) : undefined;
+  return check && ((value, old, path, findings) => check(value, old, path, { ...findings, budget: { left: costBudgets.request } }));
 }
 
-function checkAt(schema: JSONSchemaProps, all: ReadonlyMap<JSONSchemaProps, RuledSchema>): RuleCheck | undefined {
+function checkAt(schema: JSONSchemaProps, all: ReadonlyMap<JSONSchemaProps, RuledSchema>): CheckAt | undefined {
   const own = all.get(schema);
   const properties = Object.entries(schema.properties ?? {}).flatMap(([name, property]) => {
     const check = checkAt(property, all);
@@ -126,8 +134,10 @@ interface Place {
   path: string;
 }
 
-function runRule({ rule, usesOld, expression, message }: CompiledRule, type: RuleType, place: Place, findings: RuleFindings): void {
+function runRule({ rule, usesOld, expression, message }: CompiledRule, type: RuleType, place: Place, findings: Findings): void {
   const { value, old, path } = place;
+  const { budget } = findings;
+  if (budget.left < 0) return;
   if (expression instanceof Error || (usesOld && old === undefined && !rule.optionalOldSelf)) return;
   const before = old === undefined || old === null ? undefined : type.toCel(old);
   const variables = { self: type.toCel(value), oldSelf: rule.optionalOldSelf ? Optional.of(before) : before };
@@ -136,21 +146,53 @@ function runRule({ rule, usesOld, expression, message }: CompiledRule, type: Rul
     if (usesOld || old === undefined || !deepEqual(value, old)) findings.errors.push(error);
     else findings.warn?.(`${error.field}: ${error.message}`);
   };
+  const invalid = (why: string): FieldError => ({
+    reason: "FieldValueInvalid",
+    field: path || "<nil>",
+    message: `Invalid value: "${kindOf(value)}": ${why}`,
+  });
   try {
-    if (expression.evaluate(variables) !== true) refuse(failure(rule, messageOf(rule, message, variables), place));
+    if (expression.evaluate(variables, budget) === true) return;
   } catch (error) {
-    const why = `${evaluationText(error)} evaluating rule: ${rule.message || rule.rule.trim()}`;
-    refuse({ reason: "FieldValueInvalid", field: path || "<nil>", message: `Invalid value: "${kindOf(value)}": ${why}` });
+    if (error instanceof CostLimitExceeded) {
+      budget.left = -1;
+      findings.errors.push(invalid(costText(error, rule)));
+    } else refuse(invalid(`${evaluationText(error)} evaluating rule: ${rule.message || rule.rule.trim()}`));
+    return;
+  }
+  try {
+    refuse(failure(rule, messageOf(rule, message, variables, budget), place));
+  } catch (error) {
+    budget.left = -1;
+    refuse(invalid(messageCostText(error, rule)));
   }
 }
 
-function messageOf(rule: ValidationRule, expression: CompiledRule["message"], variables: Record<string, unknown>): string {
+function costText(error: CostLimitExceeded, { rule, message }: ValidationRule): string {
+  if (error instanceof OutOfBudget) return error.message;
+  return `'${error.message}': no further validation rules will be run due to call cost exceeds limit for rule: ${message || rule.trim()}`;
+}
+
+function messageCostText(error: unknown, { messageExpression }: ValidationRule): string {
+  if (error instanceof OutOfBudget) return error.message.replace("validation", "messageExpression evaluation");
+  const expression = JSON.stringify(messageExpression);
+  return `no further validation rules will be run due to call cost exceeds limit for messageExpression: ${expression}`;
+}
+
+/** Throws CostLimitExceeded when the message costs too much. */
+function messageOf(
+  rule: ValidationRule,
+  expression: CompiledRule["message"],
+  variables: Record<string, unknown>,
+  budget: CostBudget,
+): string {
   const byDefault = rule.message || `failed rule: ${rule.rule.trim()}`;
   if (!expression || expression instanceof Error) return byDefault;
   try {
-    const text = expression.evaluate(variables);
+    const text = expression.evaluate(variables, budget);
     return typeof text === "string" && text.trim() && !text.includes("\n") ? text : byDefault;
-  } catch {
+  } catch (error) {
+    if (error instanceof CostLimitExceeded) throw error;
     return byDefault;
   }
 }

@@ -1,5 +1,6 @@
 import type { Environment } from "@marcbachmann/cel-js";
 import { registerAuthorizer } from "./authorizer.ts";
+import { type CostBudget, OutOfBudget } from "./cost.ts";
 import { kubernetesEnvironment } from "./environment.ts";
 import { type CompiledExpression, compileExpression, evaluationText } from "./expression.ts";
 import { registerConstructions, registerJsonPatch } from "./patch-types.ts";
@@ -100,12 +101,17 @@ export interface Named {
   expression: Compiled;
 }
 
-/** The value of an expression. Throws an Error in the words of Kubernetes. */
-export function evaluate({ text, expression }: Omit<Named, "name">, variables: Readonly<Record<string, unknown>>): unknown {
+/** The value of an expression. Throws an Error in the words of Kubernetes; OutOfBudget says that none may follow. */
+export function evaluate(
+  { text, expression }: Omit<Named, "name">,
+  variables: Readonly<Record<string, unknown>>,
+  budget?: CostBudget,
+): unknown {
   if (expression instanceof Error) throw new Error(`compilation error: ${expression.message}`);
   try {
-    return expression.evaluate(variables);
+    return expression.evaluate(variables, budget);
   } catch (error) {
+    if (error instanceof OutOfBudget) throw error;
     throw new Error(`expression '${text}' resulted in error: ${evaluationText(error)}`);
   }
 }

@@ -1,5 +1,6 @@
 import { type Environment, Optional } from "@marcbachmann/cel-js";
 import type { Duration, UnsignedInt } from "@marcbachmann/cel-js/evaluator";
+import { CostLimitExceeded } from "./cost.ts";
 import { celEqual } from "./library/equality.ts";
 
 type Ordered = bigint | number | string | boolean | Date | Duration | UnsignedInt;
@@ -99,6 +100,7 @@ function quantified(entries: Iterable<[unknown, unknown]>, evaluate: Evaluate, d
     try {
       if (evaluate(key, value) === decisive) return decisive;
     } catch (error) {
+      if (error instanceof CostLimitExceeded) throw error;
       failure ??= error;
     }
   }

@@ -12,13 +12,17 @@ import {
   usesOf,
 } from "./compile-errors.ts";
 import { rewriteConstructions } from "./construction.ts";
+import { type CostBudget, limited, price } from "./cost.ts";
 import { mendHas } from "./macros.ts";
 import { setKey } from "../schema/struct.ts";
 
 /** A CEL expression, compiled. */
 export interface Expression {
-  /** The value for these variables, by their names. Throws an Error that says why there is none. */
-  evaluate(variables: Readonly<Record<string, unknown>>): unknown;
+  /**
+   * The value for these variables, by their names. Throws an Error that says why there is none: CostLimitExceeded when it would cost
+   * too much, OutOfBudget when it would cost more than `budget` has left.
+   */
+  evaluate(variables: Readonly<Record<string, unknown>>, budget?: CostBudget): unknown;
 }
 
 /** An expression with what its compiler knows of it. */
@@ -60,7 +64,8 @@ export function compileExpression(environment: Environment, text: string, option
   const run = runIn.parse(rewritten.text);
   mendHas(run.ast);
   mendPatterns(run.ast);
-  return { evaluate: (variables): unknown => run(variables), type, ast: parsed.ast };
+  price(run.ast);
+  return { evaluate: (variables, budget) => limited(() => run(variables), budget), type, ast: parsed.ast };
 }
 
 function resultText(type: string): string {

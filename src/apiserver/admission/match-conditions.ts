@@ -1,5 +1,6 @@
 import { evaluate, type Named } from "../../api/cel/admission.ts";
 import { type AuthorizationAnswer, type AuthorizationCheck, celAuthorizer } from "../../api/cel/authorizer.ts";
+import { costBudgets, OutOfBudget } from "../../api/cel/cost.ts";
 import { celValue } from "../../api/cel/expression.ts";
 import type { RequestAttributes } from "../../api/user.ts";
 import type { AdmissionRequest } from "./admission.ts";
@@ -52,10 +53,12 @@ export function lazily(makers: Readonly<Record<string, () => unknown>>): Record<
  */
 export function conditionsHold(conditions: readonly Named[], variables: Readonly<Record<string, unknown>>): boolean {
   const errors: string[] = [];
+  const budget = { left: costBudgets.matchConditions };
   for (const condition of conditions) {
     try {
-      if (evaluate(condition, variables) === false) return false;
+      if (evaluate(condition, variables, budget) === false) return false;
     } catch (error) {
+      if (error instanceof OutOfBudget) throw error;
       errors.push(error instanceof Error ? error.message : String(error));
     }
   }

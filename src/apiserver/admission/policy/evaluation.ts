@@ -1,5 +1,6 @@
 import type { PolicyExpressions } from "../../../api/admissionregistration/policy-expressions.ts";
 import { evaluate, type Named } from "../../../api/cel/admission.ts";
+import { type CostBudget, OutOfBudget } from "../../../api/cel/cost.ts";
 import { celValue, evaluationText } from "../../../api/cel/expression.ts";
 import type { KubeObject } from "../../../api/meta/object.ts";
 import type { Namespace } from "../../../api/types/core.v1.ts";
@@ -106,6 +107,7 @@ function composite({ name, expression }: Named, variables: Variables): unknown {
   try {
     return expression.evaluate(variables);
   } catch (error) {
+    if (error instanceof OutOfBudget) throw error;
     throw new Error(`${composited} fails to evaluate: ${evaluationText(error)}`);
   }
 }
@@ -116,9 +118,9 @@ export function matches({ matchConditions }: PolicyExpressions, variables: Varia
 }
 
 /** An expression's value, or the Error that says why there is none. */
-export function attempt(expression: Omit<Named, "name">, variables: Variables): { value: unknown } | Error {
+export function attempt(expression: Omit<Named, "name">, variables: Variables, budget: CostBudget): { value: unknown } | Error {
   try {
-    return { value: evaluate(expression, variables) };
+    return { value: evaluate(expression, variables, budget) };
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error));
   }

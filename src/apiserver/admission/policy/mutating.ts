@@ -1,5 +1,6 @@
 import { type MutatingExpressions, mutatingExpressions } from "../../../api/admissionregistration/policy-expressions.ts";
 import { evaluate } from "../../../api/cel/admission.ts";
+import { costBudgets } from "../../../api/cel/cost.ts";
 import { StatusError } from "../../../api/errors.ts";
 import type { KubeObject } from "../../../api/meta/object.ts";
 import type { MutatingAdmissionPolicySpec } from "../../../api/types/admissionregistration.v1.ts";
@@ -105,7 +106,7 @@ function apply(
     if (!sight.object || !match.to) continue;
     let next: KubeObject;
     try {
-      next = mutated(spec.patchType, evaluate({ text, expression }, variables), sight.object, match.to);
+      next = mutated(spec.patchType, evaluate({ text, expression }, variables, { left: costBudgets.request }), sight.object, match.to);
     } catch (error) {
       fail(textOf(error));
       continue;

@@ -1,4 +1,5 @@
 import { type ValidatingExpressions, validatingExpressions } from "../../../api/admissionregistration/policy-expressions.ts";
+import { costBudgets, OutOfBudget } from "../../../api/cel/cost.ts";
 import { StatusError } from "../../../api/errors.ts";
 import type { ValidatingAdmissionPolicySpec } from "../../../api/types/admissionregistration.v1.ts";
 import { ValidatingAdmissionPolicies, ValidatingAdmissionPolicyBindings } from "../../../api/types/resources.ts";
@@ -111,19 +112,28 @@ function evaluated({ spec }: ValidatingPolicy, expressions: ValidatingExpression
     if (!ignored) result.findings.push({ message: textOf(error), index: 0 });
     return result;
   }
+  const budget = { left: costBudgets.request };
   for (const [index, validation] of expressions.validations.entries()) {
     const { expression, message, spec: own } = validation;
-    const outcome = attempt({ text: own.expression, expression }, variables);
+    const outcome = attempt({ text: own.expression, expression }, variables, budget);
+    if (outcome instanceof OutOfBudget) return { ...result, findings: ignored ? [] : [{ message: outcome.message, index: 0 }] };
     if (outcome instanceof Error) {
       if (!ignored) result.findings.push({ message: outcome.message, index });
     } else if (outcome.value !== true) {
-      const composed = message && attempt({ text: own.messageExpression ?? "", expression: message }, variables);
+      const composed = message && attempt({ text: own.messageExpression ?? "", expression: message }, variables, budget);
+      if (composed instanceof OutOfBudget) {
+        if (!ignored) result.findings.push({ message: `failed messageExpression: ${composed.message}`, index });
+        continue;
+      }
       const text = (composed && !(composed instanceof Error) && usable(composed.value)) || own.message?.trim();
       result.findings.push({ message: text || `failed expression: ${own.expression.trim()}`, reason: own.reason ?? "Invalid", index });
     }
   }
+  const annotationBudget = { left: costBudgets.request };
   for (const annotation of expressions.auditAnnotations) {
-    const outcome = attempt(annotation, variables);
+    const outcome = attempt(annotation, variables, annotationBudget);
+    if (outcome instanceof OutOfBudget)
+      return { findings: ignored ? [] : [{ message: outcome.message, index: 0 }], published: [], errors: [] };
     if (outcome instanceof Error) {
       if (!ignored) result.errors.push(outcome.message);
     } else if (typeof outcome.value === "string" && outcome.value.trim())

@@ -116,4 +116,62 @@ describe("rules of custom resources", () => {
     expect(problems([], { ...bad, s: "changed" }, bad)).toEqual([]);
     expect(problems([], { ...bad, m: { k: -1 } }, bad)).toEqual(["spec.m[k]: Invalid value: -1: failed rule: self > 0"]);
   });
+
+  describe("cost no more than they may", () => {
+    const long = Array.from({ length: 2000 }, (_, i) => `x${i}`);
+    const cubic = "self.l.all(x, self.l.all(y, self.l.all(z, x + y != z)))";
+    const square = "self.l.slice(0, 300).all(x, self.l.slice(0, 300).all(y, x != y + 'z'))"; // Some 700,000.
+    const exceeded = (rule: string) =>
+      `spec: Invalid value: "object": 'operation cancelled: actual cost limit exceeded': no further validation rules will be run due to call cost exceeds limit for rule: ${rule}`;
+    const outOfBudget =
+      'spec: Invalid value: "object": validation failed due to running out of cost budget, no further validation rules will be run';
+
+    test.each([
+      cubic,
+      "!self.l.exists(x, self.l.exists(y, self.l.exists(z, x + y == z)))",
+      "self.l.all(x, self.l.all(y, self.l.all(z, true)))",
+      "self.l.all(i, x, self.l.all(j, y, self.l.all(k, z, i + j >= 0 || k < 0)))",
+      "self.l.map(x, self.l.map(y, self.l.filter(z, z == x + y))).size() > 0",
+      "self.l.transformList(i, x, self.l.transformList(j, y, 1)).size() > 0",
+      "self.l.all(x, x in self.l && x in self.l)",
+      "self.l.distinct().size() > 0",
+      "lists.range(1000000000).size() > 0",
+      "!('x' in self.l.map(x, self.l.join(x)))",
+    ])("%s", (rule) => {
+      expect(problems([{ rule }, { rule: "false" }], { l: long })).toEqual([exceeded(rule)]);
+    });
+
+    test("each by itself, when they are cheap", () => {
+      const rules = ["self.l.all(x, x.startsWith('x'))", "self.l.exists(x, x == 'x1999')", "self.l.map(x, x + 'y').size() == 2000"];
+      expect(
+        problems(
+          rules.map((rule) => ({ rule })),
+          { l: long },
+        ),
+      ).toEqual([]);
+    });
+
+    test("nothing that goes backwards gives cost back", () => {
+      const rule = "lists.range(-1000000000).size() == 0 && self.l.all(x, self.l.all(y, self.l.all(z, true)))";
+      expect(problems([{ rule }], { l: long })).toEqual([exceeded(rule)]);
+    });
+
+    test("all of an object together", () => {
+      const rules = Array.from({ length: 30 }, () => ({ rule: square }));
+      expect(problems(rules.slice(0, 5), { l: long })).toEqual([]);
+      expect(problems([...rules, { rule: "false" }], { l: long })).toEqual([outOfBudget]);
+      expect(problems(rules.slice(0, 5), { l: long })).toEqual([]); // The next object begins anew.
+    });
+
+    test("nor do messages", () => {
+      const messageExpression = `${cubic} ? 'a' : 'b'`;
+      expect(problems([{ rule: "false", messageExpression }, { rule: "false" }], { l: long })).toEqual([
+        `spec: Invalid value: "object": no further validation rules will be run due to call cost exceeds limit for messageExpression: ${JSON.stringify(messageExpression)}`,
+      ]);
+    });
+
+    test("what stays as it was does not hide it", () => {
+      expect(problems([{ rule: cubic }], { l: long }, { l: long })).toEqual([exceeded(cubic)]);
+    });
+  });
 });

@@ -174,6 +174,59 @@ describe("a validating policy", () => {
     expect(await create(object)).toMatchObject({ code: 201 });
   });
 
+  describe("costs no more than it may", () => {
+    const keys = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`k${i}`, "v"]));
+    const cubic = "object.data.all(a, object.data.all(b, object.data.all(c, a + b != c)))";
+    const square = "object.data.all(a, object.data.all(b, a != b + 'z'))"; // Some 600,000.
+    const limit = "operation cancelled: actual cost limit exceeded";
+    const budget = "validation failed due to running out of cost budget, no further validation rules will be run";
+    const many = (expression: string) => Array.from({ length: 20 }, () => ({ expression }));
+    const conditions = (expression: string) => Array.from({ length: 6 }, (_, i) => ({ name: `c${i}`, expression }));
+
+    test.each<[string, object, string]>([
+      ["an expression", validation(cubic), `expression '${cubic}' resulted in error: ${limit}`],
+      ["all expressions", { validations: [{ expression: "false" }, ...many(square)] }, budget],
+      ["a message", validation("false", { messageExpression: `${cubic} ? 'a' : 'b'` }), "failed expression: false"],
+      [
+        "messages",
+        { validations: [...many(square).slice(0, 13), { expression: "false", messageExpression: `${square} ? 'a' : 'b'` }] },
+        `failed messageExpression: ${budget}`,
+      ],
+      [
+        "a variable",
+        { variables: [{ name: "v", expression: cubic }], ...validation("variables.v") },
+        `expression 'variables.v' resulted in error: composited variable "v" fails to evaluate: ${limit}`,
+      ],
+      [
+        "variables",
+        {
+          variables: Array.from({ length: 20 }, (_, i) => ({ name: `v${i}`, expression: square })),
+          validations: Array.from({ length: 20 }, (_, i) => ({ expression: `variables.v${i}` })),
+        },
+        budget,
+      ],
+      ["match conditions", { ...validation("true"), matchConditions: conditions(square) }, budget],
+    ])("%s", async (_, spec, message) => {
+      await bound("validating", spec);
+      expect(await create(map(keys))).toMatchObject({ code: 422, body: { message: expect.stringContaining(`${byPolicy} ${message}`) } });
+    });
+
+    test.each<[string, object]>([
+      ["an expression", validation(cubic)],
+      ["all expressions", { validations: [{ expression: "false" }, ...many(square)] }],
+      ["match conditions", { ...validation("false"), matchConditions: conditions(square) }],
+    ])("%s lets the request pass where failures are ignored", async (_, spec) => {
+      await bound("validating", { ...spec, failurePolicy: "Ignore" });
+      expect(await create(map(keys))).toMatchObject({ code: 201 });
+    });
+
+    test("a mutation", async () => {
+      const expression = `${cubic} ? Object{} : Object{}`;
+      await bound("mutating", { mutations: [{ patchType: "ApplyConfiguration", applyConfiguration: { expression } }] });
+      expect((await create(map(keys))).body.message).toContain(limit);
+    });
+  });
+
   test("gives a reason of its own with the code that belongs to it", async () => {
     await bound("validating", validation("false", { reason: "RequestEntityTooLarge" }));
     expect(await create(map())).toMatchObject({ code: 413, body: { reason: "RequestEntityTooLarge" } });
