@@ -138,10 +138,14 @@ export class SqliteFile {
     return true;
   }
 
-  /** Makes the write-ahead log's file that long, with zeros, where it is shorter. */
+  /**
+   * Makes the write-ahead log's file that long, with zeros, where it is shorter: page by page, for what is written at once the kernel may
+   * keep as one folio, and counts as written whole whenever a part of it is.
+   */
   extendWal(bytes: number): void {
-    const { size } = fstatSync(this.walDescriptor);
-    if (size < bytes) writeSync(this.walDescriptor, Buffer.alloc(bytes - size), 0, bytes - size, size);
+    const zeros = Buffer.alloc(4096);
+    for (let { size } = fstatSync(this.walDescriptor); size < bytes; size += zeros.length)
+      writeSync(this.walDescriptor, zeros, 0, Math.min(zeros.length, bytes - size), size);
   }
 
   /** Deletes some of what need not be kept of the past, in the same way; says whether there may be more. */
