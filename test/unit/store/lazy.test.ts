@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
@@ -184,6 +184,16 @@ describe("what the disk is asked for", () => {
     const parsed = parse.mock.calls.length;
     parse.mockRestore();
     expect([texts.length, events.length, parsed]).toEqual([202, 101, 0]);
+    await store.close();
+  });
+
+  test.runIf(process.platform === "linux")("the kernel counts some pages a durable write, not a megabyte", async () => {
+    const written = async (): Promise<number> => Number(/^write_bytes: (\d+)/m.exec(await readFile("/proc/self/io", "utf8"))?.[1]);
+    const store = await open(new FakeClock());
+    await put(store, config("first"));
+    const before = await written();
+    for (let n = 0; n < 50; n++) await put(store, config(`c-${n}`));
+    expect(((await written()) - before) / 50).toBeLessThan(60_000);
     await store.close();
   });
 
