@@ -90,6 +90,8 @@ export interface WebhookConversion {
   prepare(stored: readonly StoredObject[]): Promise<void> | undefined;
   /** The object in the version that is stored. */
   toStorage(object: KubeObject): Promise<KubeObject>;
+  /** The object in another version of its group ("example.com/v2"): a new one. Rejects with StatusErrors. */
+  convert(object: Readonly<KubeObject>, apiVersion: string): Promise<KubeObject>;
 }
 
 /** Everything the verbs need to know of one version of one resource; made once, when the resource begins to be served. */

@@ -4,14 +4,15 @@ import { copyOf, untyped } from "../plain-data.ts";
 import type { AdmissionRequest } from "./admission.ts";
 import { converted, type Match } from "./matching.ts";
 
-/** Makes what was changed, in the version that was shown, the request's object: pruned and with defaults. Returns whether it is another now. */
-export function changeObject(request: AdmissionRequest, { from, to }: Match, changed: KubeObject): boolean {
+/** Makes what was changed, in the version that was shown, the request's object: pruned and with defaults. Gives whether it is another now. */
+export async function changeObject(request: AdmissionRequest, { from, to }: Match, changed: KubeObject): Promise<boolean> {
   const subresource = from?.subresources.get(request.subresource);
   let next = changed;
   if (from && to && request.operation !== "CONNECT" && subresource?.shape !== "call") {
     // A Scale is only a window on the object: what it says of replicas is what can be changed through it.
     if (subresource && subresource.kind !== from.info.kind) return false;
-    next = untyped(from.schema.prune(converted(changed, to, from)).value);
+    if (from !== to) to.schema.applyDefaults(changed);
+    next = untyped(from.schema.prune(await converted(changed, to, from)).value);
     from.schema.applyDefaults(next);
     from.rules.default?.(next);
   }

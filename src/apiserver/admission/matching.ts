@@ -104,8 +104,9 @@ function objectMatches(objects: Selector, { object, old, operation }: AdmissionR
   return [object, old].some((one) => one !== undefined && objects.matches(one.metadata?.labels));
 }
 
-/** The object as the other handler's version shows it: a copy that may be changed. */
-export function converted(object: Readonly<KubeObject>, from: ResourceHandler, to: ResourceHandler): KubeObject {
+/** The object as the other handler's version shows it: a copy that may be changed. Rejects with what its conversion webhook does not do. */
+export async function converted(object: Readonly<KubeObject>, from: ResourceHandler, to: ResourceHandler): Promise<KubeObject> {
+  if (from !== to && from.conversion) return from.conversion.convert(object, to.info.groupVersion);
   const copy = copyOf<KubeObject>(object);
   if (from === to) return copy;
   const inStorage = from.toStorage(copy);

@@ -124,6 +124,8 @@ function viewer(
   };
   const view = (stored: StoredObject): View => views.get(stored) ?? show(stored);
   if (!convert) return { view };
+  const convertOne = async (object: Readonly<KubeObject>, to: string): Promise<KubeObject> =>
+    (await convert([object], to))[0] ?? copyOf<KubeObject>(object);
   const pending = new WeakMap<StoredObject, Promise<void>>();
   return {
     view,
@@ -143,7 +145,8 @@ function viewer(
         for (const one of fresh) pending.set(one, converting);
         return Promise.all(others.map((one) => pending.get(one))).then(() => {});
       },
-      toStorage: async (object) => (apiVersion === storedVersion ? object : ((await convert([object], storedVersion))[0] ?? object)),
+      toStorage: async (object) => (apiVersion === storedVersion ? object : convertOne(object, storedVersion)),
+      convert: convertOne,
     },
   };
 }

@@ -4,7 +4,7 @@ import { createServer, get, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { createInterface } from "node:readline";
 import { json } from "node:stream/consumers";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { KubeObject } from "../../../src/api/meta/object.ts";
 import { issueLeaf, newKey } from "../../../src/pki/issue.ts";
 import { type Answer, type RunningServer, startServer } from "./running-server.ts";
@@ -25,6 +25,20 @@ let failure: string | undefined;
 
 const definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const base = "/apis/conv.example.com";
+
+interface AdmissionReview {
+  request: { uid: string; resource: object; requestResource: object; object: Host | null; oldObject: Host | null };
+}
+
+/** What admission webhooks were sent, and what they answer to it. */
+let reviews: AdmissionReview["request"][] = [];
+let patch: object[] | undefined;
+
+function admitted({ request, ...review }: AdmissionReview): object {
+  reviews.push(request);
+  const patched = patch && { patchType: "JSONPatch", patch: Buffer.from(JSON.stringify(patch)).toString("base64") };
+  return { ...review, response: { uid: request.uid, allowed: true, ...patched } };
+}
 
 /** v1 has hostPort, v2 has host and port. */
 function convert(object: Host, apiVersion: string): Host {
@@ -50,12 +64,13 @@ beforeAll(async () => {
     validity,
   );
   webhook = createServer({ key, cert }, async (request, response) => {
+    if (request.url?.startsWith("/admit")) return response.end(JSON.stringify(admitted((await json(request)) as AdmissionReview)));
     const review = (await json(request)) as { request: { uid: string; desiredAPIVersion: string; objects: Host[] } };
     const { uid, desiredAPIVersion, objects } = review.request;
     calls.push(objects.length);
     const result = failure === undefined ? { status: "Success" } : { status: "Failure", message: failure };
     const convertedObjects = objects.map((object) => convert(object, desiredAPIVersion));
-    response.end(
+    return response.end(
       JSON.stringify({ apiVersion: "apiextensions.k8s.io/v1", kind: "ConversionReview", response: { uid, result, convertedObjects } }),
     );
   });
@@ -82,10 +97,7 @@ function definition(stored: string): object {
     schema: { openAPIV3Schema: { type: "object", properties: Object.fromEntries(fields.map((field) => [field, { type: "string" }])) } },
     selectableFields: fields.map((field) => ({ jsonPath: `.${field}` })),
   });
-  const clientConfig = {
-    url: `https://127.0.0.1:${(webhook.address() as AddressInfo).port}/convert`,
-    caBundle: Buffer.from(running.authority.certificate).toString("base64"),
-  };
+  const clientConfig = clientConfigOf("convert");
   return {
     apiVersion: "apiextensions.k8s.io/v1",
     kind: "CustomResourceDefinition",
@@ -99,6 +111,11 @@ function definition(stored: string): object {
     },
   };
 }
+
+const clientConfigOf = (path: string): object => ({
+  url: `https://127.0.0.1:${(webhook.address() as AddressInfo).port}/${path}`,
+  caBundle: Buffer.from(running.authority.certificate).toString("base64"),
+});
 
 const host = (name: string, more: object): object => ({ apiVersion: "conv.example.com/v1", kind: "Host", metadata: { name }, ...more });
 const create = (name: string): Promise<Answer> => running.request("POST", `${base}/v1/hosts`, host(name, { hostPort: `${name}:80` }));
@@ -191,6 +208,92 @@ test("of the metadata only labels and annotations can be converted", async () =>
   const { body } = await running.request("GET", `${base}/v1/hosts/four`);
   expect(body.metadata).toMatchObject({ labels: { by: "webhook" } });
   expect(body.metadata).not.toHaveProperty("finalizers");
+});
+
+describe("admission that names v1 of a resource", () => {
+  const registration = "/apis/admissionregistration.k8s.io/v1";
+  const rules = [{ operations: ["*"], apiGroups: ["conv.example.com"], apiVersions: ["v1"], resources: ["hosts"] }];
+  const v2 = { apiVersion: "conv.example.com/v2", host: "five", port: "80" };
+  const merge = { "content-type": "application/merge-patch+json" };
+
+  async function register(plural: string, object: object): Promise<void> {
+    expect(await running.request("POST", `${registration}/${plural}`, { metadata: { name: "v1" }, ...object })).toMatchObject({
+      code: 201,
+    });
+  }
+  async function registerWebhook(kind: "mutating" | "validating"): Promise<void> {
+    const more = { rules, sideEffects: "None", admissionReviewVersions: ["v1"], clientConfig: clientConfigOf("admit") };
+    await register(`${kind}webhookconfigurations`, { webhooks: [{ name: "a.example.com", ...more }] });
+  }
+  async function registerPolicy(kind: "mutating" | "validating", spec: object): Promise<void> {
+    await register(`${kind}admissionpolicies`, { spec: { matchConstraints: { resourceRules: rules }, ...spec } });
+    const actions = kind === "validating" ? { validationActions: ["Deny"] } : {};
+    await register(`${kind}admissionpolicybindings`, { spec: { policyName: "v1", ...actions } });
+  }
+  afterEach(async () => {
+    reviews = [];
+    patch = undefined;
+    for (const kind of ["mutating", "validating"])
+      for (const plural of ["webhookconfigurations", "admissionpolicies", "admissionpolicybindings"])
+        await running.request("DELETE", `${registration}/${kind}${plural}`);
+    failure = undefined;
+    await running.request("DELETE", `${base}/v2/hosts/five`);
+  });
+
+  test("a validating webhook is shown v1 of what is written as v2", async () => {
+    await registerWebhook("validating");
+    await running.request("POST", `${base}/v2/hosts`, host("five", v2));
+    await running.request("PATCH", `${base}/v2/hosts/five`, { port: "81" }, merge);
+    const resource = { resource: { version: "v1" }, requestResource: { version: "v2" } };
+    expect(reviews).toMatchObject([
+      { ...resource, object: { apiVersion: "conv.example.com/v1", hostPort: "five:80" }, oldObject: null },
+      { ...resource, object: { hostPort: "five:81" }, oldObject: { hostPort: "five:80" } },
+    ]);
+  });
+
+  test("a mutating webhook's change is converted back", async () => {
+    await registerWebhook("mutating");
+    patch = [{ op: "replace", path: "/hostPort", value: "elsewhere:90" }];
+    const { code, body } = await running.request("POST", `${base}/v2/hosts`, host("five", v2));
+    expect({ code, body }).toMatchObject({ code: 201, body: { apiVersion: "conv.example.com/v2", host: "elsewhere", port: "90" } });
+    expect(body).not.toHaveProperty("hostPort");
+  });
+
+  test("a request fails whose object cannot be converted", async () => {
+    await registerWebhook("validating");
+    failure = "cannot";
+    const message = "Internal error occurred: conversion webhook for conv.example.com/v2, Kind=Host failed: cannot";
+    expect(await running.request("POST", `${base}/v2/hosts`, host("five", v2))).toMatchObject({ code: 500, body: { message } });
+  });
+
+  test("a validating policy sees v1", async () => {
+    await registerPolicy("validating", { validations: [{ expression: "object.hostPort != 'five:80'", message: "no" }] });
+    const { body } = await running.request("POST", `${base}/v2/hosts`, host("five", v2));
+    expect(body.message).toMatch(/^hosts.* is forbidden: ValidatingAdmissionPolicy 'v1' with binding 'v1' denied request: no$/);
+    expect((await running.request("POST", `${base}/v2/hosts`, host("five", { ...v2, port: "81" }))).code).toBe(201);
+  });
+
+  test.each([
+    ["Fail", 422],
+    ["Ignore", 201],
+  ])("an object that cannot be converted is a policy's failure: %s", async (failurePolicy, code) => {
+    await registerPolicy("validating", { failurePolicy, validations: [{ expression: "true" }] });
+    failure = "cannot";
+    const answer = await running.request("POST", `${base}/v2/hosts`, host("five", v2));
+    expect(answer.code).toBe(code);
+    if (code === 422)
+      expect(answer.body.message).toMatch(/denied request: failed to convert object version: conversion webhook .* cannot$/);
+  });
+
+  test("a mutating policy's change is converted back", async () => {
+    const expression = "Object{hostPort: object.hostPort + '0'}";
+    await registerPolicy("mutating", {
+      reinvocationPolicy: "Never",
+      mutations: [{ patchType: "ApplyConfiguration", applyConfiguration: { expression } }],
+    });
+    const { body } = await running.request("POST", `${base}/v2/hosts`, host("five", v2));
+    expect(body).toMatchObject({ apiVersion: "conv.example.com/v2", host: "five", port: "800" });
+  });
 });
 
 test("a definition goes with its objects, though nobody converts them any more", async () => {

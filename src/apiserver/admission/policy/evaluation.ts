@@ -10,7 +10,7 @@ import type { Objects } from "../../objects.ts";
 import type { AdmissionRequest } from "../admission.ts";
 import { type Cluster, type Match, matchOf } from "../matching.ts";
 import { type Authorize, celVariables, conditionsHold, lazily } from "../match-conditions.ts";
-import { reviewRequest, type Sight, sightOf } from "../webhooks/review.ts";
+import { reviewRequest, type Sight } from "../webhooks/review.ts";
 import { paramHandler, paramsOf } from "./params.ts";
 import type { Binding, Policy } from "./policies.ts";
 
@@ -76,7 +76,7 @@ export function requestVariables(
   request: AdmissionRequest,
   match: Match,
   { objects, authorize }: PolicyAdmissionOptions,
-  sight: Sight = sightOf(request, match),
+  sight: Sight,
 ): Variables {
   const { resource, namespace } = request;
   const hasNamespace = namespace && !(resource.group === "" && resource.plural === "namespaces");

@@ -37,9 +37,9 @@ export function mutatingPolicies(options: PolicyAdmissionOptions): { plugin: Adm
     plugin: {
       name: "MutatingAdmissionPolicy",
       admit(request) {
-        if (request.operation === "DELETE" || request.operation === "CONNECT") return;
+        if (request.operation === "DELETE" || request.operation === "CONNECT") return undefined;
         const about = policies.about(request, options.registry);
-        if (about.length > 0 && !isExempt(request)) admit(about, request, reinvocation, options);
+        return about.length > 0 && !isExempt(request) ? admit(about, request, reinvocation, options) : undefined;
       },
     },
     close: () => policies.close(),
@@ -47,12 +47,12 @@ export function mutatingPolicies(options: PolicyAdmissionOptions): { plugin: Adm
 }
 
 /** One after the other: each sees what those before it have made of the object. What fails is remembered, and refuses in the end. */
-function admit(
+async function admit(
   policies: readonly MutatingPolicy[],
   request: AdmissionRequest,
   reinvocation: Reinvocation,
   options: PolicyAdmissionOptions,
-): void {
+): Promise<void> {
   const cluster = { objects: options.objects, registry: options.registry() };
   const failures: string[] = [];
   let reason: string | undefined;
@@ -68,7 +68,7 @@ function admit(
   for (const invocation of invocations) {
     const { policy, binding } = invocation;
     try {
-      apply(invocation, request, reinvocation, options, (message) => fail(message, policy, binding, "Invalid"));
+      await apply(invocation, request, reinvocation, options, (message) => fail(message, policy, binding, "Invalid"));
     } catch (error) {
       if (error instanceof StatusError) throw error;
       fail(textOf(error), policy, binding, "Invalid");
@@ -87,15 +87,17 @@ function admit(
 }
 
 /** Evaluates one policy's mutations, in their order. */
-function apply(
+async function apply(
   { policy, binding, match, params }: Invocation<MutatingPolicy>,
   request: AdmissionRequest,
   reinvocation: Reinvocation,
   options: PolicyAdmissionOptions,
   fail: (message: string) => void,
-): void {
+): Promise<void> {
   const expressions = policy.expressions();
-  let sight = sightOf(request, match);
+  let sight = await sightOf(request, match).catch((error: unknown) => {
+    throw new Error(textOf(error)); // The policy's failure, not the answer.
+  });
   let variables = withPolicy(requestVariables(request, match, options, sight), params, expressions);
   if (!matches(expressions, variables)) return;
   const of = params ? `${params.metadata.namespace ?? ""}/${params.metadata.name}` : "";
@@ -111,9 +113,9 @@ function apply(
       fail(textOf(error));
       continue;
     }
-    if (next === sight.object || !changeObject(request, match, next)) continue;
+    if (next === sight.object || !(await changeObject(request, match, next))) continue;
     changed = true;
-    sight = sightOf(request, match);
+    sight = await sightOf(request, match);
     variables = withPolicy(requestVariables(request, match, options, sight), params, expressions);
   }
   reinvocation.called(request, mutator, changed);

@@ -6,6 +6,7 @@ import { ValidatingAdmissionPolicies, ValidatingAdmissionPolicyBindings } from "
 import type { AdmissionPlugin, AdmissionRequest } from "../admission.ts";
 import { isExempt, type Match } from "../matching.ts";
 import { refuse } from "../request.ts";
+import { sightOf } from "../webhooks/review.ts";
 import {
   attempt,
   invocationsOf,
@@ -48,14 +49,14 @@ export function validatingPolicies(options: PolicyAdmissionOptions): { plugin: A
       name: "ValidatingAdmissionPolicy",
       validate(request) {
         const about = policies.about(request, options.registry);
-        if (about.length > 0 && !isExempt(request)) validate(about, request, options);
+        return about.length > 0 && !isExempt(request) ? validate(about, request, options) : undefined;
       },
     },
     close: () => policies.close(),
   };
 }
 
-function validate(policies: readonly ValidatingPolicy[], request: AdmissionRequest, options: PolicyAdmissionOptions): void {
+async function validate(policies: readonly ValidatingPolicy[], request: AdmissionRequest, options: PolicyAdmissionOptions): Promise<void> {
   const denials: Denial[] = [];
   const cluster = { objects: options.objects, registry: options.registry() };
   const annotations = new Map<string, Set<string>>();
@@ -65,7 +66,14 @@ function validate(policies: readonly ValidatingPolicy[], request: AdmissionReque
   };
   for (const { policy, binding, match, params } of invocationsOf(policies, request, cluster, misconfigured)) {
     let base = seen.get(match.to);
-    if (!base) seen.set(match.to, (base = requestVariables(request, match, options)));
+    if (!base) {
+      const sight = await sightOf(request, match).catch(textOf);
+      if (typeof sight === "string") {
+        misconfigured(`failed to convert object version: ${sight}`, policy, binding);
+        continue;
+      }
+      seen.set(match.to, (base = requestVariables(request, match, options, sight)));
+    }
     const expressions = policy.expressions();
     const variables = withPolicy(base, params, expressions);
     const { findings, published, errors } = evaluated(policy, expressions, variables);

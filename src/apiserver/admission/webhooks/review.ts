@@ -55,15 +55,16 @@ export interface Sight {
 
 const optionKinds = { CREATE: "CreateOptions", UPDATE: "UpdateOptions", DELETE: "DeleteOptions" } as const;
 
-/** What the webhook is shown of the objects: its version; of a subresource with a kind of its own, that (Scale). */
-export function sightOf(request: AdmissionRequest, { from, to }: Match): Sight {
-  const shown = (object: KubeObject | undefined): KubeObject | undefined => {
+/** What the webhook is shown of the objects: its version; of a subresource with a kind of its own, that (Scale). Rejects as `converted` does. */
+export async function sightOf(request: AdmissionRequest, { from, to }: Match): Promise<Sight> {
+  const shown = (object: KubeObject | undefined): KubeObject | undefined | Promise<KubeObject> => {
     if (!object || !from || !to || request.operation === "CONNECT") return object;
     const subresource = from.subresources.get(request.subresource);
     if (subresource?.shape === "object" && subresource.kind !== from.info.kind) return subresource.show(object);
     return subresource?.shape === "call" || from === to ? object : converted(object, from, to);
   };
-  return { object: shown(request.object), old: shown(request.old) };
+  const [object, old] = await Promise.all([shown(request.object), shown(request.old)]);
+  return { object, old };
 }
 
 /** The request that is sent, in which `sight` is what the webhook sees. */

@@ -70,7 +70,7 @@ async function admit(caller: Caller, reinvocation: Reinvocation, webhooks: reado
     const invocation = caller.invocation(webhook, request, `mutation.${label}`);
     if (!invocation || !reinvocation.mayCall(request, webhook)) continue;
     const answer = await caller.call(invocation, request);
-    const changed = answer?.patch !== undefined && mutate(request, invocation, answer.sight, answer.patch);
+    const changed = answer?.patch !== undefined && (await mutate(request, invocation, answer.sight, answer.patch));
     reinvocation.called(request, webhook, changed);
     if (answer && request.annotate) annotateMutation(request.annotate, label, webhook, { changed, patch: answer.patch });
   }
@@ -100,8 +100,8 @@ async function validate(caller: Caller, webhooks: readonly Webhook[], request: A
   for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
 }
 
-/** Applies the patch to what the webhook saw, and makes the request's object of it: pruned and with defaults. Returns whether it changed. */
-function mutate(request: AdmissionRequest, invocation: Invocation, { object }: Sight, patch: unknown): boolean {
+/** Applies the patch to what the webhook saw, and makes the request's object of it: pruned and with defaults. Gives whether it changed. */
+async function mutate(request: AdmissionRequest, invocation: Invocation, { object }: Sight, patch: unknown): Promise<boolean> {
   if (!object || !request.object)
     throw internalError(
       `admission webhook ${JSON.stringify(invocation.webhook.spec.name)} attempted to modify the object, which is not supported for this operation`,
@@ -136,7 +136,9 @@ class Caller {
   /** The answer of a webhook that allows; undefined when it was not asked, or could not be and need not. Throws its refusal. */
   async call(invocation: Invocation, request: AdmissionRequest): Promise<(ReviewResponse & { sight: Sight }) | undefined> {
     const { spec } = invocation.webhook;
-    const sight = sightOf(request, invocation);
+    const sight = await sightOf(request, invocation).catch((error: unknown) => {
+      throw internalError(error instanceof Error ? error.message : String(error));
+    });
     const review = reviewRequest(request, invocation, sight);
     if (!this.matches(invocation.webhook, request, review)) return undefined;
     if (request.dryRun && spec.sideEffects !== "None" && spec.sideEffects !== "NoneOnDryRun")

@@ -4,7 +4,7 @@ import { validatingPolicies } from "../../../../../src/apiserver/admission/polic
 import { Registry } from "../../../../../src/apiserver/registry.ts";
 import { MemoryObjects } from "../../memory-objects.ts";
 
-test("a policy leaves annotations for the audit log", () => {
+test("a policy leaves annotations for the audit log", async () => {
   const objects = new MemoryObjects();
   const registry = new Registry();
   const resourceRules = [{ apiGroups: [""], apiVersions: ["v1"], operations: ["CREATE"], resources: ["configmaps"] }];
@@ -22,7 +22,7 @@ test("a policy leaves annotations for the audit log", () => {
   objects.put(ValidatingAdmissionPolicyBindings, { metadata: { name: "b" }, spec: { policyName: "p", validationActions: ["Audit"] } });
   const { plugin } = validatingPolicies({ objects, registry: () => registry, authorize: () => ({ allowed: false, reason: "" }) });
   const annotations: Record<string, string> = {};
-  plugin.validate?.({
+  await plugin.validate?.({
     operation: "CREATE",
     resource: ConfigMaps,
     subresource: "",
