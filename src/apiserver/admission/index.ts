@@ -14,6 +14,7 @@ import { inOrder } from "./plugins.ts";
 import { persistentVolumeClaimResize } from "./persistent-volume-claim-resize.ts";
 import { podSecurity } from "./pod-security.ts";
 import type { PodSecuritySettings } from "./pod-security-policy.ts";
+import { podTopologyLabels } from "./pod-topology-labels.ts";
 import { priority } from "./priority.ts";
 import { resourceQuota } from "./resource-quota.ts";
 import { runtimeClass } from "./runtime-class.ts";
@@ -62,6 +63,7 @@ export function createAdmission(options: AdmissionOptions): AdmissionPlugin[] {
     persistentVolumeClaimResize(objects),
     runtimeClass(objects),
     defaultIngressClass(objects),
+    podTopologyLabels(objects),
     ...certificateAdmission(options.isAllowed),
     ...(options.more ?? []),
     resourceQuota(options),

@@ -7,6 +7,7 @@ import { typed, untyped } from "../plain-data.ts";
 import { type CallSubresource, type Reply, type ResourceHandler, viewOf } from "../resource-handler.ts";
 import { changeObject } from "../verbs/change.ts";
 import { timestamp, type VerbContext } from "../verbs/context.ts";
+import { createSubresource } from "./call-subresource.ts";
 
 /** pods/NAME/binding: gives a pod its node. What the scheduler does in the end. */
 export function bindingSubresource(context: VerbContext): CallSubresource {
@@ -25,8 +26,8 @@ export function bindingSubresource(context: VerbContext): CallSubresource {
 
 /** POST bindings: the same, with the pod's name in the body. */
 export function bindPod(context: VerbContext, pods: () => ResourceHandler, call: Call, sent: KubeObject): Promise<Reply> {
-  const name = sent.metadata?.name ?? "";
-  return bind(context, { ...call, handler: pods(), name, subresource: "binding" }, typed<Binding>(sent));
+  const bound = { ...call, handler: pods(), name: sent.metadata?.name ?? "", subresource: "binding" };
+  return createSubresource(context, bound, bindingSubresource(context), sent);
 }
 
 async function bind(context: VerbContext, call: Call, binding: Binding): Promise<Reply> {
@@ -51,6 +52,7 @@ async function bind(context: VerbContext, call: Call, binding: Binding): Promise
     },
     owner: "nobody",
     isComplete: true,
+    isAdmitted: true,
     finish: () => {},
     validate: () => [],
   });

@@ -30,6 +30,8 @@ export interface Change {
   owner?: "nobody";
   /** What `next` gives is not the main resource's to complete and to warn of: it has its defaults, and shares with the old object what it leaves as it was. */
   isComplete?: boolean;
+  /** Admission has seen what was sent to make this change, and does not see the change itself. */
+  isAdmitted?: boolean;
   /** The main resource changes: addresses and ports may have to be given. */
   allocates?: boolean;
 }
@@ -65,8 +67,8 @@ async function attemptChange(
   const shown = viewWhenReady(handler, current);
   const { object: old, managed: before } = shown instanceof Promise ? await shown : shown;
   const { object, managed } = nextState(context, call, change, { old, managed: before });
-  const request = admissionRequest(call, "UPDATE", { object, old }, reservations);
-  const admitted = context.admission.admit(request);
+  const request = change.isAdmitted ? undefined : admissionRequest(call, "UPDATE", { object, old }, reservations);
+  const admitted = request && context.admission.admit(request);
   if (admitted) await admitted;
   if (!change.isComplete) complete(handler, object, "stored");
   change.finish(object, old);
@@ -76,7 +78,7 @@ async function attemptChange(
     ...change.validate(object, old),
   ]);
   if (!change.isComplete) showWarnings(call, object, old);
-  const validated = context.admission.validate(request);
+  const validated = request && context.admission.validate(request);
   if (validated) await validated;
   // What is still on its way to the disk must not be acknowledged as it is: it is written once more instead.
   // When somebody wrote what was there already is not worth a write either. What is encrypted with an old key is.

@@ -1,11 +1,11 @@
 import { methodNotAllowed, unknownResource } from "../../api/errors.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
-import { Reservations } from "../admission-chain.ts";
 import type { Call, DeleteOptions, ListOptions, WatchOptions } from "../call.ts";
 import type { ObjectSchema, Reply, Subresource, View } from "../resource-handler.ts";
+import { createSubresource } from "../subresources/call-subresource.ts";
 import { getSubresource, patchSubresource, updateSubresource } from "../subresources/object-subresource.ts";
 import { prepareWatch, type Watch } from "../watch/watch.ts";
-import { admissionRequest, type VerbContext } from "./context.ts";
+import type { VerbContext } from "./context.ts";
 import { createObject } from "./create.ts";
 import { deleteObject } from "./delete.ts";
 import { deleteCollection } from "./delete-collection.ts";
@@ -54,23 +54,12 @@ export class Verbs {
 
   create(call: Call, sent: KubeObject): Promise<Reply> {
     const subresource = subresourceOf(call);
-    if (subresource) return this.createSubresource(call, subresource, sent);
+    if (subresource) {
+      if (subresource.shape !== "call") throw methodNotAllowed();
+      return createSubresource(this.context, call, subresource, sent);
+    }
     needVerb(call, "create");
     return createObject(this.context, call, sent);
-  }
-
-  private async createSubresource(call: Call, subresource: Subresource, sent: KubeObject): Promise<Reply> {
-    if (subresource.shape !== "call") throw methodNotAllowed();
-    const reservations = new Reservations();
-    try {
-      const request = admissionRequest(call, "CREATE", { object: sent, old: undefined }, reservations);
-      await this.context.admission.admit(request);
-      await this.context.admission.validate(request);
-      return await subresource.create(call, sent);
-    } catch (error) {
-      reservations.release();
-      throw error;
-    }
   }
 
   update(call: Call, sent: KubeObject): Promise<Reply> {

@@ -44,6 +44,20 @@ describe("binding", () => {
     expect((await request("POST", "/api/v1/namespaces/default/bindings", { metadata: { name: "old" }, target })).code).toBe(201);
     expect((await request("GET", `${pods}/old`)).body.spec.nodeName).toBe("n1");
   });
+
+  test("brings the node's zone to the pod, with the labels that the Binding carries", async () => {
+    const labels = { "topology.kubernetes.io/zone": "z", "kubernetes.io/os": "linux" };
+    await request("POST", "/api/v1/nodes", { metadata: { name: "zoned", labels } });
+    for (const [name, path] of [
+      ["zone", `${pods}/zone/binding`],
+      ["zone-old", "/api/v1/namespaces/default/bindings"],
+    ] as const) {
+      await request("POST", pods, { metadata: { name, labels: { app: "a" } }, spec: { containers: [{ name: "c", image: "i" }] } });
+      await request("POST", path, { metadata: { name, labels: { b: "c" } }, target: { ...target, name: "zoned" } });
+      const { body } = await request("GET", `${pods}/${name}`);
+      expect(body.metadata.labels).toEqual({ app: "a", b: "c", "topology.kubernetes.io/zone": "z" });
+    }
+  });
 });
 
 describe("eviction", () => {
