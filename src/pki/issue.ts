@@ -44,9 +44,9 @@ const digitalSignature = 0;
 const keyEncipherment = 2;
 const keyCertSign = 5;
 
-/** A new ECDSA P-256 private key, PEM (PKCS #8). */
+/** A new ECDSA P-256 private key, PEM. In the form of SEC 1, whose first line says what it is: some clients take all others for RSA keys. */
 export function newKey(): string {
-  return generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+  return generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ type: "sec1", format: "pem" }).toString();
 }
 
 /** A certificate for the authority with that key: a new one, or one more for an authority that goes on. */

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import type { Server as HttpsServer } from "node:https";
 import { type AddressInfo, createServer, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
 
 /** A port that is taken at once and served later: connections that come before that wait, and none is refused. */
 export interface Port {
@@ -26,16 +27,22 @@ export async function takePort(bindAddress: string, port: number): Promise<Port>
     throw new Error(refusal(error, bindAddress, port));
   }
   let serving: HttpsServer | undefined;
+  /** HTTP knows no more of these, so they are ended here: WebSockets, and streams of kubectl. */
+  const upgraded = new Set<Duplex>();
   return {
     number: (server.address() as AddressInfo).port, // a TCP server that listens has an address with a port
     serve(https) {
       serving = https;
+      https.on("upgrade", (_request, socket: Duplex) => {
+        upgraded.add(socket);
+        socket.once("close", () => upgraded.delete(socket));
+      });
       https.listen(server);
       for (const socket of early) https.emit("connection", socket);
       early.clear();
     },
     async close() {
-      for (const socket of early) socket.destroy();
+      for (const socket of [...early, ...upgraded]) socket.destroy();
       const open = serving ?? server;
       const closed = new Promise((resolve) => open.close(resolve));
       serving?.closeAllConnections();

@@ -7,6 +7,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Cluster, createCluster } from "../../src/index.ts";
 import { issueAuthority, issueLeaf, newKey } from "../../src/pki/issue.ts";
+import { compileJava, missingLibraries } from "../support/java.ts";
 import { type Kubectl, kubectlFor, tool } from "../support/kubectl.ts";
 import { pythonPrograms } from "../support/python.ts";
 
@@ -92,6 +93,26 @@ describe("programs of other languages", () => {
     const env = { ...process.env, WEBHOOK_CERTIFICATES: webhookCertificates() };
     const { stdout } = await run(await goProgram(), [kubeconfig, "go", ...scenarios], { env });
     expect(stdout).toBe(scenarios.map((name) => `${name} ok\n`).join(""));
+  });
+
+  // fabric8's client watches through WebSockets, and takes keys that are not of its kind for RSA.
+  test("Java, with Kubernetes' own client and fabric8's: pages, patches, apply, informers, logs, exec, custom resources, leader election", {
+    timeout: firstTime,
+  }, async ({ skip }) => {
+    const folder = join(clients, "java");
+    const missing = await missingLibraries(folder);
+    if (missing) skip(missing);
+    const programs = ["Official", "Fabric8"];
+    const java = await compileJava(folder, programs);
+    const printed = programs.map(async (program) => {
+      const namespace = program.toLowerCase();
+      await kubectl("create", "namespace", namespace);
+      return (await run("java", [...java, program, kubeconfig, namespace])).stdout;
+    });
+    const parts = ["crud", "pages", "patches", "apply", "watching", "informer", "deployments", "pods", "dynamic"];
+    const [official, fabric8] = await Promise.all(printed);
+    expect(official).toBe(parts.map((part) => `${part} ok\n`).join(""));
+    expect(fabric8).toBe([...parts, "leader election"].map((part) => `${part} ok\n`).join(""));
   });
 });
 

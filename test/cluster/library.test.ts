@@ -1,8 +1,11 @@
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { WebSocket } from "ws";
+import { parse } from "yaml";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { type Cluster, ConfigMaps, createCluster, Deployments, Jobs, Nodes, Pods, StatusError } from "../../src/index.ts";
 import { Events } from "../../src/api/types/resources.ts";
@@ -102,6 +105,18 @@ describe("a cluster in the caller's process", () => {
     await expect(wrong).rejects.toMatchObject({ status: { code: 422, reason: "Invalid" } });
     await expect(client.get(Pods, { namespace: "default", name: "none" })).rejects.toThrow('pods "none" not found');
     expect((await client.list(Nodes)).items).toEqual([]);
+  });
+
+  test("it stops although a client watches it through a WebSocket", async () => {
+    const cluster = await start();
+    const { user } = parse(cluster.kubeconfig).users[0];
+    const [cert, key] = ["client-certificate-data", "client-key-data"].map((name) => Buffer.from(user[name], "base64"));
+    const url = `${cluster.url.replace("https", "wss")}/api/v1/nodes?watch=1`;
+    const socket = new WebSocket(url, { rejectUnauthorized: false, cert, key });
+    await once(socket, "message");
+    const closed = once(socket, "close");
+    await cluster.stop();
+    await closed;
   });
 
   test("several live side by side and know nothing of each other", async () => {

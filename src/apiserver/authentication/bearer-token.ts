@@ -19,7 +19,8 @@ export interface TokenAuthenticator {
   authenticateToken(token: string, audiences: readonly string[]): Promise<TokenResult | undefined> | TokenResult | undefined;
 }
 
-const webSocketPrefix = "base64url.bearer.authorization.k8s.io.";
+/** What the WebSocket subprotocol that carries a token begins with. */
+export const bearerProtocol = "base64url.bearer.authorization.k8s.io.";
 
 /** The token in an Authorization header, or in the subprotocol that browsers send with a WebSocket. */
 export function bearerTokenOf(headers: IncomingHttpHeaders): string | undefined {
@@ -27,7 +28,7 @@ export function bearerTokenOf(headers: IncomingHttpHeaders): string | undefined 
   if (authorization && /^bearer /i.test(authorization)) return authorization.slice(7).trim() || undefined;
   for (const protocol of headers["sec-websocket-protocol"]?.split(",") ?? []) {
     const text = protocol.trim();
-    if (text.startsWith(webSocketPrefix)) return Buffer.from(text.slice(webSocketPrefix.length), "base64url").toString() || undefined;
+    if (text.startsWith(bearerProtocol)) return Buffer.from(text.slice(bearerProtocol.length), "base64url").toString() || undefined;
   }
   return undefined;
 }

@@ -1,11 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { type EventStream, type Line, unreadLimit } from "./event-stream.ts";
 import type { Paced, WatchPace } from "./watch-pace.ts";
-
-/** Characters of live events. A client that has this much unread is cut off: it can watch on from its last revision. */
-const unreadLimit = 32 * 1024 * 1024;
-/** A line of text, or a frame of bytes. */
-export type Line = string | Buffer;
 
 const chunkEnd = Buffer.from("\r\n");
 
@@ -17,7 +13,7 @@ const pieceLength = 64 * 1024;
  * get the same lines, and Node would send the head of each chunk in a TLS record of its own. What a slow client has not read waits as the
  * texts that all share, not as bytes.
  */
-export class LineStream implements Paced {
+export class LineStream implements EventStream, Paced {
   private readonly response: ServerResponse;
   private readonly pace: WatchPace;
   /** Undefined where chunks are left to Node: for HTTP/1.0, and behind another answer on the same connection. */
@@ -43,7 +39,14 @@ export class LineStream implements Paced {
     });
   }
 
-  /** From now on counts what is not read: the state at the beginning may be of any size. */
+  get closed(): boolean {
+    return this.response.destroyed;
+  }
+
+  onClose(call: () => void): void {
+    this.response.on("close", call);
+  }
+
   live(): void {
     this.isLive = true;
     this.initial = this.unread;
@@ -65,7 +68,6 @@ export class LineStream implements Paced {
     return sent;
   }
 
-  /** Sends what is left, and ends the answer. */
   end(): void {
     while (this.next < this.lines.length && !this.response.destroyed) this.send();
     this.response.end();

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { IncomingMessage, ServerResponse } from "node:http";
+import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { badRequest, type StatusError } from "../../api/errors.ts";
@@ -12,6 +12,7 @@ import type { Authorization } from "../authorization/index.ts";
 import type { Gate } from "../fairness/gate.ts";
 import type { Metrics } from "../metrics.ts";
 import { attributesOf, parseRequestPath, type RequestPath } from "../request-path.ts";
+import { upgradeOf, type UpgradeRequest } from "../streaming/web-sockets.ts";
 import { checkReadsPast, pastQuery } from "../verbs/past.ts";
 import { Responder, statusErrorOf } from "./reply.ts";
 import type { PageRequest } from "./routes.ts";
@@ -141,12 +142,21 @@ function answer(parts: ListenerParts, incoming: ResourceRequest): Promise<void> 
 async function upgrade(
   parts: ListenerParts,
   admit: (request: IncomingMessage, asked: Target) => Promise<Admitted> | Admitted,
-  { request, socket, head }: { request: IncomingMessage; socket: Duplex; head: Buffer },
+  { request, socket, head }: UpgradeRequest,
 ): Promise<void> {
   const { path, query, user } = await admit(request, target(request));
   const connect = connectHandler(parts, path);
-  if (!connect) throw badRequest("upgrade request required: this resource cannot be connected to");
-  await connect({ path, query, user, request, response: undefined, socket, head });
+  if (connect) return connect({ path, query, user, request, response: undefined, socket, head });
+  if (path.verb !== "watch" || upgradeOf(request) !== "websocket")
+    throw badRequest("upgrade request required: this resource cannot be connected to");
+  const seat = await parts.gate.enter({ path, query, user, onGone: (call) => void socket.on("close", call), headers() {} });
+  try {
+    // Before the upgrade errors are thrown, and after it nothing but messages is sent: the response stays unused.
+    const responder = new Responder(new ServerResponse(request), auditIdOf(request));
+    await serveResource(parts, { path, query, user, request, responder, upgrade: { request, socket, head } });
+  } finally {
+    seat.leave();
+  }
 }
 
 /** The handler of a connection or of an extension server's path, when the path names one. It asks admission itself. */

@@ -10,10 +10,14 @@ import { typed, untyped } from "../plain-data.ts";
 import type { Registry } from "../registry.ts";
 import type { RequestPath } from "../request-path.ts";
 import type { Reply } from "../resource-handler.ts";
+import { acceptWebSocket, offeredProtocols, type UpgradeRequest } from "../streaming/web-sockets.ts";
 import { pastOf, pastQuery } from "../verbs/past.ts";
 import type { Verbs } from "../verbs/verbs.ts";
 import type { PatchInput, PatchType } from "../verbs/patch.ts";
 import { readBody } from "./body.ts";
+import type { EventStream } from "./event-stream.ts";
+import { LineStream } from "./line-stream.ts";
+import { MessageStream } from "./message-stream.ts";
 import { deleteQuery, listQuery, watchQuery, writeQuery } from "./options.ts";
 import type { Responder } from "./reply.ts";
 import { Representation } from "./representation.ts";
@@ -26,6 +30,8 @@ export interface ResourceRequest {
   user: UserInfo;
   request: IncomingMessage;
   responder: Responder;
+  /** Where the answer is to be a WebSocket: only watches know that. */
+  upgrade?: UpgradeRequest;
 }
 
 /** What requests for resources need of the server. */
@@ -92,12 +98,16 @@ const methods: Record<string, Method> = {
     const form = representation(parts, call, incoming);
     await incoming.responder.pieces(form.contentType, await form.list(await parts.verbs.list(call, listQuery(incoming.query))));
   },
-  watch(parts, call, { query, request, responder }) {
+  watch(parts, call, { query, request, responder, upgrade }) {
     if (request.method !== "GET") throw methodNotAllowed();
-    const form = new Representation(call.handler, request.headers.accept, query, parts.clock);
+    const representation = new Representation(call.handler, request.headers.accept, query, parts.clock);
     const options = watchQuery(query);
     const watch = parts.verbs.watch(call, options);
-    streamWatch(parts.streams, call, options, watch, { responder, representation: form });
+    const run = (stream: EventStream): void => streamWatch(parts.streams, call, options, watch, { stream, representation });
+    if (upgrade) return acceptWebSocket(upgrade, offeredProtocols(request)[0] ?? "").then((socket) => run(new MessageStream(socket)));
+    const { response } = responder;
+    response.writeHead(200, responder.headers(representation.streamType)).flushHeaders();
+    run(new LineStream(response, parts.streams.pace));
   },
   async create(parts, call, incoming) {
     if (call.name && !call.subresource) throw methodNotAllowed();

@@ -4,8 +4,7 @@ import type { Call, WatchOptions } from "../call.ts";
 import type { Content, View } from "../resource-handler.ts";
 import type { Bookmarks } from "../watch/bookmarks.ts";
 import { bookmarkObject, type Watch, type WatchSink } from "../watch/watch.ts";
-import { LineStream } from "./line-stream.ts";
-import type { Responder } from "./reply.ts";
+import type { EventStream } from "./event-stream.ts";
 import type { Representation } from "./representation.ts";
 import type { WatchPace } from "./watch-pace.ts";
 
@@ -31,21 +30,16 @@ function lineOf(type: EventType, view: View): string {
   return last.line;
 }
 
-/** Runs a watch over HTTP, as a stream of JSON lines, until the client goes or the time is over. */
+/** Runs a watch, its events as lines of JSON or frames of protobuf, until the client goes or the time is over. */
 export function streamWatch(
   parts: StreamParts,
   call: Call,
   options: WatchOptions,
   watch: Watch,
-  out: { responder: Responder; representation: Representation },
+  { stream, representation }: { stream: EventStream; representation: Representation },
 ): void {
-  const { responder, representation } = out;
-  const { response } = responder;
-  response.writeHead(200, responder.headers(representation.streamType));
-  response.flushHeaders();
   let first = true;
   let told = 0;
-  const stream = new LineStream(response, parts.pace);
   const event = (type: string, view: Content): void => {
     stream.write(representation.event(type, representation.eventObject(view, first)));
     first = false;
@@ -74,7 +68,7 @@ export function streamWatch(
     stop();
     stream.end();
   };
-  response.on("close", stop);
+  stream.onClose(stop);
   const seconds = options.timeoutSeconds || shortestTimeout * (1 + parts.random());
   stops.push(parts.clock.after(seconds * 1000, end));
   if (options.allowWatchBookmarks)
@@ -86,5 +80,5 @@ export function streamWatch(
     );
   stops.push(watch.start(sink));
   stream.live();
-  if (over || response.destroyed) stop();
+  if (over || stream.closed) stop();
 }

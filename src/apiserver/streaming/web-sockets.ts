@@ -1,6 +1,8 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { type RawData, type WebSocket, WebSocketServer } from "ws";
+import { badRequest } from "../../api/errors.ts";
+import { bearerProtocol } from "../authentication/bearer-token.ts";
 
 /** A client that wants to upgrade its connection. */
 export interface UpgradeRequest {
@@ -19,19 +21,25 @@ export function upgradeOf({ headers }: IncomingMessage): string {
   return headers.upgrade?.toLowerCase() ?? "";
 }
 
-/** The subprotocol that both know, in the client's order; "" when the client names none that we know. */
-export function chooseProtocol({ headers }: IncomingMessage, known: readonly string[]): string {
+/** The subprotocols that the client names, but for the one that carries its token. */
+export function offeredProtocols({ headers }: IncomingMessage): string[] {
   const offered = headers["sec-websocket-protocol"]?.split(",").map((name) => name.trim()) ?? [];
-  return offered.find((name) => known.includes(name)) ?? "";
+  return offered.filter((name) => !name.startsWith(bearerProtocol));
 }
 
-/** Accepts a WebSocket. It is paused: nothing is read before the caller listens and resumes it. */
+/** The subprotocol that both know, in the client's order; "" when the client names none that we know. */
+export function chooseProtocol(request: IncomingMessage, known: readonly string[]): string {
+  return offeredProtocols(request).find((name) => known.includes(name)) ?? "";
+}
+
+/** Accepts a WebSocket. It is paused: nothing is read before the caller listens and resumes it. Rejects when the handshake is none. */
 export function acceptWebSocket({ request, socket, head }: UpgradeRequest, protocol: string): Promise<WebSocket> {
   const acceptor =
     protocol === ""
       ? server
       : new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: 0, handleProtocols: () => protocol });
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
+    socket.once("close", () => reject(badRequest("the WebSocket handshake has failed")));
     acceptor.handleUpgrade(request, socket, head, (accepted) => {
       accepted.pause();
       // Errors end in a close, which is what everybody listens for.

@@ -75,6 +75,8 @@ describe("first start", () => {
       expect(parsed.verify(createPublicKey(pki.authority(authority)))).toBe(true);
       expect(parsed.issuer).toBe(new X509Certificate(pki.authority(authority)).subject);
       expect(parsed.checkPrivateKey(createPrivateKey(key))).toBe(true);
+      // Java's fabric8 client goes by this line, and takes what does not name its algorithm for RSA.
+      expect(key).toMatch(/^-----BEGIN EC PRIVATE KEY-----\n/);
       expect(parsed.keyUsage).toEqual(["1.3.6.1.5.5.7.3.2"]);
       expect(parsed.ca).toBe(false);
     }
