@@ -53,6 +53,11 @@ export function isReason(error: unknown, reason: string): error is StatusError {
   return error instanceof StatusError && error.reason === reason;
 }
 
+/** Whether a create failed because its namespace is being deleted: nothing to report, everything goes away soon. */
+export function isNamespaceTerminating(error: unknown): boolean {
+  return isReason(error, "Forbidden") && (error.status.details?.causes ?? []).some(({ reason }) => reason === "NamespaceTerminating");
+}
+
 function qualified(t: StatusTarget): string {
   return t.group ? `${t.kind}.${t.group}` : t.kind;
 }

@@ -35,7 +35,7 @@ export interface Controller {
   workers?: number;
   /**
    * Compares what is with what should be, and writes the difference. Returns in how many milliseconds to look again, or nothing.
-   * When it throws, the key comes again with exponential back-off (5 ms to 1000 s); a Conflict is not logged.
+   * When it throws, the key comes again with exponential back-off (5 ms to 1000 s); what passes by itself (a Conflict, an object just deleted) is not logged.
    */
   reconcile(key: string): Promise<number | void>;
   /**

@@ -1,4 +1,4 @@
-import { isReason } from "../api/errors.ts";
+import { isNamespaceTerminating, isReason } from "../api/errors.ts";
 import type { Controller, ControllerContext } from "./controller.ts";
 import { WorkQueue } from "./queue.ts";
 
@@ -6,6 +6,11 @@ import { WorkQueue } from "./queue.ts";
 export interface Running {
   /** Resolves when no reconcile runs any more. */
   stop(): Promise<void>;
+}
+
+/** What fails because caches are behind or the namespace goes: it comes right by itself. Something missing counts when it stays so for 75 ms. */
+function passes(error: unknown, retries: number): boolean {
+  return isReason(error, "Conflict") || isNamespaceTerminating(error) || (isReason(error, "NotFound") && retries < 5);
 }
 
 /** Runs a controller: waits for its caches, then reconciles each key that a watched object maps to, at first and after every change. */
@@ -16,7 +21,7 @@ export function runController(controller: Controller, { clock, log }: Pick<Contr
     work: (key) => controller.reconcile(key),
     ...(controller.rest ? { rest: (key) => controller.rest?.(key) ?? 0 } : {}),
     failed(key, error, retries, delay) {
-      if (isReason(error, "Conflict")) return;
+      if (passes(error, retries)) return;
       const fields = {
         controller: controller.name,
         key,

@@ -1,6 +1,6 @@
 import { Cron } from "croner";
 import { checkSchedule, checkTimeZone, everyOf, plainSchedule } from "../api/batch/schedule.ts";
-import { isReason } from "../api/errors.ts";
+import { isNamespaceTerminating, isReason } from "../api/errors.ts";
 import { type Creatable, keyOf } from "../api/meta/object.ts";
 import { controllerReference, isControlledBy } from "../api/meta/owners.ts";
 import { formatTime, parseDuration } from "../api/meta/time.ts";
@@ -12,7 +12,7 @@ import { type ControllerContext, type ControllerFactory, watch } from "../client
 import { Written } from "../client/written.ts";
 import { finishedCondition } from "./job/job.ts";
 import { ignoreMissing, indexByController, ownedBy, ownerKeys } from "./ownership.ts";
-import { isNamespaceTerminating, messageOf } from "./pod-control.ts";
+import { messageOf } from "./pod-control.ts";
 import { sameStatus } from "./status.ts";
 
 /** Tells the next time after a given one, both in milliseconds; undefined when there is none. */

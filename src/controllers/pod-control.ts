@@ -1,4 +1,4 @@
-import { isReason, StatusError } from "../api/errors.ts";
+import { isNamespaceTerminating, isReason, StatusError } from "../api/errors.ts";
 import { type Creatable, type KubeObject, keyOf } from "../api/meta/object.ts";
 import { controllerReference } from "../api/meta/owners.ts";
 import type { Pod, PodTemplateSpec } from "../api/types/core.v1.ts";
@@ -25,11 +25,6 @@ export function podFromTemplate(
     ownerReferences: [controllerReference(owner)],
   };
   return { apiVersion: "v1", kind: "Pod", metadata, spec: template?.spec ?? { containers: [] } };
-}
-
-/** Whether a create failed because its namespace is being deleted: nothing to report, everything goes away soon. */
-export function isNamespaceTerminating(error: unknown): boolean {
-  return isReason(error, "Forbidden") && (error.status.details?.causes ?? []).some(({ reason }) => reason === "NamespaceTerminating");
 }
 
 /** For creations that nobody needs when the namespace goes. Throws every other error. */

@@ -1,3 +1,4 @@
+import { isNamespaceTerminating } from "../api/errors.ts";
 import type { Resource } from "../api/resource.ts";
 import { keyOf } from "../api/meta/object.ts";
 import { selectorOfLabelSelector } from "../api/meta/labels.ts";
@@ -11,7 +12,7 @@ import type { Cache } from "../client/cache.ts";
 import { type ControllerContext, type ControllerFactory, restAfter, watch } from "../client/controller.ts";
 import { Written } from "../client/written.ts";
 import { claim, indexByController, ownedBy, ownerKeys } from "./ownership.ts";
-import { isNamespaceTerminating, messageOf, PodControl, podFromTemplate, slowStart } from "./pod-control.ts";
+import { messageOf, PodControl, podFromTemplate, slowStart } from "./pod-control.ts";
 import { podsToDelete } from "./pod-deletion-order.ts";
 import { isActive, isAvailable, isReady, isTerminal, isTerminating, nextAvailable, replicaMatters } from "./pod-state.ts";
 import { sameStatus, withoutZeros } from "./status.ts";

@@ -1,3 +1,4 @@
+import { isNamespaceTerminating } from "../../api/errors.ts";
 import { deepEqual } from "../../api/meta/equality.ts";
 import { selectorOfLabelSelector } from "../../api/meta/labels.ts";
 import { keyOf } from "../../api/meta/object.ts";
@@ -9,7 +10,7 @@ import { type ControllerContext, type ControllerFactory, restAfter, soonest, wat
 import { Written } from "../../client/written.ts";
 import { RevisionKeeper, revisionLabel, superfluousRevisions } from "../history.ts";
 import { claim, indexByController, ownerKeys } from "../ownership.ts";
-import { isNamespaceTerminating, PodControl, slowStart } from "../pod-control.ts";
+import { PodControl, slowStart } from "../pod-control.ts";
 import { nextAvailable } from "../pod-state.ts";
 import { sameStatus } from "../status.ts";
 import { daemonPod } from "./daemon-pod.ts";

@@ -1,4 +1,4 @@
-import { isReason } from "../../api/errors.ts";
+import { isNamespaceTerminating, isReason } from "../../api/errors.ts";
 import { selectorOfLabelSelector } from "../../api/meta/labels.ts";
 import { keyOf } from "../../api/meta/object.ts";
 import { controllerOf, isControlledBy } from "../../api/meta/owners.ts";
@@ -10,7 +10,7 @@ import type { Cache } from "../../client/cache.ts";
 import { type ControllerContext, type ControllerFactory, watch } from "../../client/controller.ts";
 import { Written } from "../../client/written.ts";
 import { claim, ignoreMissing, indexByController, ownedBy, ownerKeys } from "../ownership.ts";
-import { isNamespaceTerminating, messageOf } from "../pod-control.ts";
+import { messageOf } from "../pod-control.ts";
 import { isTerminal } from "../pod-state.ts";
 import { sameStatus } from "../status.ts";
 import {

@@ -1,3 +1,4 @@
+import { isNamespaceTerminating } from "../../api/errors.ts";
 import { matchesLabelSelector } from "../../api/meta/labels.ts";
 import { key, keyOf } from "../../api/meta/object.ts";
 import { controllerOf, isControlledBy } from "../../api/meta/owners.ts";
@@ -8,7 +9,7 @@ import type { Cache } from "../../client/cache.ts";
 import { type ControllerContext, type ControllerFactory, soonest, watch } from "../../client/controller.ts";
 import { Written } from "../../client/written.ts";
 import { claim, ignoreMissing, indexByController, ownerKeys } from "../ownership.ts";
-import { isNamespaceTerminating, PodControl, slowStart } from "../pod-control.ts";
+import { PodControl, slowStart } from "../pod-control.ts";
 import { sameStatus } from "../status.ts";
 import { isTracked, jobPod, trackingFinalizer } from "./job-pod.ts";
 import { type PodPlan, planPods, withConditions } from "./plan.ts";

@@ -1,4 +1,4 @@
-import { isReason } from "../../api/errors.ts";
+import { isNamespaceTerminating, isReason } from "../../api/errors.ts";
 import { selectorOfLabelSelector } from "../../api/meta/labels.ts";
 import { type Creatable, keyOf } from "../../api/meta/object.ts";
 import type { ControllerRevision, StatefulSet, StatefulSetStatus } from "../../api/types/apps.v1.ts";
@@ -9,7 +9,7 @@ import { type ControllerContext, type ControllerFactory, watch } from "../../cli
 import { Written } from "../../client/written.ts";
 import { type History, RevisionKeeper, revisionLabel, superfluousRevisions, templateOf } from "../history.ts";
 import { claim, indexByController, ownerKeys } from "../ownership.ts";
-import { isNamespaceTerminating, messageOf, PodControl } from "../pod-control.ts";
+import { messageOf, PodControl } from "../pod-control.ts";
 import { nextAvailable } from "../pod-state.ts";
 import { sameStatus } from "../status.ts";
 import { ClaimKeeper } from "./claims.ts";

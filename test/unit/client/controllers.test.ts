@@ -1,5 +1,6 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
+import { conflict, forbidden, notFound } from "../../../src/api/errors.ts";
 import { ConfigMaps, Events, Leases } from "../../../src/api/types/resources.ts";
 import { createCaches } from "../../../src/client/caches.ts";
 import { Client } from "../../../src/client/client.ts";
@@ -43,6 +44,32 @@ describe("runController", () => {
     await client.delete(ConfigMaps, { namespace: "a", name: "x" });
     await turn();
     expect(calls.slice(4)).toEqual(["stop"]);
+  });
+
+  it("logs what a reconcile fails of, but not what passes by itself: lost races, a namespace that goes, an object just deleted", async () => {
+    const { clock, client, caches } = setup();
+    const terminating = forbidden({ kind: "configmaps", name: "x" }, "no");
+    terminating.status.details = { causes: [{ reason: "NamespaceTerminating" }] };
+    const errors = [conflict({ kind: "configmaps", name: "x" }, "again"), terminating, notFound({ kind: "configmaps", name: "x" })];
+    const logged: unknown[] = [];
+    const log = { ...silentLogger, warn: (fields: object) => void logged.push(fields) };
+    const controller = {
+      name: "test",
+      watches: [watch(caches.of(ConfigMaps), () => ["k"])],
+      reconcile: () => Promise.reject(errors.length > 1 ? errors.shift() : errors[0]),
+    };
+    await client.create(ConfigMaps, configMap("x"));
+    const running = runController(controller, { clock, log });
+    const fail = async (): Promise<void> => {
+      await turn();
+      clock.advance(1000);
+      await turn();
+    };
+    for (let i = 0; i < 3; i++) await fail();
+    expect(logged).toEqual([]);
+    await fail();
+    expect(logged).toMatchObject([{ key: "k", retries: 5, error: 'configmaps "x" not found' }]);
+    await running.stop();
   });
 });
 
