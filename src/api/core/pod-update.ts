@@ -4,7 +4,7 @@ import { difference } from "../meta/difference.ts";
 import { deepEqual, semanticEqual } from "../meta/equality.ts";
 import * as fault from "../meta/field-errors.ts";
 import { checkDnsSubdomain, checkQualifiedName } from "../meta/names.ts";
-import type { Container, ContainerStatus, NodeSelectorTerm, Pod, PodSpec, Toleration } from "../types/core.v1.ts";
+import type { Container, ContainerStatus, NodeSelectorTerm, Pod, PodSpec, ResourceRequirements, Toleration } from "../types/core.v1.ts";
 import { qosClassOf } from "./pod-defaults.ts";
 import { validateDeadline, validateEphemeralContainers } from "./pod-validation.ts";
 
@@ -145,16 +145,17 @@ export function withEphemeralContainers(pod: Pod, old: Pod): Pod {
   return { ...old, spec: { ...old.spec, ephemeralContainers: pod.spec.ephemeralContainers } };
 }
 
-/** The old pod with nothing of the new one but its containers' resources: all that the subresource resize changes. */
+/** The old pod with nothing of the new one but its and its containers' resources: all that the subresource resize changes. */
 export function withResize(pod: Pod, old: Pod): Pod {
   const resized = (list: Container[] | undefined, before: Container[] | undefined): Container[] | undefined => {
     const same = list?.length === before?.length && before?.every((container, i) => container.name === list?.[i]?.name);
     if (!same) return list;
     return before?.map((container, i) => ({ ...container, resources: list?.[i]?.resources, resizePolicy: list?.[i]?.resizePolicy }));
   };
-  const { containers, initContainers } = old.spec;
-  const spec = { ...old.spec, containers: resized(pod.spec.containers, containers) ?? [] };
+  const { containers, initContainers, resources: _, ...rest } = old.spec;
+  const spec: PodSpec = { ...rest, containers: resized(pod.spec.containers, containers) ?? [] };
   if (initContainers || pod.spec.initContainers) spec.initContainers = resized(pod.spec.initContainers, initContainers);
+  if (pod.spec.resources) spec.resources = pod.spec.resources;
   return { ...old, spec };
 }
 
@@ -174,35 +175,74 @@ export function validateEphemeralContainersUpdate(pod: Pod, old: Pod): FieldErro
   return errors;
 }
 
-/** What is wrong with an update by the subresource resize: only CPU and memory of running kinds of containers may change, not the QoS class. */
+/** What is wrong with an update by the subresource resize: only CPU and memory may change, for containers or the whole pod, not the QoS class. */
 export function validateResize(pod: Pod, old: Pod): FieldError[] {
   if (old.metadata.annotations?.["kubernetes.io/config.mirror"]) return [fault.forbidden("", "static pods cannot be resized")];
+  if (old.spec.os?.name === "windows") return [fault.forbidden("", "windows pods cannot be resized")];
+  const mutable = "only cpu and memory resources are mutable";
   const errors: FieldError[] = [];
-  const before = qosClassOf(old.spec);
-  if (qosClassOf(pod.spec) !== before) errors.push(fault.invalid("spec", before, "Pod QOS Class may not change as a result of resizing"));
-  for (const list of ["containers", "initContainers"] as const)
-    for (const [i, container] of (pod.spec[list] ?? []).entries()) {
-      const before = old.spec[list]?.[i];
-      for (const kind of ["limits", "requests"] as const)
-        for (const name of ["cpu", "memory"])
-          if (before?.resources?.[kind]?.[name] !== undefined && container.resources?.[kind]?.[name] === undefined)
-            errors.push(fault.forbidden(`spec.${list}[${i}].resources.${kind}`, `resource ${kind} cannot be removed`));
-    }
-  if (!semanticEqual(withoutSizes(pod.spec), withoutSizes(old.spec)))
-    errors.push(fault.forbidden("spec", "only cpu and memory resources are mutable"));
+  const qos = qosClassOf(old.spec);
+  if (qosClassOf(pod.spec) !== qos) errors.push(fault.invalid("spec", qos, "Pod QOS Class may not change as a result of resizing"));
+  errors.push(...validatePodLevelResize(pod.spec.resources, old.spec.resources));
+  const moved = (["containers", "initContainers"] as const).flatMap((list) => validateSameContainers(list, pod.spec, old.spec));
+  if (moved.length > 0) return [...errors, ...moved];
+  errors.push(
+    ...fault.each("spec.initContainers", pod.spec.initContainers, (container, path, i) => {
+      const before = old.spec.initContainers?.[i];
+      const found = removed(`${path}.resources`, container.resources, before?.resources, "resource");
+      if (!isSizedOnly(container, before))
+        found.push(fault.forbidden(path, "only cpu and memory resources for init or sidecar containers are mutable"));
+      const restarts = container.restartPolicy !== "Always" && container.resizePolicy?.some((p) => p.restartPolicy === "RestartContainer");
+      if (restarts && !semanticEqual(container, before))
+        found.push(fault.forbidden(path, "non-sidecar init containers with a resize policy of RestartContainer cannot be resized"));
+      return found;
+    }),
+    ...fault.each("spec.containers", pod.spec.containers, (container, path, i) => {
+      const before = old.spec.containers[i];
+      const found = removed(`${path}.resources`, container.resources, before?.resources, "resource");
+      return isSizedOnly(container, before) ? found : [...found, fault.forbidden("spec", mutable)];
+    }),
+  );
+  const { containers, initContainers, resources } = old.spec;
+  const isRestSame = semanticEqual({ ...pod.spec, containers, initContainers, resources }, old.spec);
+  return errors.length > 0 || isRestSame ? errors : [fault.forbidden("spec", mutable)];
+}
+
+function validatePodLevelResize(resources: ResourceRequirements | undefined, old: ResourceRequirements | undefined): FieldError[] {
+  if (old && !resources) return [fault.forbidden("spec.resources", "pod-level resources cannot be removed")];
+  const errors = removed("spec.resources", resources, old, "pod-level resource");
+  if (!isSizedOnly({ resources }, { resources: old }))
+    errors.push(fault.forbidden("spec", "only cpu and memory resources are mutable at pod-level"));
   return errors;
 }
 
-function withoutSizes(spec: PodSpec): PodSpec {
+function validateSameContainers(list: "containers" | "initContainers", spec: PodSpec, old: PodSpec): FieldError[] {
+  const before = old[list] ?? [];
+  if ((spec[list] ?? []).length !== before.length)
+    return [fault.forbidden(`spec.${list}`, `${list} may not be added or removed on resize`)];
+  return fault.each(`spec.${list}`, spec[list], ({ name }, path, i) =>
+    name === before[i]?.name ? [] : [fault.forbidden(`${path}.name`, `${list} may not be renamed or reordered on resize`)],
+  );
+}
+
+/** What was requested or limited stays so. */
+function removed(path: string, now: ResourceRequirements | undefined, old: ResourceRequirements | undefined, what: string): FieldError[] {
+  return (["requests", "limits"] as const).flatMap((kind) =>
+    Object.keys(old?.[kind] ?? {}).every((name) => now?.[kind]?.[name] !== undefined)
+      ? []
+      : [fault.forbidden(`${path}.${kind}`, `${what} ${kind} cannot be removed`)],
+  );
+}
+
+type Sized = Partial<Pick<Container, "resources">>;
+
+/** Whether two differ in amounts of CPU and memory at most. */
+function isSizedOnly(now: Sized, old: Sized | undefined): boolean {
+  return semanticEqual(withoutSizes(now), withoutSizes(old ?? {}));
+}
+
+function withoutSizes(of: Sized): Sized {
   const strip = (amounts: Record<string, string> | undefined): Record<string, string> =>
     Object.fromEntries(Object.entries(amounts ?? {}).filter(([name]) => name !== "cpu" && name !== "memory"));
-  const stripped = (container: Container): Container => ({
-    ...container,
-    resources: { ...container.resources, limits: strip(container.resources?.limits), requests: strip(container.resources?.requests) },
-  });
-  return {
-    ...spec,
-    containers: (spec.containers ?? []).map(stripped),
-    initContainers: spec.initContainers?.map((c) => (c.restartPolicy === "Always" ? stripped(c) : c)),
-  };
+  return { ...of, resources: { ...of.resources, limits: strip(of.resources?.limits), requests: strip(of.resources?.requests) } };
 }

@@ -67,7 +67,7 @@ function podUsage(pod: Pod): Usage {
 }
 
 /** The sum of containers and sidecars, or the most that one init container needs beside the sidecars before it; plus the overhead. */
-function podTotal({ spec }: Pod, field: "requests" | "limits"): Usage {
+export function podTotal({ spec }: Pod, field: "requests" | "limits"): Usage {
   const running: Record<string, Quantity> = {};
   const peak: Record<string, Quantity> = {};
   const add = (to: Record<string, Quantity>, amounts: Usage): void => {

@@ -9,9 +9,11 @@ import { defaultStorageClass } from "./default-storage-class.ts";
 import { defaultTolerationSeconds } from "./default-toleration-seconds.ts";
 import { limitRanger } from "./limit-ranger.ts";
 import { namespaceLifecycle } from "./namespace-lifecycle.ts";
+import { nodeDeclaredFeatureValidator } from "./node-declared-feature-validator.ts";
 import { nodeRestriction } from "./node-restriction.ts";
 import { inOrder } from "./plugins.ts";
 import { persistentVolumeClaimResize } from "./persistent-volume-claim-resize.ts";
+import { podResizeValidator } from "./pod-resize-validator.ts";
 import { podSecurity } from "./pod-security.ts";
 import type { PodSecuritySettings } from "./pod-security-policy.ts";
 import { podTopologyLabels } from "./pod-topology-labels.ts";
@@ -64,6 +66,8 @@ export function createAdmission(options: AdmissionOptions): AdmissionPlugin[] {
     runtimeClass(objects),
     defaultIngressClass(objects),
     podTopologyLabels(objects),
+    nodeDeclaredFeatureValidator(objects),
+    podResizeValidator(objects),
     ...certificateAdmission(options.isAllowed),
     ...(options.more ?? []),
     resourceQuota(options),

@@ -35,8 +35,7 @@ export function limitRanger(objects: Objects): AdmissionPlugin {
 }
 
 function violations({ spec }: LimitRange, request: AdmissionRequest): string[] {
-  const resize = request.resource.plural === "pods" && request.resource.group === "" && request.subresource === "resize";
-  const pod = createdPod(request) ?? (resize ? (request.object as Pod) : undefined); // The resource says which kind it is.
+  const pod = createdPod(request) ?? (isFor(request, "pods", "resize") ? (request.object as Pod) : undefined); // The resource says which kind it is.
   if (pod) return (spec?.limits ?? []).flatMap((limit) => podViolations(limit, pod));
   if (!isFor(request, "persistentvolumeclaims") || request.operation === "DELETE" || !request.object) return [];
   const claim = request.object as PersistentVolumeClaim; // As above.

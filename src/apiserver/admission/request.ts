@@ -12,9 +12,9 @@ export function nameOf({ name, object }: AdmissionRequest): string {
   return name || object?.metadata.name || object?.metadata.generateName || "Unknown";
 }
 
-/** Whether the request is about that resource ("pods", "storageclasses.storage.k8s.io"), not a subresource of it. */
-export function isFor({ resource, subresource }: AdmissionRequest, name: string): boolean {
-  return subresource === "" && name === (resource.group ? `${resource.plural}.${resource.group}` : resource.plural);
+/** Whether the request is about that resource ("pods", "storageclasses.storage.k8s.io"), or that subresource of it and no other. */
+export function isFor({ resource, subresource }: AdmissionRequest, name: string, wanted = ""): boolean {
+  return subresource === wanted && name === (resource.group ? `${resource.plural}.${resource.group}` : resource.plural);
 }
 
 /** The pod that is being created; undefined for every other request. */
@@ -26,4 +26,12 @@ export function createdPod(request: AdmissionRequest): Pod | undefined {
 export function writtenPod(request: AdmissionRequest): Pod | undefined {
   const writes = request.operation === "CREATE" || request.operation === "UPDATE";
   return writes && isFor(request, "pods") ? (request.object as Pod) : undefined; // The resource says so.
+}
+
+/** A pod that has a node and whose spec is being changed by the subresource ("": by an update of the pod itself); undefined for every other request. */
+export function changedOnNode(request: AdmissionRequest, subresource: "" | "resize"): { pod: Pod; old: Pod } | undefined {
+  if (request.operation !== "UPDATE" || !isFor(request, "pods", subresource)) return undefined;
+  const pod = request.object as Pod; // The resource says so.
+  const old = request.old as Pod; // As above.
+  return pod.spec.nodeName && pod.metadata.generation !== old.metadata.generation ? { pod, old } : undefined;
 }

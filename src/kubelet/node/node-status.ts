@@ -51,6 +51,9 @@ export function nodeLabels({ name, labels }: Pick<NodeFacts, "name" | "labels">)
 /** At most this many images are told, the largest first. */
 const imageLimit = 50;
 
+/** What this kubelet can do and others may not (KEP-5328), sorted: resources of init containers change as those of the others do. */
+const declaredFeatures = ["InPlacePodVerticalScalingInitContainers"];
+
 /** The node's status now; `old` is what the object carries. Resources that others have added are not in it: a merge keeps them. */
 export function nodeStatus(facts: NodeFacts, old: NodeStatus | undefined, now: number): NodeStatus {
   const { machine, ip, name, port } = facts;
@@ -67,6 +70,7 @@ export function nodeStatus(facts: NodeFacts, old: NodeStatus | undefined, now: n
     nodeInfo: machine.info,
     runtimeHandlers: [{ name: "", features: { recursiveReadOnlyMounts: false, userNamespaces: false } }],
     features: { supplementalGroupsPolicy: false },
+    declaredFeatures,
   };
 }
 

@@ -142,6 +142,7 @@ test("ephemeral containers are added and never taken away", async () => {
 });
 
 test("resize changes resources, and not the quality of service", async () => {
+  await request("POST", "/api/v1/nodes", { metadata: { name: "n1" } });
   await runningPod("resize");
   const path = `${pods}/resize/resize`;
   const { body } = await request("GET", path);
@@ -151,6 +152,56 @@ test("resize changes resources, and not the quality of service", async () => {
   expect(qos.body.message).toContain("Pod QOS Class may not change as a result of resizing");
   body.spec.containers[0].resources = { requests: { "ephemeral-storage": "1Gi" } };
   expect((await request("PUT", path, body)).body.message).toContain("spec: Forbidden: only cpu and memory resources are mutable");
+});
+
+test("resize reaches init containers and what is asked for as a whole, and takes nothing away", async () => {
+  const sized = (cpu: string) => ({ requests: { cpu, memory: "1Mi" } });
+  const spec = {
+    resources: sized("1"),
+    initContainers: [{ name: "i", image: "i", resources: sized("100m") }],
+    containers: [{ name: "c", image: "i", resources: sized("100m") }],
+  };
+  await request("POST", pods, { metadata: { name: "whole" }, spec });
+  const resize = async (change: (spec: typeof body.spec) => void) => {
+    const changed = structuredClone(body);
+    change(changed.spec);
+    return request("PUT", `${pods}/whole/resize`, changed);
+  };
+  const { body } = await request("GET", `${pods}/whole/resize`);
+  const grown = await resize((spec) => {
+    spec.resources.requests.cpu = "2";
+    spec.initContainers[0].resources.requests.cpu = "200m";
+    spec.serviceAccountName = "ignored";
+  });
+  expect(grown.code).toBe(200);
+  expect(grown.body.spec).toMatchObject({
+    resources: sized("2"),
+    initContainers: [{ resources: sized("200m") }],
+    serviceAccountName: "default",
+  });
+  delete body.metadata.resourceVersion;
+  const wrong: [(spec: typeof body.spec) => void, string][] = [
+    [(spec) => delete spec.resources, "spec.resources: Forbidden: pod-level resources cannot be removed"],
+    [(spec) => delete spec.resources.requests.cpu, "spec.resources.requests: Forbidden: pod-level resource requests cannot be removed"],
+    [(spec) => (spec.resources.requests["hugepages-2Mi"] = "2Mi"), "only cpu and memory resources are mutable at pod-level"],
+    [
+      (spec) => delete spec.initContainers[0].resources.requests.cpu,
+      "spec.initContainers[0].resources.requests: Forbidden: resource requests",
+    ],
+    [
+      (spec) => (spec.initContainers[0].resources.requests["ephemeral-storage"] = "1"),
+      "resources for init or sidecar containers are mutable",
+    ],
+    [
+      (spec) => spec.containers.push({ ...spec.containers[0], name: "d" }),
+      "spec.containers: Forbidden: containers may not be added or removed",
+    ],
+    [
+      (spec) => (spec.initContainers[0].name = "j"),
+      "spec.initContainers[0].name: Forbidden: initContainers may not be renamed or reordered on",
+    ],
+  ];
+  for (const [change, message] of wrong) expect((await resize(change)).body.message).toContain(message);
 });
 
 describe("scale", () => {

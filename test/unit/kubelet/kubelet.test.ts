@@ -208,6 +208,20 @@ describe("a kubelet on the simulated runtime", () => {
     rmSync(staticPodPath, { recursive: true });
   });
 
+  test("resizes an init container that runs, as it declares", async () => {
+    const initContainers = (cpu: string) => [{ name: "i", image: "busybox", resources: { requests: { cpu } } }];
+    await create({ initContainers: initContainers("500m") });
+    const init = async () =>
+      (await runtime.pods()).find((p) => p.pod.name === "web")?.containers.map((c) => [c.state, c.resources.cpuShares]);
+    await expect.poll(init).toEqual([["running", 512]]);
+    await client.patch(Pods, target, {
+      type: "merge",
+      body: { spec: { initContainers: initContainers("1") }, metadata: { generation: 2 } },
+    });
+    await expect.poll(init).toEqual([["running", 1024]]);
+    expect((await client.get(Nodes, { name: "n1" })).status.declaredFeatures).toEqual(["InPlacePodVerticalScalingInitContainers"]);
+  });
+
   test("resizes again and again, and waits for room where there is none", async () => {
     const containers = (cpu: string) => [{ name: "c", image: "busybox", resources: { requests: { cpu } } }];
     const resize = (cpu: string, generation: number) =>
