@@ -44,7 +44,7 @@ interface TypeMeta {
 }
 
 function typeOf({ apiVersion = "", kind = "" }: TypeMeta): string {
-  const type = apiVersion.startsWith("meta.k8s.io/") ? `meta.v1.${kind}` : typeOfKind(apiVersion, kind);
+  const type = apiVersion === "" || apiVersion.startsWith("meta.k8s.io/") ? `meta.v1.${kind}` : typeOfKind(apiVersion, kind);
   if (!type) throw new Error(`no protobuf form of ${apiVersion} ${kind}`);
   return type;
 }

@@ -87,6 +87,12 @@ export interface GroupVersionForDiscovery {
   version: string;
 }
 
+export interface GroupVersionKind {
+  group: string;
+  kind: string;
+  version: string;
+}
+
 export interface LabelSelector {
   matchExpressions?: LabelSelectorRequirement[];
   matchLabels?: Record<string, string>;

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
-import { discoveryTransforms, negotiate, noTransforms } from "../../api/codec/accept.ts";
+import { type Accepted, discoveryTransforms, negotiate, noTransforms } from "../../api/codec/accept.ts";
 import { encode } from "../../api/codec/encode.ts";
+import { encodeProtobuf, protobufType } from "../../api/codec/protobuf.ts";
 import { unknownResource } from "../../api/errors.ts";
 import type { ExtraResource, OpenApiDocument } from "../../api/schema/openapi-documents.ts";
 import { openApiV2 } from "../../api/schema/openapi-v2.ts";
@@ -99,9 +100,10 @@ function discoveryRoutes(parts: RouteParts): [RegExp, Route][] {
   const aggregated = new AggregatedDiscovery(registry);
   const root = (name: "api" | "apis", legacy: () => object): Route => {
     return (asked) => {
-      const accepted = negotiate(asked.request.headers.accept, discoveryTransforms);
-      if (!accepted.as) return json(asked, legacy());
-      const { text: body, etag } = aggregated.document(name, accepted.as.version);
+      const accepted = negotiate(asked.request.headers.accept, discoveryTransforms, () => true);
+      if (!accepted.as) return { contentType: accepted.contentType, body: bodyOf(legacy(), accepted) };
+      const { text, etag } = aggregated.document(name, accepted.as.version);
+      const body = accepted.mediaType === "application/json" ? text : bodyOf(JSON.parse(text), accepted);
       return { contentType: accepted.contentType, body, etag, headers: ["Vary", "Accept"] };
     };
   };
@@ -115,7 +117,7 @@ function discoveryRoutes(parts: RouteParts): [RegExp, Route][] {
       (asked, group = "", version = "") => {
         const list = apiResourceList(registry, `${group}/${version}`);
         if (list || !registry.hasGroup(group)) return found(asked, list);
-        return { ...json(asked, unknownResource().status), code: 404 };
+        return { ...json(asked, unknownResource().status, true), code: 404 };
       },
     ],
   ];
@@ -175,13 +177,17 @@ function documentsOf(registry: Registry, extras: () => ExtraResource[]) {
   };
 }
 
-function json({ request }: PageRequest, value: object): Page {
-  const accepted = negotiate(request.headers.accept, noTransforms);
-  return { contentType: accepted.contentType, body: encode(value, accepted) };
+function json({ request }: PageRequest, value: object, hasBinary = false): Page {
+  const accepted = negotiate(request.headers.accept, noTransforms, () => hasBinary);
+  return { contentType: accepted.contentType, body: bodyOf(value, accepted) };
+}
+
+function bodyOf(value: object, accepted: Accepted): string | Buffer {
+  return accepted.mediaType === protobufType ? encodeProtobuf(value) : encode(value, accepted);
 }
 
 function found(asked: PageRequest, value: object | undefined): Page | undefined {
-  return value && json(asked, value);
+  return value && json(asked, value, true);
 }
 
 function plain({ code, text: body }: HealthAnswer): Page {

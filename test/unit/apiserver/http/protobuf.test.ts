@@ -89,6 +89,28 @@ describe("in protobuf there are", () => {
     expect(events[3]?.object).toMatchObject({ kind: "ConfigMap", metadata: { annotations: { "k8s.io/initial-events-end": "true" } } });
   });
 
+  // As kube-apiserver v1.36 does; of an APIResourceList the core group's has no apiVersion.
+  test.each(["/api", "/apis", "/apis/apps", "/api/v1", "/apis/autoscaling/v2"])("what discovery tells at %s", async (path) => {
+    const { body, type, code } = await ask(path, `${protobuf},application/json`);
+    expect([code, type]).toEqual([200, protobuf]);
+    expect(decode(body)).toMatchObject((await running.request("GET", path)).body);
+  });
+
+  test.each(["v2", "v2beta1"])("aggregated discovery, %s", async (version) => {
+    const as = `;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`;
+    const { body, type, code } = await ask("/apis", protobuf + as);
+    expect([code, type]).toEqual([200, protobuf + as]);
+    const inJson = await running.request("GET", "/apis", undefined, { accept: `application/json${as}` });
+    expect(decode(body)).toEqual(inJson.body);
+    expect((await ask("/apis", `application/yaml${as}`)).body.toString()).toMatch(/^apiVersion: apidiscovery.k8s.io/);
+  });
+
+  test("a group version that is not served", async () => {
+    const { body, type, code } = await ask("/apis/apps/v9", protobuf);
+    expect([code, type]).toEqual([404, protobuf]);
+    expect(decode(body)).toMatchObject({ kind: "Status", code: 404 });
+  });
+
   test("errors", async () => {
     const { body, type, code } = await ask(`${maps}/none`, `${protobuf},application/json`);
     expect([code, type]).toEqual([404, protobuf]);
@@ -97,6 +119,10 @@ describe("in protobuf there are", () => {
 });
 
 describe("not in protobuf are", () => {
+  test("the version", async () => {
+    expect((await ask("/version", protobuf)).code).toBe(406);
+  });
+
   test("Tables", async () => {
     const table = "as=Table;g=meta.k8s.io;v=v1";
     expect((await ask(maps, `${protobuf};${table}`)).code).toBe(406);
