@@ -15,8 +15,6 @@ import type { WorkEstimate } from "./work.ts";
 
 /** Milliseconds between two adjustments of what levels lend each other. */
 const adjustmentPeriod = 10_000;
-/** Milliseconds that requests have without a timeout of their own; a quarter of it they may wait, and never more than a minute. */
-const requestTimeout = 60_000;
 /** Answers to "which flow?" that are remembered of one user. */
 const remembered = 1000;
 
@@ -71,7 +69,7 @@ export class Fairness implements Gate {
     arrival.headers(headers);
     const width = level.isExempt ? 1 : this.options.work(arrival);
     if (level.queues?.length === 0 && level.seatsInUse + width > level.limit) this.adjustIfDue();
-    const seat = level.enter(flow, width, { limit: patienceOf(arrival.query), onGone: arrival.onGone });
+    const seat = level.enter(flow, width, arrival);
     if (seat instanceof Promise) this.stopTimer ??= this.options.clock.after(adjustmentPeriod, () => this.adjust());
     return seat;
   }
@@ -179,10 +177,4 @@ function withMandatory<T extends FlowSchema | PriorityLevelConfiguration>(object
     ({ metadata: { name } }) => (name === "exempt" || name === "catch-all") && !objects.some(({ metadata }) => metadata.name === name),
   );
   return [...objects, ...missing];
-}
-
-function patienceOf(query: URLSearchParams): number {
-  const [, count, unit] = /^(\d+)(ms|s|m|h)?$/.exec(query.get("timeout") ?? "") ?? [];
-  const timeout = count ? Number(count) * ({ ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[unit ?? "s"] ?? 1000) : 0;
-  return Math.min((timeout || requestTimeout) / 4, 60_000);
 }

@@ -2,7 +2,7 @@ import { type StatusError, tooManyRequests } from "../../api/errors.ts";
 import type { PriorityLevelConfiguration } from "../../api/types/flowcontrol.v1.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { Demand } from "./demand.ts";
-import { type Seat, tooMany } from "./gate.ts";
+import { type Arrival, type Seat, tooMany } from "./gate.ts";
 import { dealHand, finished, type Queue, Queues, type Waiting } from "./queues.ts";
 import type { LevelBounds } from "./shares.ts";
 
@@ -26,11 +26,8 @@ export interface Flow {
   hand?: readonly number[];
 }
 
-/** For how long a request may wait, in milliseconds, and who tells that its client has gone. */
-export interface Patience {
-  limit: number;
-  onGone(call: () => void): void;
-}
+/** Milliseconds that requests have without a timeout of their own; a quarter of it they may wait, and never more than a minute. */
+const requestTimeout = 60_000;
 
 /** A priority level at work: its seats, and the queues before them. */
 export class PriorityLevel {
@@ -77,10 +74,10 @@ export class PriorityLevel {
   }
 
   /** A seat of that width: at once, or when it is this flow's turn. Throws or rejects with TooManyRequests. */
-  enter(flow: Flow, width: number, patience: Patience): Seat | Promise<Seat> {
+  enter(flow: Flow, width: number, arrival: Pick<Arrival, "query" | "onGone">): Seat | Promise<Seat> {
     const seats = this.isExempt ? width : Math.min(width, this.widest);
     if (!this.queues?.length && this.fits(seats)) return this.seat(flow, seats);
-    return this.wait(flow, seats, patience);
+    return this.wait(flow, seats, arrival);
   }
 
   /** Lets those go on for whom there are seats. */
@@ -116,7 +113,7 @@ export class PriorityLevel {
     return seats > this.limit ? this.executing === 0 && this.limit > 0 : this.seatsInUse + seats <= this.limit;
   }
 
-  private wait(flow: Flow, seats: number, { limit, onGone }: Patience): Promise<Seat> {
+  private wait(flow: Flow, seats: number, { query, onGone }: Pick<Arrival, "query" | "onGone">): Promise<Seat> {
     const { queues, clock } = this;
     if (!queues) throw this.reject(flow, "concurrency-limit");
     queues.advance(clock.now(), this.limit);
@@ -143,7 +140,7 @@ export class PriorityLevel {
     flow.counts.seatsWaiting += seats;
     this.seatsWaiting += seats;
     this.noteDemand();
-    const stopTimer = clock.after(limit, giveUp("time-out"));
+    const stopTimer = clock.after(patienceOf(query), giveUp("time-out"));
     onGone(giveUp("cancelled"));
     this.dispatch();
     return promise;
@@ -159,29 +156,35 @@ export class PriorityLevel {
   private seat({ counts }: Flow, seats: number, queue?: Queue): Seat {
     const begun = this.clock.now();
     counts.dispatched++;
-    this.take(counts, seats, 1);
+    this.take(counts, seats, 1, begun);
     return {
       leave: () => {
+        const now = this.clock.now();
         if (queue) {
-          const now = this.clock.now();
           this.queues?.advance(now, this.limit);
           finished(queue, seats, now - begun);
         }
-        this.take(counts, -seats, -1);
+        this.take(counts, -seats, -1, now);
         this.dispatch();
       },
     };
   }
 
-  private take(counts: FlowCounts, seats: number, requests: 1 | -1): void {
+  private take(counts: FlowCounts, seats: number, requests: 1 | -1, now: number): void {
     counts.executing += requests;
     counts.seatsInUse += seats;
     this.executing += requests;
     this.seatsInUse += seats;
-    this.noteDemand();
+    this.noteDemand(now);
   }
 
-  private noteDemand(): void {
-    this.demand.set(this.clock.now(), this.seatsInUse + this.seatsWaiting);
+  private noteDemand(now = this.clock.now()): void {
+    this.demand.set(now, this.seatsInUse + this.seatsWaiting);
   }
+}
+
+function patienceOf(query: URLSearchParams): number {
+  const [, count, unit] = /^(\d+)(ms|s|m|h)?$/.exec(query.get("timeout") ?? "") ?? [];
+  const timeout = count ? Number(count) * ({ ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[unit ?? "s"] ?? 1000) : 0;
+  return Math.min((timeout || requestTimeout) / 4, 60_000);
 }

@@ -5,6 +5,7 @@ import type { KubeObject } from "../../api/meta/object.ts";
 import type { UserInfo } from "../../api/user.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { currentAudit } from "../audit/current.ts";
+import { whenThere } from "../authorization/index.ts";
 import type { Call, DeleteOptions } from "../call.ts";
 import { typed, untyped } from "../plain-data.ts";
 import type { Registry } from "../registry.ts";
@@ -89,10 +90,9 @@ export function serveResource(parts: ResourceParts, incoming: ResourceRequest): 
 type Method = (parts: ResourceParts, call: Call, incoming: ResourceRequest) => Promise<void> | void;
 
 const methods: Record<string, Method> = {
-  async get(parts, call, incoming) {
+  get(parts, call, incoming) {
     const form = representation(parts, call, incoming);
-    const view = parts.verbs.get(call);
-    send(incoming, form, { view: view instanceof Promise ? await view : view, code: 200 });
+    return whenThere(parts.verbs.get(call), (view) => send(incoming, form, { view, code: 200 }));
   },
   async list(parts, call, incoming) {
     const form = representation(parts, call, incoming);
