@@ -46,6 +46,13 @@ test("AT-15 nodeSelector puts a pod on the node of that name, and leaves it pend
     "nowhere",
     `0/${nodes.length} nodes are available: ${nodes.length} node(s) didn't match Pod's node affinity/selector.`,
   );
+  await admin("label", "node", node, "hue.example/disk=tape");
+  try {
+    await kubectl("wait", "--for=condition=Ready", "pod/nowhere", "--timeout=60s");
+    expect(await kubectl("get", "po", "nowhere", "-o", "jsonpath={.spec.nodeName}")).toBe(node);
+  } finally {
+    await admin("label", "node", node, "hue.example/disk-");
+  }
 });
 
 test("AT-16 a NoExecute taint sends pods away to another node, but not those elsewhere and those that tolerate it", async ({ kubectl }) => {

@@ -87,6 +87,10 @@ describe("the book's reminders", () => {
     expect(looked).toMatch(new RegExp(`Address.*\\s${escaped(clusterIP)}$`, "m"));
     for (const host of ["hue-reminders", `hue-reminders.${kubectl.namespace}`, `hue-reminders.${kubectl.namespace}.svc.cluster.local`])
       expect(await kubectl("exec", pod, "--", "timeout", "5", "wget", "-q", "-O", "-", `http://${host}:8080`)).toBe(reminders);
+    // Nobody has the address: it stands for its ports only.
+    const pinged = await kubectl.run(["exec", pod, "--", "ping", "-c", "1", "-W", "1", "hue-reminders"]);
+    expect(pinged.stdout).toContain(`PING hue-reminders (${clusterIP})`);
+    expect(pinged.stdout).toContain("100% packet loss");
   });
 
   plain("AT-12 a NodePort answers on the nodes' address; the same port twice, and one out of range, are refused", async () => {
@@ -187,6 +191,49 @@ test("AT-31 S4-1B a Service spreads calls over its ready pods, and reaches one o
       expect(await kubectl("exec", `from-${node}`, "--", "timeout", "5", "wget", "-q", "-O", "-", `http://${ip}`)).toBe(`${other}\n`);
     }
   }
+});
+
+test("a pod is seen by others, also on other nodes, under its own address", async ({ kubectl }) => {
+  const { nodes } = sharedCluster();
+  await kubectl.apply([
+    shellPod("server", "exec nc -lk -p 80 -e sleep 60", { spec: { nodeName: nodes[0] } }),
+    ...nodes.map((node) => shellPod(`from-${node}`, forever, { spec: { nodeName: node } })),
+  ]);
+  await kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s");
+  const address = (name: string): Promise<string> => kubectl(...field("pod", name, "{.status.podIP}"));
+  const server = await address("server");
+  for (const node of nodes) {
+    await kubectl("exec", `from-${node}`, "--", "sh", "-c", `sleep 60 | nc ${server} 80 > /dev/null 2>&1 &`);
+    const seen = new RegExp(`${escaped(server)}:80\\s+${escaped(await address(`from-${node}`))}:\\d+\\s+ESTABLISHED`);
+    await kubectl.until(["exec", "server", "--", "netstat", "-tn"], (out) => seen.test(out), 20);
+  }
+});
+
+test("no call fails while a Deployment's pods are replaced, when they go on serving for a moment after their end is announced", async ({
+  kubectl,
+}) => {
+  const container = {
+    readinessProbe: { httpGet: { port: 80 }, periodSeconds: 1 },
+    lifecycle: { preStop: { sleep: { seconds: 3 } } },
+  };
+  const strategy = { rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } };
+  const loop = "while [ ! -e /stop ]; do timeout 5 wget -q -O - http://web:8080 >> /answers || echo failed >> /answers; done; sleep 86400";
+  await kubectl.apply([
+    shellDeployment("web", 2, httpServer(80, "fine"), { container, strategy, spec: { terminationGracePeriodSeconds: 10 } }),
+    service("web", 8080, 80),
+  ]);
+  await kubectl("rollout", "status", "deployment/web", "--timeout=60s");
+  await kubectl.apply(shellPod("caller", loop));
+  await kubectl.until(["exec", "caller", "--", "cat", "/answers"], (out) => out.startsWith("fine\n"), 30);
+  const pods = ["get", "pods", "-l", "app=web", "-o", "name"];
+  const before = (await kubectl(...pods)).trim().split("\n");
+  await kubectl("rollout", "restart", "deployment/web");
+  await kubectl("rollout", "status", "deployment/web", "--timeout=60s");
+  await kubectl.until(pods, (out) => before.every((pod) => !out.includes(pod)), 60);
+  await kubectl("exec", "caller", "--", "touch", "/stop");
+  const answers = (await kubectl("exec", "caller", "--", "cat", "/answers")).trim().split("\n");
+  expect(answers.length).toBeGreaterThan(20);
+  expect(new Set(answers)).toEqual(new Set(["fine"]));
 });
 
 test("S4-1B a Service carries UDP as well, to an endpoint given by hand", async ({ kubectl }) => {

@@ -1,3 +1,6 @@
+import { readFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
 import type { Secret } from "../../api/types/core.v1.ts";
 import type { RegistryCredentials } from "../runtime/runtime.ts";
 import { registryOf } from "./reference.ts";
@@ -9,8 +12,21 @@ interface AuthEntry {
   identitytoken?: string;
 }
 
+/** What matters of a Secret here. */
+type PullSecret = Pick<Secret, "data">;
+
+/** Where whoever runs the kubelet has logged in ("docker login"): as a pull secret, which all pods of the node have. */
+export async function nodePullSecrets(home = homedir()): Promise<PullSecret[]> {
+  const secrets: PullSecret[] = [];
+  for (const [key, path] of Object.entries({ ".dockerconfigjson": ".docker/config.json", ".dockercfg": ".dockercfg" })) {
+    const text = await readFile(join(home, path), "base64").catch(() => undefined);
+    if (text !== undefined) secrets.push({ data: { [key]: text } });
+  }
+  return secrets;
+}
+
 /** What the pull secrets say for the registry and path that an image comes from: the longest match wins; undefined when none does. */
-export function credentialsFor(image: string, secrets: readonly Secret[]): RegistryCredentials | undefined {
+export function credentialsFor(image: string, secrets: readonly PullSecret[]): RegistryCredentials | undefined {
   const registry = registryOf(image);
   const full =
     registry === "docker.io" && !image.startsWith("docker.io/") ? `docker.io/${image.includes("/") ? "" : "library/"}${image}` : image;
@@ -33,7 +49,7 @@ export function credentialsFor(image: string, secrets: readonly Secret[]): Regis
   };
 }
 
-function authsOf(secret: Secret): Record<string, AuthEntry> {
+function authsOf(secret: PullSecret): Record<string, AuthEntry> {
   const data = secret.data?.[".dockerconfigjson"] ?? secret.data?.[".dockercfg"];
   if (!data) return {};
   try {

@@ -2,7 +2,7 @@ import type { ContainerStateWaiting, Pod, Secret } from "../../api/types/core.v1
 import { Secrets } from "../../api/types/resources.ts";
 import type { KubeletContext } from "../context.ts";
 import { ImageError } from "../images/image-puller.ts";
-import { credentialsFor } from "../images/pull-secrets.ts";
+import { credentialsFor, nodePullSecrets } from "../images/pull-secrets.ts";
 import type { ImageInfo, PodState, RegistryCredentials, SandboxState } from "../runtime/runtime.ts";
 import type { MountedVolume } from "../volumes/volume-manager.ts";
 import { containerSpec } from "./container-spec.ts";
@@ -138,5 +138,5 @@ async function credentials(context: KubeletContext, pod: Pod, image: string): Pr
         `Unable to retrieve some image pull secrets (${name}); attempting to pull the image may not succeed.`,
       );
   }
-  return credentialsFor(image, secrets);
+  return credentialsFor(image, [...secrets, ...(context.runtime.usesHost ? await nodePullSecrets() : [])]);
 }

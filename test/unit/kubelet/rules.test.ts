@@ -1,7 +1,10 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Node, Pod, Secret } from "../../../src/api/types/core.v1.ts";
 import { removable } from "../../../src/kubelet/images/image-collector.ts";
-import { credentialsFor } from "../../../src/kubelet/images/pull-secrets.ts";
+import { credentialsFor, nodePullSecrets } from "../../../src/kubelet/images/pull-secrets.ts";
 import { isImageReference, registryOf } from "../../../src/kubelet/images/reference.ts";
 import { admitPod, refuseAppArmor } from "../../../src/kubelet/pods/admission.ts";
 import { refuseResize } from "../../../src/kubelet/pods/resize.ts";
@@ -200,6 +203,21 @@ describe("images", () => {
     expect(credentialsFor("r.example/team/app:1", [secret])).toMatchObject({ username: "u", password: "p" });
     expect(credentialsFor("r.example/other", [secret])).toMatchObject({ username: "x", password: "y:z" });
     expect(credentialsFor("q.example/other", [secret])).toBeUndefined();
+  });
+
+  test("credentials of the node come after the pod's own", async () => {
+    const home = mkdtempSync(join(tmpdir(), "hue-home-"));
+    const login = (user: string): object => ({ "r.example": { auth: btoa(`${user}:p`) } });
+    expect(await nodePullSecrets(home)).toEqual([]);
+    writeFileSync(join(home, ".dockercfg"), JSON.stringify(login("old")));
+    expect(credentialsFor("r.example/app", await nodePullSecrets(home))).toMatchObject({ username: "old" });
+    mkdirSync(join(home, ".docker"));
+    writeFileSync(join(home, ".docker/config.json"), JSON.stringify({ auths: login("node") }));
+    const nodes = await nodePullSecrets(home);
+    expect(credentialsFor("r.example/app", nodes)).toMatchObject({ username: "node" });
+    const own = { data: { ".dockerconfigjson": btoa(JSON.stringify({ auths: login("pod") })) } };
+    expect(credentialsFor("r.example/app", [own, ...nodes])).toMatchObject({ username: "pod" });
+    rmSync(home, { recursive: true });
   });
 
   test("only those that a registry can give back, and that no pod uses, are removed", () => {

@@ -284,7 +284,8 @@ test("DenyServiceExternalIPs refuses further external addresses", async () => {
   await expect(admission.write(Services, service("1.2.3.6"), { operation: "UPDATE", old })).rejects.toMatchObject({ code: 403 });
 });
 
-test("NamespaceExists and AlwaysDeny", async () => {
+test("NamespaceExists, AlwaysAdmit and AlwaysDeny", async () => {
+  await (await withPlugin("AlwaysAdmit")).write(ConfigMaps, { metadata: { name: "a" } });
   const admission = new AdmissionHarness({ disabled: new Set(["NamespaceLifecycle"]), added: [await plugin("NamespaceExists")] });
   await expect(admission.write(ConfigMaps, { metadata: { name: "a" } }, { namespace: "none" })).rejects.toMatchObject({ code: 404 });
   await admission.write(ConfigMaps, { metadata: { name: "a" } });
