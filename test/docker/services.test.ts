@@ -196,7 +196,7 @@ test("AT-31 S4-1B a Service spreads calls over its ready pods, and reaches one o
 test("a pod is seen by others, also on other nodes, under its own address", async ({ kubectl }) => {
   const { nodes } = sharedCluster();
   await kubectl.apply([
-    shellPod("server", "exec nc -lk -p 80 -e sleep 60", { spec: { nodeName: nodes[0] } }),
+    shellPod("server", "exec nc -ll -p 80 -e sleep 60", { spec: { nodeName: nodes[0] } }),
     ...nodes.map((node) => shellPod(`from-${node}`, forever, { spec: { nodeName: node } })),
   ]);
   await kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s");

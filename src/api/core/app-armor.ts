@@ -5,13 +5,13 @@ import type { AppArmorProfile, Pod } from "../types/core.v1.ts";
 import { allContainers } from "./pod-defaults.ts";
 
 /** Followed by the name of the container whose profile the annotation names; superseded by the field appArmorProfile (KEP-24). */
-const prefix = "container.apparmor.security.beta.kubernetes.io/";
+export const appArmorPrefix = "container.apparmor.security.beta.kubernetes.io/";
 
 /** Profiles that annotations name come into the fields that took their place. */
 export function syncAppArmor({ metadata: { annotations }, spec }: Pod): void {
   if (!annotations) return;
   for (const container of allContainers(spec)) {
-    const profile = profileOf(annotations[prefix + container.name]);
+    const profile = profileOf(annotations[appArmorPrefix + container.name]);
     if (!profile || container.securityContext?.appArmorProfile || semanticEqual(profile, spec.securityContext?.appArmorProfile)) continue;
     (container.securityContext ??= {}).appArmorProfile = profile;
   }
@@ -21,7 +21,7 @@ export function syncAppArmor({ metadata: { annotations }, spec }: Pod): void {
 export function appArmorWarnings({ metadata: { annotations }, spec }: Pod): string[] {
   if (!annotations) return [];
   return allContainers(spec).flatMap(({ name, securityContext }) => {
-    const key = prefix + name;
+    const key = appArmorPrefix + name;
     const isField = semanticEqual(profileOf(annotations[key]), securityContext?.appArmorProfile);
     return key in annotations && isField
       ? [`metadata.annotations[${key}]: deprecated since v1.30; use the "appArmorProfile" field instead`]
@@ -32,9 +32,9 @@ export function appArmorWarnings({ metadata: { annotations }, spec }: Pod): stri
 /** What is wrong with such annotations. */
 export function validateAppArmorAnnotations({ metadata: { annotations }, spec }: Pod): FieldError[] {
   return Object.entries(annotations ?? {}).flatMap(([key, text]) => {
-    if (!key.startsWith(prefix)) return [];
+    if (!key.startsWith(appArmorPrefix)) return [];
     const field = `metadata.annotations[${key}]`;
-    const name = key.slice(prefix.length);
+    const name = key.slice(appArmorPrefix.length);
     return [
       ...(allContainers(spec).some((container) => container.name === name) ? [] : [fault.invalid(field, name, "container not found")]),
       ...(text === "" || text.startsWith("localhost/") || profileOf(text)

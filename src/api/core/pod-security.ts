@@ -1,4 +1,5 @@
 import type { Container, PodSecurityContext, SecurityContext, SELinuxOptions } from "../types/core.v1.ts";
+import { appArmorPrefix } from "./app-armor.ts";
 import {
   containers,
   containersOf,
@@ -134,7 +135,6 @@ const seLinuxOptions: Check = (pod, minor) => {
 };
 
 const appArmor: Check = (pod) => {
-  const prefix = "container.apparmor.security.beta.kubernetes.io/";
   const bad = new Set<string>();
   const isBad = (context: SecurityContext | PodSecurityContext | undefined): boolean => {
     const type = context?.appArmorProfile?.type;
@@ -145,7 +145,9 @@ const appArmor: Check = (pod) => {
   const own = isBad(pod.spec.securityContext);
   const names = named(pod, isBad);
   const annotations = Object.entries(pod.metadata.annotations ?? {})
-    .filter(([key, value]) => key.startsWith(prefix) && value !== "" && value !== "runtime/default" && !value.startsWith("localhost/"))
+    .filter(
+      ([key, value]) => key.startsWith(appArmorPrefix) && value !== "" && value !== "runtime/default" && !value.startsWith("localhost/"),
+    )
     .map(([key, value]) => `${key}=${JSON.stringify(value)}`)
     .sort();
   if (!own && names.length === 0 && annotations.length === 0) return undefined;

@@ -23,8 +23,8 @@ export function validatePodSecurity(field: string, context: PodSecurityContext |
   errors.push(...validateSysctls(`${field}.sysctls`, context, spec));
   errors.push(...fault.oneOfIfSet(`${field}.fsGroupChangePolicy`, context.fsGroupChangePolicy, ["Always", "OnRootMismatch"]));
   errors.push(...fault.oneOfIfSet(`${field}.supplementalGroupsPolicy`, context.supplementalGroupsPolicy, ["Merge", "Strict"]));
-  errors.push(...validateSeccomp(`${field}.seccompProfile`, context.seccompProfile));
-  return [...errors, ...validateAppArmor(`${field}.appArmorProfile`, context.appArmorProfile)];
+  errors.push(...validateProfile(`${field}.seccompProfile`, context.seccompProfile, "seccomp"));
+  return [...errors, ...validateProfile(`${field}.appArmorProfile`, context.appArmorProfile, "AppArmor")];
 }
 
 function validateSysctls(field: string, context: PodSecurityContext, spec: PodSpec): FieldError[] {
@@ -51,8 +51,8 @@ export function validateContainerSecurity(field: string, context: SecurityContex
     errors.push(...fault.checkedIfSet(`${field}.${key}`, id, checkId));
   }
   errors.push(...fault.oneOfIfSet(`${field}.procMount`, context.procMount, ["Default", "Unmasked"]));
-  errors.push(...validateSeccomp(`${field}.seccompProfile`, context.seccompProfile));
-  errors.push(...validateAppArmor(`${field}.appArmorProfile`, context.appArmorProfile));
+  errors.push(...validateProfile(`${field}.seccompProfile`, context.seccompProfile, "seccomp"));
+  errors.push(...validateProfile(`${field}.appArmorProfile`, context.appArmorProfile, "AppArmor"));
   if (context.allowPrivilegeEscalation === false) {
     if (context.privileged)
       errors.push(fault.invalid(field, context, "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"));
@@ -62,20 +62,12 @@ export function validateContainerSecurity(field: string, context: SecurityContex
   return errors;
 }
 
-function validateSeccomp(field: string, profile: SeccompProfile | undefined): FieldError[] {
+function validateProfile(field: string, profile: SeccompProfile | AppArmorProfile | undefined, kind: "seccomp" | "AppArmor"): FieldError[] {
   if (!profile) return [];
   const errors = profile.type
     ? fault.oneOf(`${field}.type`, profile.type, profiles)
-    : [fault.required(`${field}.type`, "type is required when seccompProfile is set")];
-  return [...errors, ...validateLocalhost(field, profile, "seccomp")];
-}
-
-function validateAppArmor(field: string, profile: AppArmorProfile | undefined): FieldError[] {
-  if (!profile) return [];
-  const errors = profile.type
-    ? fault.oneOf(`${field}.type`, profile.type, profiles)
-    : [fault.required(`${field}.type`, "type is required when appArmorProfile is set")];
-  return [...errors, ...validateLocalhost(field, profile, "AppArmor")];
+    : [fault.required(`${field}.type`, `type is required when ${field.slice(field.lastIndexOf(".") + 1)} is set`)];
+  return [...errors, ...validateLocalhost(field, profile, kind)];
 }
 
 function validateLocalhost(field: string, { type, localhostProfile }: SeccompProfile | AppArmorProfile, kind: string): FieldError[] {
