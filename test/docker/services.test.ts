@@ -204,7 +204,7 @@ test("a pod is seen by others, also on other nodes, under its own address", asyn
   const server = await address("server");
   for (const node of nodes) {
     await kubectl("exec", `from-${node}`, "--", "sh", "-c", `sleep 60 | nc ${server} 80 > /dev/null 2>&1 &`);
-    const seen = new RegExp(`${escaped(server)}:80\\s+${escaped(await address(`from-${node}`))}:\\d+\\s+ESTABLISHED`);
+    const seen = new RegExp(`${escaped(server)}:80\\s+(?:::ffff:)?${escaped(await address(`from-${node}`))}:\\d+\\s+ESTABLISHED`);
     await kubectl.until(["exec", "server", "--", "netstat", "-tn"], (out) => seen.test(out), 20);
   }
 });
