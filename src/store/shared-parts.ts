@@ -6,8 +6,10 @@ import { BoundedMap } from "../lib/bounded-map.ts";
  * Of some all that are lists or objects, of others those that are named.
  */
 const sharedFields: Readonly<Record<string, Readonly<Record<string, readonly string[] | "all">>>> = {
-  "/pods": { metadata: ["labels", "ownerReferences"], spec: "all", status: ["hostIPs", "conditions"] },
+  "/pods": { metadata: ["labels", "ownerReferences"], spec: "all", status: ["hostIPs", "conditions", "containerStatuses"] },
 };
+/** Lists whose items are each object's own, but consist of parts that others have as well. */
+const sharedByItem = new Set(["containerStatuses"]);
 
 /** What is longer is not remembered: the parts that are held for objects to come take a few megabytes, at most 32. */
 const longest = 8192;
@@ -75,12 +77,27 @@ function withParts(value: Record<string, unknown>, names: readonly string[] | "a
       pieces.push(JSON.stringify(inner));
       continue;
     }
-    const part = partOf(inner);
-    pieces.push(part.text);
-    if (part.value === inner) continue;
+    const part = sharedByItem.has(name) && Array.isArray(inner) ? itemsWithParts(inner, pieces) : sharedPart(inner, pieces);
+    if (part === inner) continue;
     if (copy === value) copy = { ...value };
-    copy[name] = part.value;
+    copy[name] = part;
   }
   pieces.push(mark === "{" ? "{}" : "}");
   return copy;
+}
+
+function sharedPart(value: object, pieces: string[]): object {
+  const part = partOf(value);
+  pieces.push(part.text);
+  return part.value;
+}
+
+/** The list, or one with the parts of others in its items. */
+function itemsWithParts(items: readonly Record<string, unknown>[], pieces: string[]): object {
+  const copies = items.map((item, index) => {
+    pieces.push(index === 0 ? "[" : ",");
+    return withParts(item, "all", pieces);
+  });
+  pieces.push(items.length === 0 ? "[]" : "]");
+  return copies.every((copy, index) => copy === items[index]) ? items : copies;
 }

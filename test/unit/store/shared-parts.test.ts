@@ -20,7 +20,11 @@ function pod(name: string, spec: object = {}): KubeObject {
     kind: "Pod",
     metadata,
     spec: all,
-    status: { hostIPs: [{ ip: "10.0.0.1" }], phase: "Running" },
+    status: {
+      hostIPs: [{ ip: "10.0.0.1" }],
+      phase: "Running",
+      containerStatuses: [{ name: "c", containerID: `docker://${name}`, resources: { requests: { cpu: "1" } }, lastState: {} }],
+    },
   });
 }
 
@@ -34,6 +38,10 @@ describe("pods of one template", () => {
     expect(specOf(b)["containers"]).toBe(specOf(a)["containers"]);
     expect(specOf(b)["tolerations"]).toBe(specOf(a)["tolerations"]);
     expect(b.object.metadata.labels).toBe(a.object.metadata.labels);
+    const statusOf = ({ object }: State) => (object as unknown as { status: { containerStatuses: Record<string, unknown>[] } }).status;
+    const [own, others] = [a, b].map((state) => statusOf(state).containerStatuses[0]);
+    expect(own?.["resources"]).toBe(others?.["resources"]);
+    expect(own?.["containerID"]).not.toBe(others?.["containerID"]);
     for (const state of [a, b]) expect(state.text).toBe(JSON.stringify(state.object));
     expect(JSON.parse(b.text)).toEqual({ ...pod("b"), metadata: { ...pod("b").metadata, resourceVersion: "3" } });
   });
@@ -95,6 +103,8 @@ test.each([
   ["no spec's fields", pod("d", { containers: undefined, tolerations: undefined, nodeName: undefined })],
   ["null and empty ones", pod("e", { affinity: null, securityContext: {}, volumes: [] })],
   ["very long ones", pod("f", { containers: [{ name: "c", image: "x".repeat(20_000) }] })],
+  ["no container's status", { ...pod("h"), status: { containerStatuses: [], other: [1] } } as KubeObject],
+  ["two containers' status", { ...pod("i"), status: { containerStatuses: [{ state: {} }, { state: { running: {} } }] } } as KubeObject],
   ["no status", { ...pod("g"), status: undefined } as KubeObject],
 ])("a pod with %s has the text that JSON makes of it", (_, object) => {
   const state = State.of(key(object.metadata.name ?? ""), 7, object, undefined);
