@@ -1,8 +1,9 @@
 import type { FieldError } from "../errors.ts";
 import type { KindRules } from "../kind.ts";
+import { difference } from "../meta/difference.ts";
 import { semanticEqual } from "../meta/equality.ts";
 import * as fault from "../meta/field-errors.ts";
-import { goStruct } from "../meta/go-struct.ts";
+import { type GoShape, goStruct } from "../meta/go-struct.ts";
 import { checkDnsSubdomain } from "../meta/names.ts";
 import { canonicalQuantity, compareQuantities } from "../meta/quantity.ts";
 import { age } from "../meta/time.ts";
@@ -12,6 +13,7 @@ import type {
   NodeSelectorTerm,
   PersistentVolume,
   PersistentVolumeSpec,
+  SecretReference,
   VolumeNodeAffinity,
 } from "../types/core.v1.ts";
 import { shortAccessModes, storageClassOf, validateAccessModes } from "./persistent-volume-claim.ts";
@@ -52,8 +54,10 @@ export const persistentVolumeRules: KindRules<PersistentVolume> = {
     const { spec } = volume;
     // Upstream checks a changed volume twice.
     const errors = [...(persistentVolumeRules.validate?.(volume) ?? [])];
-    if (!semanticEqual(sourceOf(spec), sourceOf(old)))
-      errors.push(fault.forbidden("spec.persistentvolumesource", "spec.persistentvolumesource is immutable after creation"));
+    if (!semanticEqual(sourceOf(spec), sourceOf(old))) {
+      const changes = difference(goStruct(old, goSource), goStruct(spec, goSource));
+      errors.push(fault.forbidden("spec.persistentvolumesource", `spec.persistentvolumesource is immutable after creation\n${changes}`));
+    }
     if (spec.volumeMode !== old.volumeMode) errors.push(fault.invalid("volumeMode", spec.volumeMode, "field is immutable"));
     if (old.nodeAffinity && !semanticEqual(spec.nodeAffinity, withNewLabels(old.nodeAffinity, spec.nodeAffinity)))
       errors.push(
@@ -92,6 +96,25 @@ export const persistentVolumeRules: KindRules<PersistentVolume> = {
 function sourceOf(spec: PersistentVolumeSpec): object {
   return Object.fromEntries(Object.entries(spec).filter(([key]) => !notSources.has(key)));
 }
+
+const asItIs = (value: object): object => value;
+const goSecret = (reference: SecretReference): object => goStruct(reference, { Name: "", Namespace: "" });
+const goHostPath = { Path: "", Type: null };
+const goNfs = { Server: "", Path: "", ReadOnly: false };
+const goLocal = { Path: "", FSType: null };
+const goCsi = {
+  ...{ Driver: "", VolumeHandle: "", ReadOnly: false, FSType: "", VolumeAttributes: null, ControllerPublishSecretRef: goSecret },
+  ...{ NodeStageSecretRef: goSecret, NodePublishSecretRef: goSecret, ControllerExpandSecretRef: goSecret, NodeExpandSecretRef: goSecret },
+};
+
+/** Upstream's struct of sources; those that nothing serves any more are shown as JSON has them. */
+const goSource: GoShape = {
+  ...{ GCEPersistentDisk: asItIs, AWSElasticBlockStore: asItIs, HostPath: (source: object) => goStruct(source, goHostPath) },
+  ...{ Glusterfs: asItIs, NFS: (source: object) => goStruct(source, goNfs), RBD: asItIs, Quobyte: asItIs, ISCSI: asItIs },
+  ...{ FlexVolume: asItIs, Cinder: asItIs, CephFS: asItIs, FC: asItIs, Flocker: asItIs, AzureFile: asItIs, VsphereVolume: asItIs },
+  ...{ AzureDisk: asItIs, PhotonPersistentDisk: asItIs, PortworxVolume: asItIs, ScaleIO: asItIs },
+  ...{ Local: (source: object) => goStruct(source, goLocal), StorageOS: asItIs, CSI: (source: object) => goStruct(source, goCsi) },
+};
 
 function validateCapacity({ capacity: given }: PersistentVolumeSpec): FieldError[] {
   const capacity = Object.fromEntries(Object.entries(given ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)));

@@ -1,6 +1,6 @@
 /** A struct of upstream's: its fields in order, each with what stands there when it is absent, or the struct or function that makes it. */
 export interface GoShape {
-  readonly [field: string]: string | number | null | GoShape | ((value: never) => unknown);
+  readonly [field: string]: string | number | boolean | null | GoShape | ((value: never) => unknown);
 }
 
 /** The value as upstream's own struct, whose names and order its refusals show: "APIGroup" for "apiGroup". */

@@ -140,7 +140,11 @@ function keepingReset(prune: Pruner, omits: Pruner): Pruner {
   return (value, state) => (state.depth <= 2 ? prune : omits)(value, state);
 }
 
+/** The one list that may be left out, but not be empty: to leave it out is to take the defaults. */
+const tellsEmpty = "[autoscaling.v2.HPAScalingPolicy]";
+
 function omittingZero(type: string, prune: Pruner): Pruner {
+  if (type === tellsEmpty) return prune;
   if (itemType(type) !== undefined) {
     return (value, state) => {
       const list = prune(value, state);

@@ -115,6 +115,39 @@ describe("who owns the fields", () => {
   });
 });
 
+test("a change of metadata is looked at by each kind as often as upstream does", async () => {
+  const change = { metadata: { labels: { a: "Bad Value!" }, finalizers: ["a b/c"] } };
+  const causes = async (path: string): Promise<number[]> => {
+    const fields = causesOf(await running.request("PATCH", path, change, merge)).map((cause) => cause.split(":", 1)[0]);
+    return ["metadata.labels", "metadata.finalizers"].map((field) => fields.filter((other) => other === field).length);
+  };
+  await running.request("POST", `${core}/configmaps`, { metadata: { name: "changed" } });
+  await running.request("POST", `${core}/resourcequotas`, { metadata: { name: "changed" } });
+  expect(await causes(`${core}/configmaps/changed`)).toEqual([4, 2]);
+  expect(await causes(`${core}/resourcequotas/changed`)).toEqual([3, 1]);
+});
+
+test("an autoscaler's policies may be left out, but not be none", async () => {
+  const spec = { scaleTargetRef: { apiVersion: "apps/v1", kind: "Deployment", name: "d" }, maxReplicas: 2, metrics: [] };
+  const made = (policies: object): Promise<Answer> =>
+    post("/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers", {
+      metadata: { name: "h" },
+      spec: { ...spec, behavior: { scaleUp: policies } },
+    });
+  expect((await made({})).body.spec.behavior.scaleUp.policies).toHaveLength(2);
+  expect(causesOf(await made({ policies: [] }))).toEqual([
+    "spec.behavior.scaleUp.policies: Required value: must specify at least one Policy",
+  ]);
+});
+
+test("what changed in a volume's source is shown", async () => {
+  const spec = { capacity: { storage: "1Gi" }, accessModes: ["ReadWriteOnce"], hostPath: { path: "/a" } };
+  await running.request("POST", "/api/v1/persistentvolumes", { metadata: { name: "sourced" }, spec });
+  const changed = await running.request("PATCH", "/api/v1/persistentvolumes/sourced", { spec: { hostPath: { path: "/b" } } }, merge);
+  expect(causesOf(changed)).toHaveLength(1);
+  expect(changed.body.message).toContain('-  "Path": "/a",\n+  "Path": "/b",\n   "Type": ""');
+});
+
 describe("a Service's node ports", () => {
   const ports = (...given: object[]): object => ({ metadata: { name: "s" }, spec: { type: "NodePort", ports: given } });
   const one = { name: "a", port: 80, nodePort: 30080, protocol: "TCP" };
