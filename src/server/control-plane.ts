@@ -89,6 +89,7 @@ export function startControlPlane(options: ControlPlaneOptions): ControlPlane {
   const { store, clock, log } = options;
   const objects = storeObjects(store);
   const authorization = createAuthorization(objects, options.access.authorizers);
+  options.access.onAuthorizers(authorization.use);
   let isReady = false;
   const started: HealthCheck = {
     name: "poststarthook/rbac/bootstrap-roles",
@@ -190,7 +191,6 @@ function buildApi(
   const webhooks = webhookAdmission(dynamic);
   const policies = policyAdmission(dynamic);
   const expressions = [...policies.plugins, ...webhooks.plugins];
-  const waits = options.access.authorizers?.some((one) => typeof one === "object" && one.name === "Webhook") ?? false;
   const admission = createAdmission({
     objects,
     clock,
@@ -201,7 +201,10 @@ function buildApi(
       await own().create(Namespaces, { apiVersion: "v1", kind: "Namespace", metadata: { name }, spec: {} });
     },
     ...options.access.admission,
-    more: [...(waits ? expressions.map((plugin) => answers.completing(plugin)) : expressions), authorization.escalationPrevention],
+    more: [
+      ...(options.access.mayWait ? expressions.map((plugin) => answers.completing(plugin)) : expressions),
+      authorization.escalationPrevention,
+    ],
   });
   const streaming = createStreaming({ objects, clock, kubeletCredentials: kubeletCredentials(pki), admission, check: authorization.check });
   const { serviceCIDR } = options;
@@ -225,7 +228,7 @@ function buildApi(
     proxyClient: () => pki.client("front-proxy-client"),
     makeListener: options.audit?.makeListener,
     healthChecks: encryption ? [started, encryption.healthCheck] : [started],
-    metrics: encryption && ((registry) => encryption.metrics(store, registry)),
+    metrics: (registry) => [...(encryption?.metrics(store, registry) ?? []), ...options.access.metrics()],
   });
   return {
     api,

@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { get } from "node:https";
 import { join } from "node:path";
 import { stringify } from "yaml";
@@ -184,6 +184,42 @@ describe("webhooks for tokens and for access, by configuration files", () => {
   test("anonymous requests may ask for the paths that are named, and for nothing else", async () => {
     expect(await anonymously(server, "/livez")).toBe(200);
     expect(await anonymously(server, "/readyz")).toBe(401);
+  });
+
+  describe("whose files change while the server runs", () => {
+    const change = (name: string, edit: (text: string) => string): void => void file(name, edit(readFileSync(join(folder, name), "utf8")));
+    const logged = (text: string) => expect.poll(() => server.output()).toContain(text);
+
+    test("have other issuers from then on, and the old ones where the new file cannot be used", async () => {
+      const name = async (): Promise<string> => (await as(server, await issuer.token(), ...whoAmI)).split(" ")[0] ?? "";
+      change("authentication.yaml", (text) => text.replace('"jwt:" + claims.sub', '"changed:" + claims.sub'));
+      await expect.poll(name).toBe("changed:jane");
+      change("authentication.yaml", (text) => text.replace("path: /livez", "path: /readyz"));
+      await logged("anonymous: Forbidden: changed from initial configuration file");
+      change("authentication.yaml", (text) => text.replace('"changed:" + claims.sub', "claims."));
+      await logged("the authentication configuration is not taken over: --authentication-config: ");
+      expect(await name()).toBe("changed:jane");
+      expect(await anonymously(server, "/livez")).toBe(200);
+    });
+
+    test("have other authorizers from then on, and the old ones where the new file cannot be used", async () => {
+      const list = (): Promise<string> => as(server, "good", "get", "secrets", "-o", "name");
+      expect(await list()).toContain("by webhook");
+      change("authorization.yaml", (text) => text.replace("'hooked' in request.groups", "'nobody' in request.groups"));
+      await expect.poll(list).not.toContain("by webhook");
+      change("authorization.yaml", (text) => text.replace("type: Node", "type: ABAC"));
+      await logged("authorizer type ABAC is not allowed if it was not enabled at initial server startup");
+      change("authorization.yaml", () => "authorizers: 7");
+      await logged("the authorization configuration is not taken over: --authorization-config: ");
+      expect(await list()).not.toContain("by webhook");
+      const metrics = await server.kubectl("get", "--raw", "/metrics");
+      for (const of of ["authentication", "authorization"]) {
+        expect(metrics).toContain(`apiserver_${of}_config_controller_automatic_reloads_total{status="success"} 1\n`);
+        expect(metrics).toMatch(
+          new RegExp(`apiserver_${of}_config_controller_automatic_reload_last_timestamp_seconds{status="failure"} 1\\d{9}`),
+        );
+      }
+    });
   });
 
   function policy(): object[] {

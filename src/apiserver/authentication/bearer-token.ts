@@ -49,6 +49,21 @@ export async function authenticateToken(
   token: string,
   audiences: readonly string[],
 ): Promise<TokenResult> {
+  const result = await firstResult(kinds, token, audiences);
+  if (!result) throw unauthorized("invalid bearer token");
+  return result;
+}
+
+/** Kinds that may become others while the server runs, as one. */
+export function changingTokens(kinds: () => readonly TokenAuthenticator[]): TokenAuthenticator {
+  return { name: "changing", authenticateToken: (token, audiences) => firstResult(kinds(), token, audiences) };
+}
+
+async function firstResult(
+  kinds: readonly TokenAuthenticator[],
+  token: string,
+  audiences: readonly string[],
+): Promise<TokenResult | undefined> {
   let refusal: StatusError | undefined;
   for (const kind of kinds) {
     try {
@@ -59,7 +74,8 @@ export async function authenticateToken(
       refusal ??= error;
     }
   }
-  throw refusal ?? unauthorized("invalid bearer token");
+  if (refusal) throw refusal;
+  return undefined;
 }
 
 /** Requests with a bearer token. A token that nobody vouches for is an error, never an anonymous request. */

@@ -34,6 +34,8 @@ export interface Authorization {
   reviewOwnRules(user: UserInfo, namespace: string): SubjectRulesReviewStatus;
   /** Refuses writes of roles and bindings that would grant more than the writer holds; belongs at the end of admission. */
   escalationPrevention: AdmissionPlugin;
+  /** From now on the chain is another one. Node is in it only if it was there at the start. */
+  use(modes: AuthorizationChain): void;
   close(): void;
 }
 
@@ -49,13 +51,12 @@ export type AuthorizationChain = readonly ("Node" | "RBAC" | Authorizer)[];
 export function createAuthorization(objects: Objects, modes: AuthorizationChain = ["Node", "RBAC"]): Authorization {
   const rbac = new Rbac(objects);
   const graph = modes.includes("Node") ? new NodeGraph(objects) : undefined;
-  const chain = [
+  const node = graph ? [nodeAuthorizer(graph)] : [];
+  const chainOf = (all: AuthorizationChain): Authorizer[] => [
     masters,
-    ...modes.flatMap((mode) => {
-      if (mode === "RBAC") return rbac;
-      return mode === "Node" ? (graph ? nodeAuthorizer(graph) : []) : mode;
-    }),
+    ...all.flatMap((mode) => (mode === "RBAC" ? rbac : mode === "Node" ? node : mode)),
   ];
+  let chain = chainOf(modes);
   const decide = (attributes: RequestAttributes): Decision | Promise<Decision> => authorize(chain, attributes);
   const isAllowed = (attributes: RequestAttributes): boolean | Promise<boolean> =>
     whenThere(decide(attributes), ({ verdict }) => verdict === "allow");
@@ -77,6 +78,9 @@ export function createAuthorization(objects: Objects, modes: AuthorizationChain 
     },
     reviewOwnRules: (user, namespace) => rulesStatus(chain.flatMap((authorizer) => authorizer.rulesFor?.(user, namespace) ?? [])),
     escalationPrevention: escalationPrevention({ rbac, isAllowed }),
+    use(next) {
+      chain = chainOf(next);
+    },
     close() {
       rbac.close();
       graph?.close();

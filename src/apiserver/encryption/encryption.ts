@@ -1,11 +1,9 @@
-import { createHash } from "node:crypto";
-import { watch } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { dirname } from "node:path";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { Sealed, Sealing, Unsealed } from "../../store/sealed-log.ts";
 import type { Key, Store } from "../../store/store.ts";
+import { FollowedFile } from "../configuration/followed-file.ts";
 import type { HealthCheck } from "../health.ts";
 import { family } from "../metrics.ts";
 import type { Registry } from "../registry.ts";
@@ -13,10 +11,6 @@ import { keyProviders } from "./ciphers.ts";
 import { covers, readEncryptionConfiguration, type ResourceConfiguration } from "./configuration.ts";
 import { KmsProvider } from "./kms.ts";
 import { identity, type Provider } from "./provider.ts";
-
-/** Milliseconds after a change of the file in which more changes are awaited, and after which a file that cannot be used is read again. */
-const settle = 100;
-const retry = 60_000;
 
 /** What encryption at rest needs. */
 export interface EncryptionOptions {
@@ -29,31 +23,33 @@ export interface EncryptionOptions {
 }
 
 /** A configuration with its providers at work. */
-interface Working {
-  /** "sha256:..." of the file. */
-  hash: string;
-  entries: readonly { entry: ResourceConfiguration; providers: readonly Provider[] }[];
-}
+type Working = readonly { entry: ResourceConfiguration; providers: readonly Provider[] }[];
 
 /** Encryption at rest by an EncryptionConfiguration: which resources are written with which keys. See "Encrypting Confidential Data at Rest". */
 export class Encryption implements Sealing {
-  private readonly options: EncryptionOptions;
+  private readonly path: string;
+  private readonly file: FollowedFile;
   private working: Working;
   private readonly byResource = new Map<string, readonly Provider[]>();
   private inUse: () => Iterable<Sealed> = () => [];
-  private stopWatching: () => void = () => {};
-  private cancel: (() => void) | undefined;
-  private readonly reloads = { success: 0, failure: 0 };
 
   /** Rejects with one sentence when the file cannot be used. */
   static async start(options: EncryptionOptions): Promise<Encryption> {
-    const encryption = new Encryption(options, await load(options));
-    if (options.reload) encryption.watch();
-    return encryption;
+    const { path, clock } = options;
+    try {
+      const text = await readFile(path, "utf8");
+      const file = new FollowedFile({ ...options, of: "encryption" }, text);
+      const encryption = new Encryption(path, file, await load(text, clock));
+      if (options.reload) file.follow(async (changed) => encryption.takeOver(await load(changed, clock)));
+      return encryption;
+    } catch (error) {
+      throw new Error(`--encryption-provider-config: ${path}: ${error instanceof Error ? error.message : error}`);
+    }
   }
 
-  private constructor(options: EncryptionOptions, working: Working) {
-    this.options = options;
+  private constructor(path: string, file: FollowedFile, working: Working) {
+    this.path = path;
+    this.file = file;
     this.working = working;
   }
 
@@ -72,12 +68,12 @@ export class Encryption implements Sealing {
     if (!provider)
       throw new Error(
         prefix
-          ? `${this.options.path} has no provider for "${prefix}"; add the key or plugin that it was written with`
-          : `it is plain text, and ${this.options.path} has no provider identity: {} for it; add one at the end`,
+          ? `${this.path} has no provider for "${prefix}"; add the key or plugin that it was written with`
+          : `it is plain text, and ${this.path} has no provider identity: {} for it; add one at the end`,
       );
     const failed = (error: unknown): never => {
       const why = error instanceof Error ? error.message : String(error);
-      throw new Error(`the provider of "${prefix}" in ${this.options.path} cannot open it (${why}); give the key that it was written with`);
+      throw new Error(`the provider of "${prefix}" in ${this.path} cannot open it (${why}); give the key that it was written with`);
     };
     try {
       const opened = provider.open(stored.slice(provider.prefix.length), placeOf(key));
@@ -106,7 +102,7 @@ export class Encryption implements Sealing {
     return {
       name: "kms-providers",
       check: () =>
-        this.working.entries
+        this.working
           .flatMap(({ providers }) => providers)
           .map((provider) => provider.problem?.())
           .find((problem) => problem !== undefined),
@@ -121,64 +117,32 @@ export class Encryption implements Sealing {
       .filter(({ virtual }) => !virtual)
       .map(({ storage }) => store.list({ resource: storage, match: (object) => store.isStale(object) }).objects.length)
       .reduce((sum, count) => sum + count, 0);
-    const help = "Information about the last applied encryption configuration with identity as hash, partitioned by apiserver identity.";
     return [
       family("hue_encryption_stale_objects", "gauge", "Objects that a write would encrypt with another key than they are.", [[{}, stale]]),
-      family("apiserver_encryption_config_controller_last_config_info", "gauge", help, [[{ hash: this.working.hash }, 1]]),
-      family(
-        "apiserver_encryption_config_controller_automatic_reloads_total",
-        "counter",
-        "Total number of reload successes and failures of encryption configuration partitioned by apiserver identity.",
-        Object.entries(this.reloads).map(([status, count]) => [{ status }, count]),
-      ),
+      ...this.file.metrics(),
     ];
   }
 
   close(): void {
-    this.stopWatching();
-    this.cancel?.();
+    this.file.close();
     closeAll(this.working);
   }
 
-  /** The folder is watched: the file may be a link, or replaced as a whole. */
-  private watch(): void {
-    const watcher = watch(dirname(this.options.path), { persistent: false }, () => this.reloadAfter(settle));
-    watcher.on("error", (error) => this.options.log.error({ error: String(error) }, `${this.options.path} is not watched any more`));
-    this.stopWatching = () => watcher.close();
-  }
-
-  private reloadAfter(milliseconds: number): void {
-    this.cancel?.();
-    this.cancel = this.options.clock.after(milliseconds, () => void this.reload());
-  }
-
-  /** Takes over the file when it has changed. What cannot be used is told in the log, and tried again later; until then nothing changes. */
-  private async reload(): Promise<void> {
-    const { log, path } = this.options;
-    try {
-      const fresh = await load(this.options, this.working.hash);
-      if (!fresh) return;
-      const why = this.problemWith(fresh);
-      if (why) {
-        closeAll(fresh);
-        throw new Error(why);
-      }
-      const old = this.working;
-      this.working = fresh;
-      this.byResource.clear();
-      closeAll(old);
-      this.reloads.success++;
-      log.info({ path, hash: fresh.hash }, "the encryption configuration has been taken over");
-    } catch (error) {
-      this.reloads.failure++;
-      log.error({ path }, `the encryption configuration is not taken over: ${error instanceof Error ? error.message : error}`);
-      this.reloadAfter(retry);
+  private takeOver(fresh: Working): void {
+    const why = this.problemWith(fresh);
+    if (why) {
+      closeAll(fresh);
+      throw new Error(why);
     }
+    const old = this.working;
+    this.working = fresh;
+    this.byResource.clear();
+    closeAll(old);
   }
 
   /** With it the server must be able to write, and the next one to read what is there. */
   private problemWith(fresh: Working): string | undefined {
-    for (const { providers } of fresh.entries) for (const one of providers) if (one.problem?.()) return one.problem();
+    for (const { providers } of fresh) for (const one of providers) if (one.problem?.()) return one.problem();
     for (const { resource, writer } of this.inUse())
       if (!providersOf(fresh, resource).some((provider) => provider.reads(writer))) {
         const prefix = writer.slice(0, writer.lastIndexOf(":") + 1);
@@ -193,34 +157,25 @@ function placeOf({ resource, namespace, name }: Key): string {
   return `${resource}/${namespace}/${name}`;
 }
 
-function providersOf({ entries }: Working, resource: string): readonly Provider[] {
+function providersOf(entries: Working, resource: string): readonly Provider[] {
   return entries.find(({ entry }) => covers(entry, resource))?.providers ?? [identity];
 }
 
-function closeAll({ entries }: Working): void {
+function closeAll(entries: Working): void {
   for (const { providers } of entries) for (const provider of providers) provider.close?.();
 }
 
-async function load(options: EncryptionOptions): Promise<Working>;
-async function load(options: EncryptionOptions, known: string): Promise<Working | undefined>;
-/** Reads the file and starts its providers; undefined when its hash is the known one. */
-async function load({ path, clock }: EncryptionOptions, known?: string): Promise<Working | undefined> {
-  try {
-    const text = await readFile(path, "utf8");
-    const hash = `sha256:${createHash("sha256").update(text).digest("hex")}`;
-    if (hash === known) return undefined;
-    const entries: { entry: ResourceConfiguration; providers: Provider[] }[] = [];
-    for (const entry of readEncryptionConfiguration(text)) {
-      const providers: Provider[] = [];
-      for (const one of entry.providers) {
-        if (one.type === "identity") providers.push(identity);
-        else if (one.type === "kms") providers.push(await KmsProvider.start(one, clock));
-        else providers.push(...(await keyProviders(one)));
-      }
-      entries.push({ entry, providers });
+/** Starts the providers that the file's text names. */
+async function load(text: string, clock: Clock): Promise<Working> {
+  const entries: { entry: ResourceConfiguration; providers: Provider[] }[] = [];
+  for (const entry of readEncryptionConfiguration(text)) {
+    const providers: Provider[] = [];
+    for (const one of entry.providers) {
+      if (one.type === "identity") providers.push(identity);
+      else if (one.type === "kms") providers.push(await KmsProvider.start(one, clock));
+      else providers.push(...(await keyProviders(one)));
     }
-    return { hash, entries };
-  } catch (error) {
-    throw new Error(`--encryption-provider-config: ${path}: ${error instanceof Error ? error.message : error}`);
+    entries.push({ entry, providers });
   }
+  return entries;
 }
