@@ -8,6 +8,7 @@ import type { Sink } from "./event.ts";
 import { auditedListener } from "./listener.ts";
 import { logFile } from "./log-file.ts";
 import { readPolicy } from "./policy.ts";
+import { truncated } from "./truncated.ts";
 import { webhookSink } from "./webhook.ts";
 
 /** What is to be told of requests, and to whom. */
@@ -27,6 +28,9 @@ export interface AuditConfig {
   /** Milliseconds. */
   webhookBatchMaxWait: number;
   webhookInitialBackoff: number;
+  /** Bytes above which events are cut; undefined: never. */
+  logMaxEventSize: number | undefined;
+  webhookMaxEventSize: number | undefined;
 }
 
 /** The audit of an API server: see "Auditing". */
@@ -40,6 +44,9 @@ export interface Audit {
 export async function startAudit(config: AuditConfig, { clock, log }: { clock: Clock; log: Logger }): Promise<Audit> {
   const { policyFile, logPath, webhookConfigFile } = config;
   const sinks: Sink[] = [];
+  const add = (made: Sink, maxSize: number | undefined): void => {
+    sinks.push(maxSize === undefined ? made : truncated(made, maxSize, log));
+  };
   const policy = await named("audit-policy-file", async () => {
     try {
       return readPolicy(await readFile(policyFile, "utf8"));
@@ -50,12 +57,13 @@ export async function startAudit(config: AuditConfig, { clock, log }: { clock: C
   if (webhookConfigFile) {
     const options = { clock, pause: config.webhookInitialBackoff, patient: true };
     const service = await named("audit-webhook-config-file", () => remoteService(webhookConfigFile, options));
-    sinks.push(webhookSink(service, { maxSize: config.webhookBatchMaxSize, maxWait: config.webhookBatchMaxWait, clock, log }));
+    const batches = { maxSize: config.webhookBatchMaxSize, maxWait: config.webhookBatchMaxWait };
+    add(webhookSink(service, { ...batches, clock, log }), config.webhookMaxEventSize);
   }
   if (logPath) {
     const { logFormat: format, logMaxBackup: maxBackups } = config;
     const limits = { maxSize: config.logMaxSize * 2 ** 20, maxAge: config.logMaxAge * 86_400_000, maxBackups };
-    sinks.push(await named("audit-log-path", async () => logFile({ path: logPath, format, ...limits, clock, log })));
+    add(await named("audit-log-path", async () => logFile({ path: logPath, format, ...limits, clock, log })), config.logMaxEventSize);
   }
   const sink: Sink = {
     write(event) {

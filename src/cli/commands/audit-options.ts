@@ -36,6 +36,20 @@ export const auditOptions: readonly Option[] = [
     description: "How long after a failure audit events are sent again",
     default: "10s",
   },
+  ...(["log", "webhook"] as const).flatMap((sink): Option[] => [
+    {
+      flag: `audit-${sink}-truncate-enabled`,
+      type: "boolean",
+      description: "Leave out of large audit events what was sent and answered",
+    },
+    {
+      flag: `audit-${sink}-truncate-max-event-size`,
+      type: "number",
+      value: "BYTES",
+      description: "Size from which an audit event is large",
+      default: 102_400,
+    },
+  ]),
 ];
 
 /** Undefined when nothing is to be told to anybody. Throws UsageError, naming the flag. */
@@ -48,6 +62,10 @@ export function auditConfig(options: OptionValues): AuditConfig | undefined {
   };
   const logFormat = text(options, "audit-log-format");
   if (logFormat !== "json" && logFormat !== "legacy") throw new UsageError(`--audit-log-format: "${logFormat}" must be json or legacy`);
+  const maxEventSize = (sink: string): number | undefined => {
+    const size = count(`audit-${sink}-truncate-max-event-size`, 1);
+    return options[`audit-${sink}-truncate-enabled`] === true ? size : undefined;
+  };
   const config: AuditConfig = {
     policyFile: file("audit-policy-file"),
     logPath: text(options, "audit-log-path") === "-" ? "-" : file("audit-log-path"),
@@ -59,6 +77,8 @@ export function auditConfig(options: OptionValues): AuditConfig | undefined {
     webhookBatchMaxSize: count("audit-webhook-batch-max-size", 1),
     webhookBatchMaxWait: duration(options, "audit-webhook-batch-max-wait"),
     webhookInitialBackoff: duration(options, "audit-webhook-initial-backoff"),
+    logMaxEventSize: maxEventSize("log"),
+    webhookMaxEventSize: maxEventSize("webhook"),
   };
   const hasSink = config.logPath !== "" || config.webhookConfigFile !== "";
   if (hasSink && !config.policyFile)

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { AuditEvent } from "../../../../src/apiserver/audit/event.ts";
 import { logFile } from "../../../../src/apiserver/audit/log-file.ts";
+import { truncated } from "../../../../src/apiserver/audit/truncated.ts";
 import { webhookSink } from "../../../../src/apiserver/audit/webhook.ts";
 import { FakeClock } from "../../../../src/lib/clock.ts";
 import { silentLogger } from "../../../../src/lib/log.ts";
@@ -23,6 +24,19 @@ const event = (auditID: string): AuditEvent => ({
   responseStatus: { metadata: {}, code: 200 },
   requestReceivedTimestamp: "2026-01-01T00:00:00.000000Z",
   stageTimestamp: "2026-01-01T00:00:00.000000Z",
+});
+
+test("large events lose what was sent and answered, and are dropped when that is not enough", () => {
+  const written: AuditEvent[] = [];
+  const sink = truncated({ write: (one) => void written.push(one), close: () => {} }, 1000, silentLogger);
+  const large = "x".repeat(1000);
+  const whole: AuditEvent = { ...event("1"), level: "RequestResponse", requestObject: { a: "b" }, annotations: { a: "b" } };
+  sink.write(whole);
+  sink.write({ ...whole, auditID: "2", requestObject: { large }, responseObject: {} });
+  sink.write({ ...whole, auditID: "3", userAgent: large });
+  sink.write({ ...event("4"), userAgent: large });
+  const { requestObject: _request, ...rest } = whole;
+  expect(written).toEqual([whole, { ...rest, auditID: "2", annotations: { a: "b", "audit.k8s.io/truncated": "true" } }]);
 });
 
 describe("the log", () => {
