@@ -3,6 +3,7 @@ import type { KindRules } from "../kind.ts";
 import * as fault from "../meta/field-errors.ts";
 import { checkQualifiedName } from "../meta/names.ts";
 import { approximateValue, compareQuantities } from "../meta/quantity.ts";
+import { ownMember } from "../schema/struct.ts";
 import type { LimitRange, LimitRangeItem } from "../types/core.v1.ts";
 import { isOvercommitAllowed, validateContainerResourceName, validateResourceName } from "./resource-validation.ts";
 
@@ -60,10 +61,10 @@ function validateType(field: string, type: string): FieldError[] {
 // Each must not exceed the next: the texts name the greater one first.
 function validateBounds(field: string, name: string, item: LimitRangeItem): FieldError[] {
   const amounts = {
-    min: item.min?.[name],
-    defaultRequest: item.defaultRequest?.[name],
-    default: item.default?.[name],
-    max: item.max?.[name],
+    min: ownMember(item.min, name),
+    defaultRequest: ownMember(item.defaultRequest, name),
+    default: ownMember(item.default, name),
+    max: ownMember(item.max, name),
   };
   const words = { min: "min", defaultRequest: "default request", default: "default", max: "max" };
   const errors: FieldError[] = [];
@@ -80,7 +81,7 @@ function validateBounds(field: string, name: string, item: LimitRangeItem): Fiel
       const text = `${words[lower]} value ${low} is greater than ${upperWord} value ${high}`;
       errors.push(fault.invalid(`${field}.${at}[${name}]`, shown, text));
     }
-  const ratio = item.maxLimitRequestRatio?.[name];
+  const ratio = ownMember(item.maxLimitRequestRatio, name);
   if (ratio !== undefined && compareQuantities(ratio, "1") < 0)
     errors.push(fault.invalid(`${field}.maxLimitRequestRatio[${name}]`, ratio, `ratio ${ratio} is less than 1`));
   if (ratio !== undefined && amounts.max !== undefined && amounts.min !== undefined) {

@@ -2,6 +2,7 @@ import type { FieldError } from "../errors.ts";
 import * as fault from "../meta/field-errors.ts";
 import { checkQualifiedName } from "../meta/names.ts";
 import { approximateValue, compareQuantities, isQuantity, quantityOf, value } from "../meta/quantity.ts";
+import { ownMember } from "../schema/struct.ts";
 import type { ResourceRequirements } from "../types/core.v1.ts";
 
 const containerResources = new Set(["cpu", "memory", "ephemeral-storage"]);
@@ -46,7 +47,7 @@ export function validateResources(field: string, resources: ResourceRequirements
   for (const [name, limit] of Object.entries(limits)) errors.push(...validateAmount(`${field}.limits[${name}]`, name, limit));
   for (const [name, request] of Object.entries(requests)) {
     errors.push(...validateAmount(`${field}.requests[${name}]`, name, request));
-    errors.push(...validateAgainstLimit(field, name, request, limits[name]));
+    errors.push(...validateAgainstLimit(field, name, request, ownMember(limits, name)));
   }
   const claimed = resources?.claims ?? [];
   for (const [i, claim] of claimed.entries()) {

@@ -1,4 +1,5 @@
 import { badRequest } from "../errors.ts";
+import { ownMember } from "../schema/struct.ts";
 import type { KubeObject } from "./object.ts";
 
 /** One condition of a field selector, all of which have to hold. */
@@ -59,14 +60,10 @@ const metadataGetters: FieldGetters = {
 };
 
 function getterOf(field: string, getters: FieldGetters | undefined): (object: KubeObject) => string {
-  const get = own(metadataGetters, field) ?? (getters && own(getters, field));
+  const get = ownMember(metadataGetters, field) ?? ownMember(getters, field);
   if (get) return get;
   if (getters) throw badRequest(`field label not supported: ${field}`);
   throw badRequest(`"${field}" is not a known field selector: only "metadata.name", "metadata.namespace"`);
-}
-
-function own(getters: FieldGetters, field: string): ((object: KubeObject) => string) | undefined {
-  return Object.hasOwn(getters, field) ? getters[field] : undefined;
 }
 
 function splitTerms(text: string): string[] {

@@ -320,3 +320,14 @@ test("a volume's node affinity may take the new names of labels, and nothing els
     expect.stringMatching(/^nodeAffinity: .*except for updating from beta label to GA$/),
   ]);
 });
+
+test("names that JavaScript's objects have by themselves are names like others", async () => {
+  const range = await post(`${core}/limitranges`, {
+    metadata: { name: "l" },
+    spec: { limits: [{ type: "Container", max: { cpu: "1" }, min: { toString: "1" }, maxLimitRequestRatio: { cpu: "2" } }] },
+  });
+  expect(causesOf(range)[0]).toContain("spec.limits[0].min[toString]");
+  const resources = { limits: { cpu: "1" }, requests: { hasOwnProperty: "1", cpu: "1" } };
+  const pod = await post(`${core}/pods`, { metadata: { name: "p" }, spec: { containers: [{ name: "c", image: "i", resources }] } });
+  expect(causesOf(pod)[0]).toContain("resources.requests[hasOwnProperty]");
+});

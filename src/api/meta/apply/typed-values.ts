@@ -1,5 +1,5 @@
 import type { SchemaNode } from "../../schema/node.ts";
-import { isJsonObject, type JsonObject, setKey } from "../../schema/struct.ts";
+import { isJsonObject, type JsonObject, ownMember, setKey } from "../../schema/struct.ts";
 import { goType, goValue } from "../patch/go-value.ts";
 import { childOf, elementText, emptySet, type FieldSet, type GrowingSet } from "./field-set.ts";
 
@@ -135,7 +135,7 @@ export function mergeValues(live: unknown, config: unknown, node: SchemaNode | u
   for (const [element, value, deeper] of over) {
     const name = element.slice(2);
     if (value === null) delete merged[name];
-    else setKey(merged, name, mergeValues(Object.hasOwn(merged, name) ? merged[name] : undefined, value, deeper));
+    else setKey(merged, name, mergeValues(ownMember(merged, name), value, deeper));
   }
   return merged;
 }

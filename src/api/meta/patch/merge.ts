@@ -1,4 +1,5 @@
 import { badRequest } from "../../errors.ts";
+import { ownMember } from "../../schema/struct.ts";
 
 /**
  * The document after a JSON merge patch (RFC 7386): objects merge, null removes, everything else replaces.
@@ -17,7 +18,7 @@ function merge(document: unknown, patch: unknown): unknown {
   const result: Record<string, unknown> = isObject(document) ? { ...document } : {};
   for (const [key, value] of Object.entries(patch)) {
     if (value === null) delete result[key];
-    else result[key] = merge(Object.hasOwn(result, key) ? result[key] : undefined, value);
+    else result[key] = merge(ownMember(result, key), value);
   }
   return result;
 }

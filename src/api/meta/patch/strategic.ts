@@ -1,5 +1,6 @@
 import { badRequest, StatusError } from "../../errors.ts";
 import { type SchemaNode, schemaOf } from "../../schema/node.ts";
+import { ownMember } from "../../schema/struct.ts";
 import { deepEqual } from "../equality.ts";
 import { goType, goValue } from "./go-value.ts";
 import { normalizeOrder, orderMismatch } from "./order.ts";
@@ -71,7 +72,7 @@ function mergeField(result: Fields, key: string, value: unknown, schema: SchemaN
     delete result[key];
     return;
   }
-  const old = Object.hasOwn(result, key) ? result[key] : undefined;
+  const old = ownMember(result, key);
   if (hasDirective(value) && !isFields(old)) delete result[key];
   // What is replaced as a whole keeps its nulls, which then count as zero values.
   else if (isFields(value) && isFields(old))
