@@ -21,6 +21,9 @@ export interface Call {
   warn(message: string): void;
 }
 
+/** The `warn` of a call whose client is shown no warnings. */
+export const unheard = (): void => {};
+
 /** Options of list, watch and deletecollection, as in the API. */
 export interface ListOptions {
   labelSelector?: string;

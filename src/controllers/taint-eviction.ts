@@ -31,6 +31,8 @@ export const createTaintEvictionController: ControllerFactory = ({ client, cache
   /** When each pod's time is over; counted from when the taint was first seen, so that nobody is surprised by a restart. */
   const deadlines = new Map<string, { since: number; uid: string }>();
 
+  const taintsOf = (pod: Pod): Taint[] => evictingTaints(nodes.byKey(pod.spec.nodeName ?? ""));
+
   async function evict(pod: Pod): Promise<void> {
     const { namespace, name, uid } = pod.metadata;
     events.event(pod, "Normal", "TaintManagerEviction", `Marking for deletion Pod ${namespace}/${name}`);
@@ -53,12 +55,12 @@ export const createTaintEvictionController: ControllerFactory = ({ client, cache
   return {
     name: "taint-eviction",
     watches: [
-      watch(pods, (pod) => (pod.spec.nodeName ? [keyOf(pod)] : [])),
+      watch(pods, (pod) => (deadlines.has(keyOf(pod)) || taintsOf(pod).length > 0 ? [keyOf(pod)] : [])),
       watch(nodes, (node) => (evictingTaints(node).length > 0 ? podsOn(pods, node.metadata.name).map(keyOf) : [])),
     ],
     async reconcile(key) {
       const pod = pods.byKey(key);
-      const taints = evictingTaints(nodes.byKey(pod?.spec.nodeName ?? ""));
+      const taints = pod ? taintsOf(pod) : [];
       if (!pod || pod.metadata.deletionTimestamp || taints.length === 0) {
         if (deadlines.delete(key) && pod && !pod.metadata.deletionTimestamp)
           events.event(pod, "Normal", "TaintManagerEviction", `Cancelling deletion of Pod ${key}`);

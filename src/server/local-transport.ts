@@ -2,7 +2,7 @@ import { unknownResource } from "../api/errors.ts";
 import type { KubeList, KubeObject } from "../api/meta/object.ts";
 import type { UserInfo } from "../api/user.ts";
 import type { ApiServer } from "../apiserver/apiserver.ts";
-import type { Call } from "../apiserver/call.ts";
+import { type Call, unheard } from "../apiserver/call.ts";
 import { typed, untyped } from "../apiserver/plain-data.ts";
 import { bookmarkObject } from "../apiserver/watch/watch.ts";
 import type { PatchType, RequestOptions, Target, Transport, WatchHandler } from "../client/transport.ts";
@@ -128,7 +128,7 @@ class LocalTransport implements Transport {
       subresource,
       user: master,
       dryRun,
-      warn: () => {},
+      warn: unheard,
       ...(fieldManager ? { fieldManager } : {}),
     };
   }

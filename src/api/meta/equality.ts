@@ -28,6 +28,5 @@ function membersEqual(a: Record<string, unknown>, b: Record<string, unknown>, se
 function isEmpty(value: unknown): boolean {
   if (value === undefined || value === null) return true;
   if (typeof value !== "object") return false;
-  for (const key in value) if (value[key as keyof typeof value] !== undefined) return false;
-  return true;
+  return Object.values(value).every((member) => member === undefined);
 }

@@ -1,6 +1,6 @@
 import { type FieldError, invalid } from "../../api/errors.ts";
 import type { KubeObject } from "../../api/meta/object.ts";
-import type { Call } from "../call.ts";
+import { type Call, unheard } from "../call.ts";
 import type { ResourceHandler } from "../resource-handler.ts";
 
 /** Throws one Invalid with all the errors, if there are any. */
@@ -10,5 +10,6 @@ export function refuseIfAny(handler: ResourceHandler, name: string, errors: read
 
 /** Shows the client what the kind warns of. */
 export function showWarnings(call: Call, object: KubeObject, old: KubeObject | undefined): void {
+  if (call.warn === unheard) return;
   for (const warning of call.handler.rules.warnings?.(object, old) ?? []) call.warn(warning);
 }

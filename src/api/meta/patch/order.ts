@@ -52,7 +52,7 @@ function positions(list: readonly unknown[], mergeKey: string | undefined): (ite
   const keys = list.map(identity);
   return (item) => {
     const key = identity(item);
-    return keys.findIndex((k) => deepEqual(k, key));
+    return typeof key === "string" ? keys.indexOf(key) : keys.findIndex((k) => deepEqual(k, key));
   };
 }
 
