@@ -67,9 +67,9 @@ const known: readonly Known[] = [
     reason: "an empty list that may be left out is left out, where the reference tells it from none until it is stored",
   },
   {
-    title: /^(Service (update|patch) spec.loadBalancerClass|StatefulSet .* spec.template.metadata.labels)/,
+    title: /^StatefulSet .* spec.template.metadata.labels/,
     where: /^\.repeated causes$/,
-    reason: "the reference looks at a Service's class and a StatefulSet's labels twice and lists each cause as often; hue lists it once",
+    reason: "the reference looks at the labels of a StatefulSet's template twice and lists each cause as often; hue lists it once",
   },
   {
     title: /WebhookConfiguration patch/,

@@ -55,6 +55,9 @@ export const serviceRules: KindRules<Service> = {
       errors.push(fault.invalid("spec.clusterIPs[0]", spec.clusterIPs ?? [], "may not change once set"));
     if (spec.type === "LoadBalancer" && old.type === "LoadBalancer" && spec.loadBalancerClass !== old.loadBalancerClass)
       errors.push(fault.invalid("spec.loadBalancerClass", spec.loadBalancerClass, "may not change once set"));
+    // Upstream checks the class of a changed Service twice.
+    if (spec.type === "LoadBalancer")
+      errors.push(...fault.checkedIfSet("spec.loadBalancerClass", spec.loadBalancerClass, checkQualifiedName));
     if (needsHealthPort(spec) && needsHealthPort(old) && spec.healthCheckNodePort !== old.healthCheckNodePort)
       errors.push(fault.forbidden("spec.healthCheckNodePort", "field is immutable"));
     return errors;

@@ -127,6 +127,13 @@ test("a change of metadata is looked at by each kind as often as upstream does",
   expect(await causes(`${core}/resourcequotas/changed`)).toEqual([3, 1]);
 });
 
+test("a balancer's class that is changed to none that there can be is told of it twice", async () => {
+  const spec = { type: "LoadBalancer", loadBalancerClass: "a.example.com/b", ports: [{ port: 80 }] };
+  await running.request("POST", `${core}/services`, { metadata: { name: "lb" }, spec });
+  const causes = causesOf(await running.request("PATCH", `${core}/services/lb`, { spec: { loadBalancerClass: "Bad Value!" } }, merge));
+  expect(causes.filter((cause) => cause.includes("name part must consist of"))).toHaveLength(2);
+});
+
 test("an autoscaler's policies may be left out, but not be none", async () => {
   const spec = { scaleTargetRef: { apiVersion: "apps/v1", kind: "Deployment", name: "d" }, maxReplicas: 2, metrics: [] };
   const made = (policies: object): Promise<Answer> =>
