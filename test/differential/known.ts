@@ -29,7 +29,7 @@ const known: readonly Known[] = [
     reason: "a dry run of the reference does not see that a node port is out of the range",
   },
   {
-    title: /^Service patch spec.ports/,
+    title: /^Service (update|patch) spec.ports/,
     if: ({ expected, got }) => `${expected}`.startsWith("500 duplicate nodePort") && `${got}`.startsWith("422"),
     reason: "the reference stops with an internal error where two ports of a Service have one node port",
   },
