@@ -55,7 +55,7 @@ export interface RunningNode {
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { config, client, clock, log } = options;
   const stops: (() => Promise<void>)[] = [];
-  const runtime = makeRuntime(options);
+  const runtime = makeRuntime(options, async (pod, ip) => network?.join(pod, ip));
   const network = runtime.usesHost ? startNetwork(options) : undefined;
   if (network) stops.push(...network.stops);
   const kubelet = createKubelet({
@@ -97,19 +97,20 @@ function startCleaner({ client, caches, clock, log, config }: NodeOptions): () =
   return () => running.stop();
 }
 
-function makeRuntime({ config, clock, dataDir }: NodeOptions): Runtime {
+function makeRuntime({ config, clock, dataDir }: NodeOptions, beforeAttach: RunningNetwork["join"]): Runtime {
   if (config.runtime === "simulated") return createSimulatedRuntime({ clock });
   const socketPath = config.dockerHost.replace(/^unix:\/\//, "");
   const bridge = bridgeName(dataDir, config.name);
   mkdirSync(dataDir, { recursive: true });
   writeFileSync(join(dataDir, bridgeFile), bridge);
-  const network = new BridgeNetwork(linuxHost, bridge);
+  const network = new BridgeNetwork(linuxHost, bridge, beforeAttach);
   return createDockerRuntime({ nodeName: config.name, dataDir, clock, network, ...(socketPath ? { socketPath } : {}) });
 }
 
 interface RunningNetwork {
   stops: (() => Promise<void>)[];
   renew(serving: Credentials): void;
+  join(pod: string, ip: string): Promise<void>;
 }
 
 /** The machine's network, and this node's host ports. */
@@ -135,6 +136,7 @@ function startNetwork(options: NodeOptions): RunningNetwork {
   hostPorts.start().catch((error) => log.error({ error: String(error) }, "host ports are not served"));
   return {
     stops: [() => network.stop(), () => hostPorts.stop()],
+    join: (pod, ip) => network.join(pod, ip),
     renew: ({ key, certificate }) => network.renew({ key, cert: certificate }),
   };
 }

@@ -9,6 +9,7 @@ import { machineResolvers } from "./dns/upstream.ts";
 import type { NetworkHost } from "./host/host.ts";
 import { Ownership } from "./host/ownership.ts";
 import { IngressController } from "./ingress/controller.ts";
+import { PolicyEnforcer } from "./policy/enforcer.ts";
 import { ServiceProxy } from "./proxy/proxy.ts";
 import { Routes } from "./routes.ts";
 
@@ -20,14 +21,14 @@ export interface NetworkConfig {
   serviceCIDR: string;
   clusterDNS: string;
   clusterDomain: string;
-  /** Parts that are not to run: dns, service-proxy, ingress. */
+  /** Parts that are not to run: dns, service-proxy, ingress, network-policy. */
   disable: readonly string[];
   ingressHttpPort: number;
   ingressHttpsPort: number;
   fallbackCertificate: { key: string; cert: string };
 }
 
-/** The network of the machine: routes, service proxy, DNS, Ingress; kept by one of the cluster's processes on it. */
+/** The network of the machine: routes, service proxy, NetworkPolicies, DNS, Ingress; kept by one of the cluster's processes on it. */
 export interface Network {
   /** Begins to keep the network, at once or when the process that keeps it now has ended. */
   start(): void;
@@ -35,6 +36,8 @@ export interface Network {
   readonly ready: Promise<void>;
   /** From now on with this certificate for Ingress hosts that have none of their own. */
   renew(fallbackCertificate: NetworkConfig["fallbackCertificate"]): void;
+  /** The pod ("namespace/name") is about to get that address: resolves when NetworkPolicies hold for it, if this process keeps the network. */
+  join(pod: string, ip: string): Promise<void>;
   /** Stops serving; routes and rules stay, so that pods go on talking to each other. */
   stop(): Promise<void>;
 }
@@ -55,6 +58,7 @@ export function createNetwork(options: { config: NetworkConfig; host: NetworkHos
   let stopped = false;
   let { fallbackCertificate } = config;
   let ingress: IngressController | undefined;
+  let policy: PolicyEnforcer | undefined;
   let settle: () => void = () => {};
   const ready = new Promise<void>((resolve) => {
     settle = resolve;
@@ -65,10 +69,14 @@ export function createNetwork(options: { config: NetworkConfig; host: NetworkHos
     caches.of(EndpointSlices);
     caches.of(Nodes);
     caches.of(Namespaces);
+    const enforcer = new PolicyEnforcer({ config, enabled: enabled("network-policy"), host, caches, clock, log });
+    policy = enforcer;
+    stops.push(() => enforcer.stop());
     if (!(await ownership.acquire()) || stopped) return;
     const routes = new Routes({ ...config, host, caches, clock, log });
     stops.push(() => routes.stop());
     await routes.start();
+    await enforcer.start();
     if (enabled("service-proxy")) {
       const proxy = new ServiceProxy({ config, host, caches, clock, log });
       stops.push(() => proxy.stop());
@@ -91,6 +99,9 @@ export function createNetwork(options: { config: NetworkConfig; host: NetworkHos
     renew(certificate) {
       fallbackCertificate = certificate;
       ingress?.renew(certificate);
+    },
+    async join(pod, ip) {
+      await policy?.join(pod, ip);
     },
     async stop() {
       stopped = true;
@@ -118,7 +129,7 @@ export async function cleanupNetwork(
   host: NetworkHost,
   config: Pick<NetworkConfig, "tag" | "clusterCIDR" | "serviceCIDR" | "clusterDNS">,
 ): Promise<void> {
-  for (const table of ["nat", "filter"] as const) {
+  for (const table of ["nat", "filter", "mangle"] as const) {
     const saved = (await host.save(table)).split("\n");
     const own = `HUE-${config.tag}-`;
     for (const rule of saved)

@@ -15,12 +15,15 @@ export function bridgeName(dataDir: string, nodeName: string): string {
 export class BridgeNetwork {
   private readonly host: NetworkHost;
   private readonly bridge: string;
+  private readonly beforeAttach: (pod: string, ip: string) => Promise<void>;
   private readonly before = new Set<string>();
   private pool: AddressPool | undefined;
   private bits = 24;
 
-  constructor(host: NetworkHost, bridge: string) {
+  /** `beforeAttach` is waited for before a pod ("namespace/name") can send or receive anything. */
+  constructor(host: NetworkHost, bridge: string, beforeAttach: (pod: string, ip: string) => Promise<void>) {
     this.host = host;
+    this.beforeAttach = beforeAttach;
     this.bridge = bridge;
   }
 
@@ -63,8 +66,9 @@ export class BridgeNetwork {
     return linkExists(this.linkOf(ip));
   }
 
-  /** Joins the network namespace of that process to the bridge, under that address. The kernel takes it apart when the process ends. */
-  async attach(ip: string, pid: number): Promise<void> {
+  /** Joins the network namespace of that process of the pod ("namespace/name") to the bridge, under that address. The kernel takes it apart when the process ends. */
+  async attach(pod: string, ip: string, pid: number): Promise<void> {
+    await this.beforeAttach(pod, ip);
     const link = this.linkOf(ip);
     const peer = `p${link.slice(1)}`;
     if (linkExists(link)) await this.host.ip("link", "del", link);

@@ -113,6 +113,7 @@ test("hue cleanup takes away every container, rule, link, route, mount and folde
     }),
     shellPod("far", forever, { spec: { nodeName: agent.nodeName } }),
     service("web", 8125, 80, { type: "LoadBalancer" }),
+    { apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy", metadata: { name: "deny" }, spec: { podSelector: {} } },
   ]);
   await kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s");
   const found = await traces();

@@ -18,11 +18,11 @@ test("a machine that is a network namespace only joins its pods to its own bridg
     import { readlinkSync } from "node:fs";
     // The child has its own network a moment after it has begun.
     while (readlinkSync("/proc/${pod.pid}/ns/net") === readlinkSync("/proc/${process.pid}/ns/net")) await new Promise(setImmediate);
-    const network = new BridgeNetwork(linuxHost, "hue-test");
+    const network = new BridgeNetwork(linuxHost, "hue-test", async () => {});
     await network.setup("10.200.0.0/24");
     const ip = network.reserve();
     const before = network.isAttached(ip);
-    await network.attach(ip, ${pod.pid});
+    await network.attach("default/test", ip, ${pod.pid});
     console.log(JSON.stringify({ ip, before, after: network.isAttached(ip) }));`;
   const args = [`--net=/run/netns/${namespace}`, process.execPath, "--input-type=module-typescript", "-e", script];
   try {

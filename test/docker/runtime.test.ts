@@ -39,7 +39,7 @@ const bridges = new Set<string>();
 function podNetwork(nodeName: string): BridgeNetwork {
   const bridge = bridgeName(`runtime-test-${process.pid}`, nodeName);
   bridges.add(bridge);
-  return new BridgeNetwork(linuxHost, bridge);
+  return new BridgeNetwork(linuxHost, bridge, async () => {});
 }
 
 function temporary(): string {

@@ -109,14 +109,15 @@ const ownRoles: readonly OwnRole[] = [
   bind("hue:node-autoapprove-bootstrap", `${approver}:nodeclient`, "Group", "system:bootstrappers"),
   bind("hue:node-autoapprove-certificate-rotation", `${approver}:selfnodeclient`, "Group", "system:nodes"),
   bind("hue:kubelet-api-admin", "system:kubelet-api-admin", "User", "kube-apiserver-kubelet-client"),
-  // Every node runs its own service proxy and DNS: it reads what they follow, but no Secret.
+  // Every node runs its own service proxy and DNS, and enforces NetworkPolicies, whose peers may be any pod: it reads what they follow, but no Secret.
   bind("hue:node-network", "hue:node-network", "Group", "system:nodes"),
   {
     resource: ClusterRoles,
     metadata: { name: "hue:node-network" },
     rules: [
-      { apiGroups: [""], resources: ["namespaces", "nodes", "services"], verbs: ["get", "list", "watch"] },
+      { apiGroups: [""], resources: ["namespaces", "nodes", "pods", "services"], verbs: ["get", "list", "watch"] },
       { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: ["get", "list", "watch"] },
+      { apiGroups: ["networking.k8s.io"], resources: ["networkpolicies"], verbs: ["get", "list", "watch"] },
       // To let go of volumes whose folders are removed; NodeRestriction sees to it that nothing else is done to them.
       { apiGroups: [""], resources: ["persistentvolumes"], verbs: ["get", "list", "watch", "patch"] },
     ],

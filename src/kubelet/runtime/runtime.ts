@@ -224,8 +224,8 @@ export interface HostPodNetwork extends PodNetwork {
   release(ip: string): void;
   /** Whether the pod with that address is joined. */
   isAttached(ip: string): boolean;
-  /** Joins the network namespace of that process under that address. */
-  attach(ip: string, pid: number): Promise<void>;
+  /** Joins the network namespace of that process of the pod ("namespace/name") under that address. */
+  attach(pod: string, ip: string, pid: number): Promise<void>;
 }
 
 /**

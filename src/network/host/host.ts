@@ -1,6 +1,8 @@
 import { execFile } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
+import type { Node } from "../../api/types/core.v1.ts";
+import type { Table } from "./rule-set.ts";
 
 /**
  * The one door to the machine's network: links, routes, rules, sysctls. On Linux the machine itself (linuxHost); where the containers
@@ -16,7 +18,7 @@ export interface NetworkHost {
   /** Feeds iptables-restore --noflush: chains that the text declares are replaced in one step, all others are left alone. */
   restore(text: string): Promise<void>;
   /** What iptables-save prints of one table. */
-  save(table: "nat" | "filter" | "mangle"): Promise<string>;
+  save(table: Table): Promise<string>;
   /** Runs `iptables -w` with these arguments; tells whether it succeeded. */
   iptables(...args: string[]): Promise<boolean>;
   /** Runs `conntrack` with these arguments where it is installed; that nothing matches, or that it is missing, is fine. */
@@ -52,8 +54,10 @@ export const linuxHost: NetworkHost = {
     await run("conntrack", args).catch(() => "");
   },
   async sysctl(path, value) {
+    const write = (): Promise<void> => writeFile(`/proc/sys/${path}`, value);
     try {
-      await writeFile(`/proc/sys/${path}`, value);
+      // What passes within a bridge is asked about only when that module is there.
+      await (path.startsWith("net/bridge/") ? write().catch(() => run("modprobe", ["br_netfilter"]).then(write, write)) : write());
     } catch (error) {
       if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
     }
@@ -63,6 +67,11 @@ export const linuxHost: NetworkHost = {
     return all.filter((a) => a.family === "IPv4").map((a) => a.address);
   },
 };
+
+/** Whether the node is on the machine with these addresses. */
+export function isOnMachine(node: Node | undefined, addresses: readonly string[]): boolean {
+  return (node?.status.addresses ?? []).some((a) => a.type === "InternalIP" && addresses.includes(a.address));
+}
 
 function run(program: string, args: readonly string[], input?: string): Promise<string> {
   return new Promise((resolve, reject) => {

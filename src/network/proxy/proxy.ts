@@ -5,45 +5,39 @@ import { EndpointSlices, Nodes, Services } from "../../api/types/resources.ts";
 import { keyOf } from "../../api/meta/object.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
-import type { NetworkHost } from "../host/host.ts";
+import { isOnMachine, type NetworkHost } from "../host/host.ts";
+import { RuleWriter } from "../host/rule-writer.ts";
+import type { RuleSet } from "../host/rule-set.ts";
 import { staleFlows } from "./flows.ts";
-import { buildRules, hooks, type ProxyConfig, type RuleSet, restoreText } from "./rules.ts";
+import { buildRules, hooks, type ProxyConfig } from "./rules.ts";
 import { type ServicePortRules, servicePorts } from "./services.ts";
-
-/** How long changes are gathered before rules are written, in milliseconds. */
-const gatherMilliseconds = 20;
 
 /** Keeps the machine's rules in step with Services and their endpoints. */
 export class ServiceProxy {
   private readonly config: ProxyConfig;
   private readonly host: NetworkHost;
-  private readonly clock: Clock;
-  private readonly log: Logger;
   private readonly services: Cache<Service>;
   private readonly slices: Cache<EndpointSlice>;
   private readonly nodes: Cache<Node>;
+  private readonly writer: RuleWriter;
   private readonly ports = new Map<string, ServicePortRules[]>();
   private readonly stale = new Set<string>();
-  private written: RuleSet | undefined;
-  private cancelTimer: (() => void) | undefined;
-  private writing: Promise<void> = Promise.resolve();
+  private flows: string[][] = [];
   private ends: (() => void)[] = [];
 
   constructor(options: { config: ProxyConfig; host: NetworkHost; caches: Caches; clock: Clock; log: Logger }) {
     this.config = options.config;
     this.host = options.host;
-    this.clock = options.clock;
-    this.log = options.log;
     this.services = options.caches.of(Services);
     this.slices = options.caches.of(EndpointSlices);
     this.nodes = options.caches.of(Nodes);
     this.slices.addIndex("service", (slice) => [serviceOf(slice)]);
+    this.writer = new RuleWriter({ hooks: hooks(this.config.tag), build: () => this.build(), written: () => this.forgetFlows() }, options);
   }
 
   /** Writes the first rules and follows changes from then on. */
   async start(): Promise<void> {
     await Promise.all([this.services.synced, this.slices.synced, this.nodes.synced]);
-    await this.hook();
     this.ends = [
       this.services.onChange(({ object, old }) => this.touch(keyOf(object ?? old ?? { metadata: {} }))),
       this.slices.onChange(({ object, old }) => this.touch(serviceOf(object ?? old))),
@@ -51,44 +45,30 @@ export class ServiceProxy {
         if (!object || !old) for (const service of this.services.list()) this.touch(keyOf(service));
       }),
     ];
-    await this.write();
+    await this.writer.start();
   }
 
   /** Leaves the rules as they are: pods go on talking to each other. */
   async stop(): Promise<void> {
     for (const end of this.ends) end();
-    this.cancelTimer?.();
-    await this.writing;
+    await this.writer.stop();
   }
 
   private touch(service: string): void {
     this.stale.add(service);
-    this.cancelTimer ??= this.clock.after(gatherMilliseconds, () => {
-      this.cancelTimer = undefined;
-      this.writing = this.writing.then(() => this.write());
-    });
+    this.writer.touch();
   }
 
-  private async write(): Promise<void> {
-    const flows = [...this.stale].flatMap((key) => this.refresh(key));
+  private build(): RuleSet {
+    for (const key of this.stale) this.flows.push(...this.refresh(key));
     this.stale.clear();
-    const rules = buildRules(this.config, [...this.ports.values()].flat());
-    const text = restoreText(this.written, rules);
-    if (!text) return;
-    try {
-      await this.host.restore(text);
-      this.written = rules;
-      for (const flow of flows) await this.host.conntrack(...flow);
-    } catch (error) {
-      // Somebody else may have removed our chains: begin from nothing next time.
-      this.written = undefined;
-      this.log.warn({ error: String(error) }, "iptables rules could not be written; trying again");
-      await this.hook();
-      this.cancelTimer ??= this.clock.after(1000, () => {
-        this.cancelTimer = undefined;
-        this.writing = this.writing.then(() => this.write());
-      });
-    }
+    return buildRules(this.config, [...this.ports.values()].flat());
+  }
+
+  private async forgetFlows(): Promise<void> {
+    const flows = this.flows;
+    this.flows = [];
+    for (const flow of flows) await this.host.conntrack(...flow);
   }
 
   /** Works the Service out anew. Returns the flows that are then to be forgotten. */
@@ -105,26 +85,7 @@ export class ServiceProxy {
   }
 
   private isLocal(node: string): boolean {
-    const own = this.host.addresses();
-    return (this.nodes.get(undefined, node)?.status.addresses ?? []).some((a) => a.type === "InternalIP" && own.includes(a.address));
-  }
-
-  /** Makes our chains and, once, the jumps to them, ahead of everybody else's. */
-  private async hook(): Promise<void> {
-    const all = hooks(this.config.tag);
-    const declare = (table: string): string =>
-      `*${table}\n${all
-        .filter((h) => h.table === table)
-        .map((h) => `:${h.to} - [0:0]\n`)
-        .join("")}COMMIT\n`;
-    await this.host.restore(declare("nat") + declare("filter"));
-    for (const { table, from, to } of all) {
-      // Docker drops what passes between its bridges after it has asked DOCKER-USER: what is ours has to be said there.
-      const inDockerUser = from === "FORWARD" && (await this.host.iptables("-t", table, "-n", "-L", "DOCKER-USER", "1"));
-      const chain = inDockerUser ? "DOCKER-USER" : from;
-      if (!(await this.host.iptables("-t", table, "-C", chain, "-j", to)))
-        await this.host.iptables("-t", table, "-I", chain, "1", "-j", to);
-    }
+    return isOnMachine(this.nodes.get(undefined, node), this.host.addresses());
   }
 }
 

@@ -1,11 +1,9 @@
 import { createHash } from "node:crypto";
+import type { Chains, Hook } from "../host/rule-set.ts";
 import type { Backend, ServicePortRules } from "./services.ts";
 
-/** The rules of one table: chain -> rules, each rule without its `-A CHAIN`. */
-export type Chains = Map<string, string[]>;
-
-/** All rules that hue keeps on a machine. */
-export interface RuleSet {
+/** The rules of Services. */
+interface ServiceRules {
   nat: Chains;
   filter: Chains;
 }
@@ -24,7 +22,7 @@ export interface ProxyConfig {
 export const masqueradeMark = "0x4000/0x4000";
 
 /** The chains that the built-in ones jump to, by table and built-in chain. */
-export function hooks(tag: string): { table: "nat" | "filter"; from: string; to: string }[] {
+export function hooks(tag: string): Hook[] {
   return [
     { table: "nat", from: "PREROUTING", to: `HUE-${tag}-SERVICES` },
     { table: "nat", from: "OUTPUT", to: `HUE-${tag}-SERVICES` },
@@ -36,7 +34,7 @@ export function hooks(tag: string): { table: "nat" | "filter"; from: string; to:
 }
 
 /** The whole rule set for these Services; a pure function, so that what changes can be compared chain by chain. */
-export function buildRules(config: ProxyConfig, ports: readonly ServicePortRules[]): RuleSet {
+export function buildRules(config: ProxyConfig, ports: readonly ServicePortRules[]): ServiceRules {
   const rules = baseRules(config);
   // The cluster's DNS is answered at its address by this process, not by endpoints.
   for (const port of ports) if (!port.clusterIPs.includes(config.clusterDNS)) addServicePort(rules, config, port);
@@ -51,7 +49,7 @@ export function buildRules(config: ProxyConfig, ports: readonly ServicePortRules
   return rules;
 }
 
-function baseRules(config: ProxyConfig): RuleSet {
+function baseRules(config: ProxyConfig): ServiceRules {
   const chain = name(config.tag);
   const nat: Chains = new Map();
   const filter: Chains = new Map();
@@ -69,7 +67,7 @@ function baseRules(config: ProxyConfig): RuleSet {
   return { nat, filter };
 }
 
-function addServicePort({ nat, filter }: RuleSet, config: ProxyConfig, port: ServicePortRules): void {
+function addServicePort({ nat, filter }: ServiceRules, config: ProxyConfig, port: ServicePortRules): void {
   const chain = name(config.tag);
   const match = `-p ${port.protocol} -m ${port.protocol} --dport ${port.port}`;
   const internal = port.internal.length > 0 ? backendChain(nat, config, port, port.internal, "SVC") : undefined;
@@ -179,27 +177,4 @@ function name(tag: string): (part: string) => string {
 /** A chain's name for one port or endpoint; iptables allows 28 characters. */
 function portChain(tag: string, kind: string, of: string): string {
   return `HUE-${tag}-${kind}-${createHash("sha256").update(of).digest("hex").slice(0, 14).toUpperCase()}`;
-}
-
-/**
- * The text for iptables-restore --noflush that turns one rule set into another: changed and new chains are rewritten, those that are gone
- * removed, all others left alone. Undefined when nothing differs.
- */
-export function restoreText(before: RuleSet | undefined, after: RuleSet): string | undefined {
-  const parts = (["nat", "filter"] as const)
-    .map((table) => tableText(table, before?.[table] ?? new Map(), after[table]))
-    .filter((text) => text !== "");
-  return parts.length > 0 ? parts.join("") : undefined;
-}
-
-function tableText(table: string, before: Chains, after: Chains): string {
-  const changed = [...after].filter(([chain, rules]) => before.get(chain)?.join("\n") !== rules.join("\n"));
-  const gone = [...before.keys()].filter((chain) => !after.has(chain));
-  if (changed.length === 0 && gone.length === 0) return "";
-  const lines = [`*${table}`];
-  for (const [chain] of changed) lines.push(`:${chain} - [0:0]`);
-  for (const chain of gone) lines.push(`:${chain} - [0:0]`);
-  for (const [chain, rules] of changed) for (const rule of rules) lines.push(`-A ${chain} ${rule}`);
-  for (const chain of gone) lines.push(`-X ${chain}`);
-  return `${[...lines, "COMMIT"].join("\n")}\n`;
 }

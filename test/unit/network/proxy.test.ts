@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { hostPortRules } from "../../../src/network/host-ports.ts";
 import { staleFlows } from "../../../src/network/proxy/flows.ts";
-import { buildRules, type ProxyConfig, restoreText } from "../../../src/network/proxy/rules.ts";
+import { restoreText } from "../../../src/network/host/rule-set.ts";
+import { buildRules, type ProxyConfig } from "../../../src/network/proxy/rules.ts";
 import { servicePorts } from "../../../src/network/proxy/services.ts";
 import { service, slice } from "./objects.ts";
 

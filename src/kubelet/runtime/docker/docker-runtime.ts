@@ -116,7 +116,7 @@ class DockerRuntime implements Runtime {
     try {
       id = await this.create(sandboxOptions(spec, this.owner, { image: pauseImage, ip }));
       await this.startContainer(id);
-      if (ip) await this.network.attach(ip, (await this.inspect(id)).State.Pid);
+      if (ip) await this.network.attach(`${spec.pod.namespace}/${spec.pod.name}`, ip, (await this.inspect(id)).State.Pid);
       return id;
     } catch (error) {
       if (id) await this.remove(id, {});
