@@ -43,9 +43,10 @@ export class Routes {
 
   /** Closes the default route to the cluster's ranges, before anything is started that could send there. */
   async start(): Promise<void> {
-    const { host, clusterCIDR, serviceCIDR } = this.options;
+    const { host, log, clusterCIDR, serviceCIDR } = this.options;
     await host.sysctl("net/ipv4/ip_forward", "1");
-    await host.sysctl("net/bridge/bridge-nf-call-iptables", "1");
+    if (!(await host.sysctl("net/bridge/bridge-nf-call-iptables", "1")))
+      log.warn({}, "the kernel has no br_netfilter: NetworkPolicies and Services do not hold between the pods of one node");
     // Node ports and host ports answer on 127.0.0.1 too.
     await host.sysctl("net/ipv4/conf/all/route_localnet", "1");
     // Each node's own range is a narrower route to its bridge; what is left of the range leads nowhere.

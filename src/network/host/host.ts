@@ -23,8 +23,8 @@ export interface NetworkHost {
   iptables(...args: string[]): Promise<boolean>;
   /** Runs `conntrack` with these arguments where it is installed; that nothing matches, or that it is missing, is fine. */
   conntrack(...args: string[]): Promise<void>;
-  /** Sets a sysctl, given as its path ("net/ipv4/ip_forward"). A key that does not exist is passed over. */
-  sysctl(path: string, value: string): Promise<void>;
+  /** Sets a sysctl, given as its path ("net/ipv4/ip_forward"). Tells whether there is such a key. */
+  sysctl(path: string, value: string): Promise<boolean>;
   /** The machine's own IPv4 addresses. */
   addresses(): string[];
 }
@@ -56,10 +56,12 @@ export const linuxHost: NetworkHost = {
   async sysctl(path, value) {
     const write = (): Promise<void> => writeFile(`/proc/sys/${path}`, value);
     try {
-      // What passes within a bridge is asked about only when that module is there.
+      // The keys of bridges are there once that module is.
       await (path.startsWith("net/bridge/") ? write().catch(() => run("modprobe", ["br_netfilter"]).then(write, write)) : write());
+      return true;
     } catch (error) {
-      if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+      if (error instanceof Error && "code" in error && error.code === "ENOENT") return false;
+      throw error;
     }
   },
   addresses() {

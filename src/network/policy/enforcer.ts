@@ -54,9 +54,9 @@ export class PolicyEnforcer {
 
   /** The pod is about to get that address: resolves when the rules for it are in place, as far as this process keeps the machine's. */
   async join(key: string, ip: string): Promise<void> {
-    if (!this.policies) return;
+    if (!this.policies?.list().length) return;
     this.joining.set(key, ip);
-    if (this.policies.list().length > 0) await this.writer.flush();
+    await this.writer.flush();
   }
 
   private followPods(): void {

@@ -74,7 +74,7 @@ it("goes on with Services in another process when the one that kept them has die
       ipBatch: async () => {},
       bridge: async () => "",
       save: async () => "",
-      sysctl: async () => {},
+      sysctl: async () => true,
       conntrack: async () => {},
       addresses: () => [],
     };
