@@ -8,6 +8,7 @@ import { cacheSource } from "./dns/source.ts";
 import { machineResolvers } from "./dns/upstream.ts";
 import type { NetworkHost } from "./host/host.ts";
 import { Ownership } from "./host/ownership.ts";
+import { tables } from "./host/rule-set.ts";
 import { IngressController } from "./ingress/controller.ts";
 import { PolicyEnforcer } from "./policy/enforcer.ts";
 import { ServiceProxy } from "./proxy/proxy.ts";
@@ -129,7 +130,7 @@ export async function cleanupNetwork(
   host: NetworkHost,
   config: Pick<NetworkConfig, "tag" | "clusterCIDR" | "serviceCIDR" | "clusterDNS">,
 ): Promise<void> {
-  for (const table of ["nat", "filter", "mangle"] as const) {
+  for (const table of tables) {
     const saved = (await host.save(table)).split("\n");
     const own = `HUE-${config.tag}-`;
     for (const rule of saved)

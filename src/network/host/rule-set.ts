@@ -1,5 +1,6 @@
 /** The tables of iptables that hue writes to. */
-export type Table = "nat" | "filter" | "mangle";
+export const tables = ["nat", "filter", "mangle"] as const;
+export type Table = (typeof tables)[number];
 
 /** The rules of one table: chain -> rules, each rule without its `-A CHAIN`. */
 export type Chains = Map<string, string[]>;
@@ -20,7 +21,7 @@ export interface Hook {
  * removed, all others left alone. Undefined when nothing differs.
  */
 export function restoreText(before: RuleSet | undefined, after: RuleSet): string | undefined {
-  const parts = (["nat", "filter", "mangle"] as const)
+  const parts = tables
     .map((table) => tableText(table, before?.[table] ?? new Map(), after[table] ?? new Map()))
     .filter((text) => text !== "");
   return parts.length > 0 ? parts.join("") : undefined;

@@ -1,7 +1,7 @@
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { NetworkHost } from "./host.ts";
-import { type Hook, type RuleSet, restoreText } from "./rule-set.ts";
+import { type Hook, type RuleSet, restoreText, tables } from "./rule-set.ts";
 
 /** How long changes are gathered before rules are written, in milliseconds. */
 const gatherMilliseconds = 20;
@@ -89,7 +89,7 @@ export class RuleWriter {
 
   /** Makes our chains and, once, the jumps to them, ahead of everybody else's. */
   private async hook(): Promise<void> {
-    const declared = (["nat", "filter", "mangle"] as const).map((table) => {
+    const declared = tables.map((table) => {
       const chains = [...new Set(this.source.hooks.filter((h) => h.table === table).map((h) => h.to))];
       return chains.length > 0 ? `*${table}\n${chains.map((chain) => `:${chain} - [0:0]\n`).join("")}COMMIT\n` : "";
     });

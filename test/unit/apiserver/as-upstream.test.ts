@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Answer, type RunningServer, startServer } from "./running-server.ts";
+import { type Answer, makeDefaultAccount, type RunningServer, startServer } from "./running-server.ts";
 
 /** What upstream's API server answers to odd objects, as test/differential found it. */
 let running: RunningServer;
 beforeAll(async () => {
   running = await startServer();
-  await running.request("POST", `${core}/serviceaccounts`, { metadata: { name: "default" } });
+  await makeDefaultAccount(running);
 });
 afterAll(() => running.stop());
 

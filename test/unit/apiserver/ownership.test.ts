@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Answer, type RunningServer, startServer } from "./running-server.ts";
+import { type Answer, makeDefaultAccount, type RunningServer, startServer } from "./running-server.ts";
 
 let running: RunningServer;
 beforeAll(async () => {
   running = await startServer();
-  await running.request("POST", `${core}/serviceaccounts`, { metadata: { name: "default" } });
+  await makeDefaultAccount(running);
 });
 afterAll(() => running.stop());
 

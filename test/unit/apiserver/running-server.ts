@@ -42,6 +42,11 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
+/** Makes the account that pods in the namespace default run as: controllers do so in a whole cluster. */
+export function makeDefaultAccount({ request }: Pick<RunningServer, "request">): Promise<Answer> {
+  return request("POST", "/api/v1/namespaces/default/serviceaccounts", { metadata: { name: "default" } });
+}
+
 const year = 365 * 24 * 60 * 60_000;
 
 /** Starts one, with the namespaces default and kube-system. Listens on HTTPS only when asked. */

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createRequest } from "../../../src/pki/credentials.ts";
-import { type RunningServer, startServer } from "./running-server.ts";
+import { makeDefaultAccount, type RunningServer, startServer } from "./running-server.ts";
 
 let running: RunningServer;
 beforeAll(async () => {
   running = await startServer();
-  await running.request("POST", "/api/v1/namespaces/default/serviceaccounts", { metadata: { name: "default" } });
+  await makeDefaultAccount(running);
 });
 afterAll(() => running.stop());
 

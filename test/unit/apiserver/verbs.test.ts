@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Pods, Services } from "../../../src/api/types/resources.ts";
-import { configMap, type RunningServer, startServer } from "./running-server.ts";
+import { configMap, makeDefaultAccount, type RunningServer, startServer } from "./running-server.ts";
 
 let running: RunningServer;
 beforeAll(async () => {
   running = await startServer();
-  await running.request("POST", "/api/v1/namespaces/default/serviceaccounts", { metadata: { name: "default" } });
+  await makeDefaultAccount(running);
 });
 afterAll(() => running.stop());
 

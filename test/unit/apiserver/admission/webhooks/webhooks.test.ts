@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { MutatingWebhook, ValidatingWebhook } from "../../../../../src/api/types/admissionregistration.v1.ts";
 import { MutatingWebhookConfigurations, ValidatingWebhookConfigurations } from "../../../../../src/api/types/resources.ts";
-import { type RunningServer, startServer } from "../../running-server.ts";
+import { makeDefaultAccount, type RunningServer, startServer } from "../../running-server.ts";
 import { startWebhookServer, type WebhookServer } from "./webhook-server.ts";
 
 let api: RunningServer;
@@ -275,7 +275,7 @@ describe("mutating webhooks", () => {
       patch: [{ op: "add", path: "/spec/initContainers", value: [{ name: "init", image: "i", odd: 1 }] }],
     });
     const spec = { containers: [{ name: "a", image: "b" }] };
-    await api.request("POST", "/api/v1/namespaces/default/serviceaccounts", { metadata: { name: "default" } });
+    await makeDefaultAccount(api);
     const pod = await api.request("POST", "/api/v1/namespaces/default/pods", { metadata: { name: "p" }, spec });
     expect(pod).toMatchObject({ code: 201, body: { spec: { initContainers: [{ name: "init", terminationMessagePolicy: "File" }] } } });
     expect(pod.body.spec.initContainers[0]).not.toHaveProperty("odd");
